@@ -1,0 +1,1 @@
+"""trustplane: one control plane for mutual TLS between services."""

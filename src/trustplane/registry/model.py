@@ -1,0 +1,151 @@
+"""Desired state as values: what the operator decided, free of files and YAML.
+
+Each value checks itself; what must hold between values (ownership, uniqueness, look-alikes) is `registry.admission`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+
+from trustplane.fault import Refused
+from trustplane.registry.names import NodeName, ServiceName
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.selectors import Selector
+
+MAX_PORT = 65535
+
+
+class KeyKind(Enum):
+    """Key types of X.509-SVIDs. No Ed25519: verifiers and Envoy refuse it (decisions/0007)."""
+
+    P256 = "p256"
+    P384 = "p384"
+    RSA2048 = "rsa2048"
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalWindow:
+    """The part of a lifetime in which renewal is due, as fractions."""
+
+    opens: float
+    closes: float
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.opens < self.closes <= 0.9:
+            raise Refused(
+                code="bad-renewal-window",
+                what=f"the renewal window {self.opens:.0%} to {self.closes:.0%} is not usable",
+                why="it must open at 10 % of the lifetime or later, close by 90 %, and open before it closes",
+                fix="write renew: 50%-75%",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The shape of a certificate."""
+
+    name: str
+    version: int
+    key: KeyKind
+    lifetime: timedelta
+    backdate: timedelta
+    renew: RenewalWindow
+
+    def __post_init__(self) -> None:
+        if not timedelta(seconds=20) <= self.lifetime <= timedelta(days=90):
+            raise Refused(
+                code="bad-lifetime",
+                what=f"profile {self.name} has a lifetime of {self.lifetime}",
+                why="leaves live between 20 seconds and 90 days",
+                fix="write for example lifetime: 1h",
+            )
+        if not timedelta(0) <= self.backdate <= timedelta(hours=1):
+            raise Refused(
+                code="bad-backdate",
+                what=f"profile {self.name} backdates by {self.backdate}",
+                why="NotBefore may lie at most one hour in the past; more hides clock faults",
+                fix="write for example backdate: 30s",
+            )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Operation:
+    """A named call a service offers. `path` is exact, or a prefix when it ends in `/*`."""
+
+    name: str
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Probe:
+    """A request any local health checker may make of the service without an identity."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """This service calls `operations` of `service` (empty: all it offers).
+
+    `listen` is the port its own sidecar opens for that on the node's loopback.
+    """
+
+    service: ServiceName
+    listen: int
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ports:
+    """`app`: where the service listens in the clear on its node's loopback. `mesh`: where its sidecar takes mTLS."""
+
+    app: int
+    mesh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: ServiceName
+    spiffe_id: SpiffeId
+    owners: tuple[str, ...]
+    selectors: frozenset[Selector]
+    profile: str
+    nodes: frozenset[NodeName] = frozenset()  # empty: any node
+    ports: Ports | None = None  # none: a workload without a sidecar
+    operations: tuple[Operation, ...] = ()
+    calls: tuple[Call, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    data: frozenset[str] = frozenset()
+    longest_request: timedelta = timedelta(seconds=15)
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Namespace:
+    """Who owns a name: services under `ns/<name>` belong to the groups in `owners`."""
+
+    name: str
+    owners: tuple[str, ...]
+    prefixes: tuple[tuple[str, ...], ...] = ()  # further path prefixes its services may use
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """One revision of the trust repository, admitted."""
+
+    trust_domain: TrustDomain
+    default_profile: str
+    profiles: Mapping[str, Profile]
+    namespaces: Mapping[str, Namespace]
+    services: Mapping[ServiceName, Service]
+    readers: frozenset[SpiffeId] = field(default_factory=frozenset)  # identities that may read the HTTPS API
+
+    def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
+        """Services that declare a call to `service`, by name."""
+        found = (one for one in self.services.values() if any(call.service == service for call in one.calls))
+        return tuple(sorted(found, key=lambda one: one.name))

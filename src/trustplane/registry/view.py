@@ -1,0 +1,85 @@
+"""What one node must know: its entries, the sidecars it may host, and the bundles it trusts.
+
+The server computes a `NodeView` and pushes it; the agent serves from it. The digest names the whole content, so both
+sides can tell that they hold the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.names import ServiceName
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.selectors import Selector
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """Where a sidecar takes mTLS."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Which selectors are entitled to which ID on this node. A process must show every selector."""
+
+    service: ServiceName
+    spiffe_id: SpiffeId
+    selectors: frozenset[Selector]
+    key: KeyKind
+    profile: str  # name@version, shown by `explain`
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    service: ServiceName
+    spiffe_id: SpiffeId
+    listen: int
+    endpoints: tuple[Endpoint, ...]
+    longest_request: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A declared caller and the operations it may use (empty: all)."""
+
+    spiffe_id: SpiffeId
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """All that a sidecar's configuration is computed from, besides its SVID and the bundles."""
+
+    service: ServiceName
+    spiffe_id: SpiffeId
+    ports: Ports
+    callers: tuple[Caller, ...]
+    callees: tuple[Callee, ...]
+    probes: tuple[Probe, ...]
+    longest_request: timedelta
+    leaf_lifetime: timedelta  # bounds the age of connections
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedBundle:
+    """A trust domain's bundle as its SPIFFE JSON document, and the digest of its content."""
+
+    trust_domain: TrustDomain
+    document: bytes
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """Sorted by name throughout, so equal content has one encoding and one digest."""
+
+    revision: int  # of the trust repository
+    entries: tuple[Entry, ...]
+    sidecars: tuple[Sidecar, ...]
+    bundles: tuple[TrustedBundle, ...]
