@@ -1,7 +1,8 @@
 """Failures that say what, why and how to fix it.
 
 A fault's class answers one question, who must move: the caller (`Refused`), nobody yet (`Unavailable`), or us
-(`Broken`). Its code is stable across wordings: metrics, runbooks and tests key on it, and `docs/faults.md` lists every one.
+(`Broken`). Its code is stable across wordings: metrics, runbooks and tests key on it, and `docs/faults.md` lists
+every one.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from datetime import timedelta
 from enum import Enum
 
 from trustplane.fault import Refused
-from trustplane.registry.names import NodeName, ServiceName
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.selectors import Selector
 
 MAX_PORT = 65535

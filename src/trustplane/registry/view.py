@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
-from trustplane.registry.names import ServiceName
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 
 
