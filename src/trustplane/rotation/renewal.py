@@ -12,9 +12,9 @@ from datetime import datetime
 from trustplane.registry.model import RenewalWindow
 
 
-def renew_at(not_before: datetime, not_after: datetime, window: RenewalWindow, serial: int) -> datetime:
+def renew_at(issued_at: datetime, not_after: datetime, window: RenewalWindow, serial: int) -> datetime:
     """The instant inside `window` of the lifetime that this serial falls on."""
     digest = hashlib.sha256(b"renewal" + serial.to_bytes(20, "big")).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64
     share = window.opens + (window.closes - window.opens) * position
-    return not_before + (not_after - not_before) * share
+    return issued_at + (not_after - issued_at) * share
