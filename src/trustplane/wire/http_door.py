@@ -1,0 +1,126 @@
+"""What the server's HTTP routes need from it, as ports; a composition root satisfies them.
+
+Everything here speaks our own values. The routes turn them into bodies (`wire.http_answers`), so no flow knows JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from trustplane.fault import Finding
+from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.model import DesiredState
+from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName
+from trustplane.trust.authority import Authority
+
+if TYPE_CHECKING:
+    from trustplane.change.plan import Plan
+    from trustplane.spiffe.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What does not change while a server runs. `database` is `sqlite` or `postgresql`, never the URL."""
+
+    trust_domain: TrustDomain
+    instance: NodeName
+    version: str
+    database: str
+    started_at: datetime
+
+
+class Fresh(Protocol):
+    """A join token as it is shown once."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def expires_at(self) -> datetime: ...
+
+
+class StandingPort(Protocol):
+    async def facts(self) -> ServerFacts: ...
+
+    async def cannot_issue(self) -> Sequence[Finding]:
+        """Every reason why an issuance asked for now would fail; empty when it would not."""
+        ...
+
+    async def authorities(self) -> Sequence[Authority]: ...
+
+    async def bundle(self) -> Bundle: ...
+
+
+class RepositoryPort(Protocol):
+    async def current(self) -> tuple[Revision, DesiredState] | None: ...
+
+    async def revisions(self, limit: int) -> Sequence[Revision]:
+        """The newest first."""
+        ...
+
+    async def revision(self, number: int) -> Revision:
+        """Refused as `unknown-revision`."""
+        ...
+
+    async def plan(self, files: Mapping[str, bytes]) -> Plan: ...
+
+    async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
+        """Files equal to the current revision's answer with that revision and an empty plan."""
+        ...
+
+    async def restore(self, number: int, by: str) -> tuple[Revision, Plan]: ...
+
+
+class NodesPort(Protocol):
+    async def create_token(self, node: NodeName, life: timedelta, by: str) -> Fresh: ...
+
+    async def agents(self) -> Sequence[Agent]: ...
+
+    def connected(self) -> Collection[NodeName]: ...
+
+    async def ban_agent(self, node: NodeName, by: str) -> Agent:
+        """Refused as `agent-unknown`. Its stream is cut."""
+        ...
+
+    async def holdings(self, limit: int) -> Sequence[Holding]:
+        """Those whose held digest is not the desired one first."""
+        ...
+
+    async def hostings(self) -> Sequence[Hosting]: ...
+
+
+class IssuedPort(Protocol):
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
+        """The newest first."""
+        ...
+
+    async def certificate(self, serial: int) -> IssuedCertificate | None: ...
+
+
+class AuditPort(Protocol):
+    async def audit_size(self) -> int: ...
+
+    async def audit_entries(self, start: int, limit: int) -> Sequence[bytes]:
+        """Bodies from index `start` on."""
+        ...
+
+    async def audit_checkpoint(self) -> str:
+        """The newest signed note."""
+        ...
+
+    async def audit_checkpoints(self, limit: int) -> Sequence[str]:
+        """Signed notes kept, the newest first."""
+        ...
+
+    def audit_key(self) -> str:
+        """The verifier key, as C2SP signed notes write it."""
+        ...
+
+
+class ServerDoor(StandingPort, RepositoryPort, NodesPort, IssuedPort, AuditPort, Protocol):
+    """All of them: what `main.server` builds."""

@@ -1,0 +1,286 @@
+"""The bodies of HTTP requests and answers, one struct each, shared by server, agent and command line.
+
+Instants are RFC 3339 in UTC, durations are seconds, serial numbers and digests are lower-case hexadecimal. Fields are
+only ever added; unknown fields in a request are refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Asked of us: an unknown field is a mistake to name."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Given by us: a reader ignores fields that a newer server adds."""
+
+
+class FindingShape(Answer, omit_defaults=True):
+    code: str
+    what: str
+    why: str
+    fix: str
+    place: str | None = None  # file:line:column
+
+
+class ErrorShape(Answer, omit_defaults=True):
+    """Every failure of every route. `findings` carries all that is wrong when there is more than one thing."""
+
+    code: str
+    what: str
+    why: str
+    fix: str
+    place: str | None = None
+    findings: tuple[FindingShape, ...] = ()
+    reference: str | None = None  # of a fault of ours; the server's log has the same
+    retry_after_seconds: float | None = None
+
+
+class HealthShape(Answer):
+    ok: bool
+    reasons: tuple[FindingShape, ...]
+
+
+class AuthorityShape(Answer):
+    id: str
+    kind: str
+    state: str
+    owner: str | None
+    parent: str | None
+    not_before: datetime
+    not_after: datetime
+
+
+class RevisionShape(Answer):
+    number: int
+    digest: str
+    applied_by: str
+    applied_at: datetime
+    restored_from: int | None
+
+
+class RevisionFilesShape(RevisionShape):
+    files: dict[str, str]
+
+
+class RevisionsShape(Answer):
+    revisions: tuple[RevisionShape, ...]
+
+
+class AgentShape(Answer):
+    node: str
+    address: str
+    evidence: str
+    enrolled_at: datetime
+    serial: str
+    expires_at: datetime
+    banned: bool
+    connected: bool
+
+
+class AgentsShape(Answer):
+    agents: tuple[AgentShape, ...]
+
+
+class HoldingShape(Answer):
+    """`state` is held, behind (acknowledged something older), refused (NACK) or nothing."""
+
+    node: str
+    participant: str
+    thing: str
+    desired: str
+    held: str
+    refusal: str
+    state: str
+    since: datetime
+
+
+class HoldingsShape(Answer):
+    holdings: tuple[HoldingShape, ...]
+
+
+class HostingShape(Answer):
+    node: str
+    service: str
+    since: datetime
+
+
+class ServerStatusShape(Answer):
+    trust_domain: str
+    instance: str
+    version: str
+    database: str
+    started_at: datetime
+    now: datetime
+    can_issue: bool
+    reasons: tuple[FindingShape, ...]
+    revision: RevisionShape | None
+    services: int
+    bundle_digest: str
+    bundle_sequence: int | None
+    authorities: tuple[AuthorityShape, ...]
+    agents: tuple[AgentShape, ...]
+    sidecars: tuple[HostingShape, ...]
+    not_held: tuple[HoldingShape, ...]
+
+
+class PlanChangeShape(Answer):
+    """`kind` is added, removed or changed; `lines` say what exactly."""
+
+    kind: str
+    thing: str
+    lines: tuple[str, ...]
+
+
+class PlanShape(Answer):
+    """`against` is the revision compared with; none: nothing is applied yet, or no server was asked."""
+
+    against: int | None
+    unchanged: bool
+    changes: tuple[PlanChangeShape, ...]
+
+
+class RepositoryRequest(Request):
+    """A trust repository as it lies on disk: path inside it -> text."""
+
+    files: dict[str, str]
+
+
+class AppliedShape(Answer):
+    revision: RevisionShape
+    plan: PlanShape
+
+
+class TokenRequest(Request):
+    node: str
+    ttl_seconds: float = 3600.0
+
+
+class TokenShape(Answer):
+    """The only time the token is shown; the server keeps its hash."""
+
+    node: str
+    token: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"TokenShape(node={self.node!r}, expires_at={self.expires_at!r})"
+
+
+class CertificateShape(Answer):
+    serial: str
+    spiffe_id: str
+    purpose: str
+    node: str
+    profile: str
+    authority: str
+    not_before: datetime
+    not_after: datetime
+    renew_at: datetime
+    issued_at: datetime
+
+
+class CertificatesShape(Answer):
+    certificates: tuple[CertificateShape, ...]
+
+
+class LifetimeShape(Answer):
+    """Why a leaf lives as long as it does."""
+
+    seconds: float
+    profile_seconds: float
+    cut_by_authority: bool
+    why: str
+
+
+class ExplanationShape(Answer):
+    """All that is known of one identity or one certificate; `why` tells it in sentences."""
+
+    spiffe_id: str
+    service: str | None
+    owners: tuple[str, ...]
+    declared: bool
+    selectors: tuple[str, ...]
+    nodes: tuple[str, ...]  # empty: any
+    profile: str | None
+    key: str | None
+    callers: tuple[str, ...]
+    calls: tuple[str, ...]
+    data: tuple[str, ...]
+    certificate: CertificateShape | None  # the one asked for, or the newest
+    issuer: AuthorityShape | None
+    lifetime: LifetimeShape | None
+    recent: tuple[CertificateShape, ...]
+    hosted_on: tuple[str, ...]
+    held_by: tuple[HoldingShape, ...]
+    why: tuple[str, ...]
+
+
+class AuditEntryShape(Answer):
+    """`body` is the exact entry, base64: what the leaf hash is taken over."""
+
+    index: int
+    body: bytes
+
+
+class AuditEntriesShape(Answer):
+    size: int
+    entries: tuple[AuditEntryShape, ...]
+
+
+class CheckpointShape(Answer):
+    """`note` is the signed checkpoint; `key` verifies it and is best kept from an earlier day."""
+
+    note: str
+    key: str
+
+
+class CheckpointsShape(Answer):
+    notes: tuple[str, ...]
+
+
+class AgentEntryShape(Answer):
+    spiffe_id: str
+    service: str
+    profile: str
+    serial: str | None
+    not_after: datetime | None
+    renew_at: datetime | None
+    renewals: int
+    last_error: str | None
+
+
+class AgentSidecarShape(Answer):
+    service: str
+    attached_at: datetime
+    serving: bool  # every resource acknowledged
+    refusal: str | None
+
+
+class AgentStatusShape(Answer):
+    node: str
+    trust_domain: str
+    version: str
+    now: datetime
+    started_at: datetime
+    server: str | None  # the address connected to
+    server_state: str
+    server_error: str | None
+    disconnected_since: datetime | None
+    node_serial: str | None
+    node_expires_at: datetime | None
+    revision: int | None
+    view_digest: str | None
+    entries: tuple[AgentEntryShape, ...]
+    sidecars: tuple[AgentSidecarShape, ...]
+    workloads: int  # open Workload API streams
+    workload_socket: str
+    xds_socket: str
+
+
+class AgentHostingShape(Answer):
+    sidecars: tuple[AgentSidecarShape, ...]
