@@ -6,13 +6,19 @@ sides can tell that they hold the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
+from trustplane.fault import Broken
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
+
+
+Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,9 +83,24 @@ class TrustedBundle:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """Sorted by name throughout, so equal content has one encoding and one digest."""
+    """Sorted throughout (entries and callers by SPIFFE ID, the rest by name): equal content has one digest."""
 
     revision: int  # of the trust repository
     entries: tuple[Entry, ...]
     sidecars: tuple[Sidecar, ...]
     bundles: tuple[TrustedBundle, ...]
+
+    def __post_init__(self) -> None:
+        _check_sorted("entries", [entry.spiffe_id for entry in self.entries])
+        _check_sorted("sidecars", [sidecar.service for sidecar in self.sidecars])
+        _check_sorted("bundles", [bundle.trust_domain for bundle in self.bundles])
+
+
+def _check_sorted(what: str, keys: Sequence[Key]) -> None:
+    if list(keys) != sorted(set(keys)):
+        raise Broken(
+            code="view-not-sorted",
+            what=f"the {what} of a node's view are not sorted, or one is there twice",
+            why="equal views must have one encoding, or differences and digests would not agree",
+            fix="report this with the versions of server and agent",
+        )

@@ -1,0 +1,123 @@
+"""From desired state, hosting and bundles to what each node must know.
+
+The work of one answer is proportional to what that node gets, and nodes with the same placement share one `NodeView`
+object: a thousand nodes that may host everything cost one view.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from trustplane.fault import Broken
+from trustplane.registry.model import Call, DesiredState, Operation, Ports, Service
+from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.spiffe.names import NodeName, ServiceName
+
+
+class Needs:
+    """Every node's view of one desired state. Computed on first use and remembered."""
+
+    def __init__(
+        self,
+        state: DesiredState,
+        revision: int,
+        endpoints: Mapping[ServiceName, tuple[Endpoint, ...]],
+        bundles: tuple[TrustedBundle, ...],
+    ) -> None:
+        self._state = state
+        self._revision = revision
+        self._endpoints = endpoints
+        self._bundles = tuple(sorted(bundles, key=lambda bundle: bundle.trust_domain))
+        self._callers = _calls_by_callee(state)
+        self._anywhere, self._pinned = _placements(state)
+        self._sidecars: dict[ServiceName, Sidecar] = {}
+        self._views: dict[tuple[ServiceName, ...], NodeView] = {}
+
+    def of(self, node: NodeName) -> NodeView:
+        pinned = self._pinned.get(node, ())
+        if pinned not in self._views:
+            self._views[pinned] = self._view(pinned)
+        return self._views[pinned]
+
+    def _view(self, pinned: tuple[ServiceName, ...]) -> NodeView:
+        services = [self._state.services[name] for name in sorted((*self._anywhere, *pinned))]
+        return NodeView(
+            revision=self._revision,
+            entries=tuple(sorted((self._entry(service) for service in services), key=lambda entry: entry.spiffe_id)),
+            sidecars=tuple(self._sidecar(service, service.ports) for service in services if service.ports),
+            bundles=self._bundles,
+        )
+
+    def _entry(self, service: Service) -> Entry:
+        profile = self._state.profiles[service.profile]
+        return Entry(
+            service=service.name,
+            spiffe_id=service.spiffe_id,
+            selectors=service.selectors,
+            key=profile.key,
+            profile=f"{profile.name}@{profile.version}",
+            hint=service.hint,
+        )
+
+    def _sidecar(self, service: Service, ports: Ports) -> Sidecar:
+        if service.name not in self._sidecars:
+            self._sidecars[service.name] = Sidecar(
+                service=service.name,
+                spiffe_id=service.spiffe_id,
+                ports=ports,
+                callers=tuple(
+                    Caller(self._state.services[caller].spiffe_id, _granted(service, call))
+                    for caller, call in self._callers.get(service.name, ())
+                ),
+                callees=tuple(self._callee(call) for call in sorted(service.calls)),
+                probes=tuple(sorted(service.probes)),
+                longest_request=service.longest_request,
+                leaf_lifetime=self._state.profiles[service.profile].lifetime,
+            )
+        return self._sidecars[service.name]
+
+    def _callee(self, call: Call) -> Callee:
+        callee = self._state.services[call.service]
+        return Callee(
+            service=callee.name,
+            spiffe_id=callee.spiffe_id,
+            listen=call.listen,
+            endpoints=tuple(sorted(set(self._endpoints.get(callee.name, ())))),
+            longest_request=callee.longest_request,
+        )
+
+
+def _granted(callee: Service, call: Call) -> tuple[Operation, ...]:
+    """The operations this call may use. Empty, which means any request, only if the callee declares none."""
+    wanted = call.operations or tuple(operation.name for operation in callee.operations)
+    granted = tuple(sorted(operation for operation in callee.operations if operation.name in wanted))
+    if len(granted) != len(set(wanted)):
+        raise Broken(
+            code="call-of-unknown-operation",
+            what=f"a call names operations of {callee.name} that it does not declare",
+            why="admission refuses such a call, and an empty grant would be read as any request",
+            fix="report this with the trust repository's revision",
+        )
+    return granted
+
+
+def _calls_by_callee(state: DesiredState) -> dict[ServiceName, tuple[tuple[ServiceName, Call], ...]]:
+    """Each callee's callers by SPIFFE ID, in one pass over the services."""
+    found: dict[ServiceName, list[tuple[ServiceName, Call]]] = defaultdict(list)
+    for service in sorted(state.services.values(), key=lambda one: one.spiffe_id):
+        for call in service.calls:
+            found[call.service].append((service.name, call))
+    return {callee: tuple(calls) for callee, calls in found.items()}
+
+
+def _placements(state: DesiredState) -> tuple[tuple[ServiceName, ...], dict[NodeName, tuple[ServiceName, ...]]]:
+    """The services any node may host, and those pinned to each node, by name."""
+    anywhere = []
+    pinned: dict[NodeName, list[ServiceName]] = defaultdict(list)
+    for name, service in sorted(state.services.items()):
+        if not service.nodes:
+            anywhere.append(name)
+        for node in service.nodes:
+            pinned[node].append(name)
+    return tuple(anywhere), {node: tuple(names) for node, names in pinned.items()}
