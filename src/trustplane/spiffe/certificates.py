@@ -1,0 +1,130 @@
+"""Certificates from bytes: DER, DER one after the other (the Workload API's form), and PEM.
+
+Bounded before anything is parsed, and whatever the library raises on hostile bytes leaves here as `Refused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from trustplane.fault import Refused
+
+MAX_CERTIFICATE_BYTES = 64 * 1024
+MAX_CERTIFICATES = 100
+
+ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
+
+# All that the library raises for a certificate that is not one (found by fuzzing, see tests/fuzz).
+PARSE_ERRORS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+def bad_certificate(what: str, why: str) -> Refused:
+    return Refused(
+        code="bad-certificate",
+        what=what,
+        why=why,
+        fix="look at it with `openssl x509 -text` or `openssl asn1parse`, and have it issued again",
+    )
+
+
+def certificate_from_der(der: bytes) -> x509.Certificate:
+    _check_size(len(der))
+    try:
+        return x509.load_der_x509_certificate(der)
+    except PARSE_ERRORS as error:
+        raise bad_certificate(f"{len(der)} bytes are not a DER certificate", str(error)) from error
+
+
+def read_whole(certificate: x509.Certificate) -> None:
+    """Refuse what parses lazily and would fail later: the library reads names, key and extensions on demand."""
+    _check_size(len(der_of(certificate)))
+    try:
+        _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.public_key()
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.signature_hash_algorithm
+    except PARSE_ERRORS as error:
+        raise bad_certificate("a part of the certificate cannot be read", str(error)) from error
+
+
+def certificates_from_der(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
+    _check_count(len(ders))
+    return tuple(certificate_from_der(der) for der in ders)
+
+
+def certificates_from_concatenated_der(blob: bytes) -> tuple[x509.Certificate, ...]:
+    _check_size(len(blob), MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES)
+    return certificates_from_der(tuple(_split_der(blob)))
+
+
+def certificates_from_pem(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Every CERTIFICATE block; text between blocks is allowed (RFC 7468 §5.2)."""
+    _check_size(len(pem), 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES)
+    _check_count(pem.count(b"-----BEGIN CERTIFICATE-----"))
+    try:
+        certificates = x509.load_pem_x509_certificates(pem)
+    except PARSE_ERRORS as error:
+        raise bad_certificate("the PEM text holds no certificates we can read", str(error)) from error
+    return tuple(certificates)
+
+
+def der_of(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def pem_of(certificates: Sequence[x509.Certificate]) -> bytes:
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+def extension(certificate: x509.Certificate, kind: type[ExtensionValue]) -> x509.Extension[ExtensionValue] | None:
+    """Of a certificate that was read whole."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _split_der(blob: bytes) -> Iterator[bytes]:
+    """Cut at the lengths that the outer SEQUENCEs declare (X.690 §8.1.3); the rest is the parser's to check."""
+    start = 0
+    while start < len(blob):
+        header = blob[start : start + 2]
+        if len(header) < 2 or header[0] != 0x30:
+            raise bad_certificate(f"byte {start} starts no certificate", "a DER certificate is a SEQUENCE (0x30)")
+        octets = header[1] & 0x7F if header[1] & 0x80 else 0
+        if octets > 3:
+            raise bad_certificate(f"byte {start} starts no certificate", "its length is indefinite or enormous")
+        length = int.from_bytes(blob[start + 2 : start + 2 + octets]) if octets else header[1]
+        end = start + 2 + octets + length
+        yield blob[start:end]
+        start = end
+
+
+def _check_size(size: int, most: int = MAX_CERTIFICATE_BYTES) -> None:
+    if size > most:
+        raise Refused(
+            code="certificate-too-large",
+            what=f"certificates of {size} bytes were given",
+            why=f"at most {most} bytes are read, so that a peer cannot make us hold more",
+            fix="send a chain without unneeded certificates, and certificates without bulky extensions",
+        )
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_CERTIFICATES:
+        raise Refused(
+            code="bad-certificate-count",
+            what=f"{count} certificates were given",
+            why=f"there must be at least one and at most {MAX_CERTIFICATES}",
+            fix="give the certificates that belong here and no others",
+        )
