@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import grpc_tools
+import grpc_tools  # type: ignore[import-untyped]  # grpcio-tools ships no types
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
