@@ -19,7 +19,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Given by us: a reader ignores fields that a newer server adds."""
 
 
-class FindingShape(Answer, omit_defaults=True):
+class FindingShape(Answer, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     what: str
     why: str
@@ -27,7 +27,7 @@ class FindingShape(Answer, omit_defaults=True):
     place: str | None = None  # file:line:column
 
 
-class ErrorShape(Answer, omit_defaults=True):
+class ErrorShape(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Every failure of every route. `findings` carries all that is wrong when there is more than one thing."""
 
     code: str
@@ -40,12 +40,12 @@ class ErrorShape(Answer, omit_defaults=True):
     retry_after_seconds: float | None = None
 
 
-class HealthShape(Answer):
+class HealthShape(Answer, frozen=True, kw_only=True):
     ok: bool
     reasons: tuple[FindingShape, ...]
 
 
-class AuthorityShape(Answer):
+class AuthorityShape(Answer, frozen=True, kw_only=True):
     id: str
     kind: str
     state: str
@@ -55,7 +55,7 @@ class AuthorityShape(Answer):
     not_after: datetime
 
 
-class RevisionShape(Answer):
+class RevisionShape(Answer, frozen=True, kw_only=True):
     number: int
     digest: str
     applied_by: str
@@ -63,15 +63,15 @@ class RevisionShape(Answer):
     restored_from: int | None
 
 
-class RevisionFilesShape(RevisionShape):
+class RevisionFilesShape(RevisionShape, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
-class RevisionsShape(Answer):
+class RevisionsShape(Answer, frozen=True, kw_only=True):
     revisions: tuple[RevisionShape, ...]
 
 
-class AgentShape(Answer):
+class AgentShape(Answer, frozen=True, kw_only=True):
     node: str
     address: str
     evidence: str
@@ -82,11 +82,11 @@ class AgentShape(Answer):
     connected: bool
 
 
-class AgentsShape(Answer):
+class AgentsShape(Answer, frozen=True, kw_only=True):
     agents: tuple[AgentShape, ...]
 
 
-class HoldingShape(Answer):
+class HoldingShape(Answer, frozen=True, kw_only=True):
     """`state` is held, behind (acknowledged something older), refused (NACK) or nothing."""
 
     node: str
@@ -99,17 +99,17 @@ class HoldingShape(Answer):
     since: datetime
 
 
-class HoldingsShape(Answer):
+class HoldingsShape(Answer, frozen=True, kw_only=True):
     holdings: tuple[HoldingShape, ...]
 
 
-class HostingShape(Answer):
+class HostingShape(Answer, frozen=True, kw_only=True):
     node: str
     service: str
     since: datetime
 
 
-class ServerStatusShape(Answer):
+class ServerStatusShape(Answer, frozen=True, kw_only=True):
     trust_domain: str
     instance: str
     version: str
@@ -128,7 +128,7 @@ class ServerStatusShape(Answer):
     not_held: tuple[HoldingShape, ...]
 
 
-class PlanChangeShape(Answer):
+class PlanChangeShape(Answer, frozen=True, kw_only=True):
     """`kind` is added, removed or changed; `lines` say what exactly."""
 
     kind: str
@@ -136,7 +136,7 @@ class PlanChangeShape(Answer):
     lines: tuple[str, ...]
 
 
-class PlanShape(Answer):
+class PlanShape(Answer, frozen=True, kw_only=True):
     """`against` is the revision compared with; none: nothing is applied yet, or no server was asked."""
 
     against: int | None
@@ -144,23 +144,23 @@ class PlanShape(Answer):
     changes: tuple[PlanChangeShape, ...]
 
 
-class RepositoryRequest(Request):
+class RepositoryRequest(Request, frozen=True, kw_only=True):
     """A trust repository as it lies on disk: path inside it -> text."""
 
     files: dict[str, str]
 
 
-class AppliedShape(Answer):
+class AppliedShape(Answer, frozen=True, kw_only=True):
     revision: RevisionShape
     plan: PlanShape
 
 
-class TokenRequest(Request):
+class TokenRequest(Request, frozen=True, kw_only=True):
     node: str
     ttl_seconds: float = 3600.0
 
 
-class TokenShape(Answer):
+class TokenShape(Answer, frozen=True, kw_only=True):
     """The only time the token is shown; the server keeps its hash."""
 
     node: str
@@ -171,7 +171,7 @@ class TokenShape(Answer):
         return f"TokenShape(node={self.node!r}, expires_at={self.expires_at!r})"
 
 
-class CertificateShape(Answer):
+class CertificateShape(Answer, frozen=True, kw_only=True):
     serial: str
     spiffe_id: str
     purpose: str
@@ -184,11 +184,11 @@ class CertificateShape(Answer):
     issued_at: datetime
 
 
-class CertificatesShape(Answer):
+class CertificatesShape(Answer, frozen=True, kw_only=True):
     certificates: tuple[CertificateShape, ...]
 
 
-class LifetimeShape(Answer):
+class LifetimeShape(Answer, frozen=True, kw_only=True):
     """Why a leaf lives as long as it does."""
 
     seconds: float
@@ -197,7 +197,7 @@ class LifetimeShape(Answer):
     why: str
 
 
-class ExplanationShape(Answer):
+class ExplanationShape(Answer, frozen=True, kw_only=True):
     """All that is known of one identity or one certificate; `why` tells it in sentences."""
 
     spiffe_id: str
@@ -220,30 +220,30 @@ class ExplanationShape(Answer):
     why: tuple[str, ...]
 
 
-class AuditEntryShape(Answer):
+class AuditEntryShape(Answer, frozen=True, kw_only=True):
     """`body` is the exact entry, base64: what the leaf hash is taken over."""
 
     index: int
     body: bytes
 
 
-class AuditEntriesShape(Answer):
+class AuditEntriesShape(Answer, frozen=True, kw_only=True):
     size: int
     entries: tuple[AuditEntryShape, ...]
 
 
-class CheckpointShape(Answer):
+class CheckpointShape(Answer, frozen=True, kw_only=True):
     """`note` is the signed checkpoint; `key` verifies it and is best kept from an earlier day."""
 
     note: str
     key: str
 
 
-class CheckpointsShape(Answer):
+class CheckpointsShape(Answer, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-class AgentEntryShape(Answer):
+class AgentEntryShape(Answer, frozen=True, kw_only=True):
     spiffe_id: str
     service: str
     profile: str
@@ -254,14 +254,14 @@ class AgentEntryShape(Answer):
     last_error: str | None
 
 
-class AgentSidecarShape(Answer):
+class AgentSidecarShape(Answer, frozen=True, kw_only=True):
     service: str
     attached_at: datetime
     serving: bool  # every resource acknowledged
     refusal: str | None
 
 
-class AgentStatusShape(Answer):
+class AgentStatusShape(Answer, frozen=True, kw_only=True):
     node: str
     trust_domain: str
     version: str
@@ -282,5 +282,5 @@ class AgentStatusShape(Answer):
     xds_socket: str
 
 
-class AgentHostingShape(Answer):
+class AgentHostingShape(Answer, frozen=True, kw_only=True):
     sidecars: tuple[AgentSidecarShape, ...]
