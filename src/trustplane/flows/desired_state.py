@@ -1,0 +1,156 @@
+"""Desired state: planned, applied, restored, and turned into what every node must know.
+
+An apply is read and admitted whole before anything is recorded; the record is durable before any agent hears of it.
+The same files again are the revision they already are. Replicas learn of each other's revisions from the store's
+changes, never by looking.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from trustplane.audit import events
+from trustplane.change.plan import Plan, plan
+from trustplane.clock import Clock
+from trustplane.fault import Refused
+from trustplane.flows.push_views import ViewFeed
+from trustplane.registry import repository
+from trustplane.registry.model import DesiredState
+from trustplane.registry.needs import Needs
+from trustplane.registry.records import Agent, Hosting, Revision
+from trustplane.registry.view import Endpoint, TrustedBundle
+from trustplane.spiffe import bundle_document
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.names import ServiceName
+
+
+class Revisions(Protocol):
+    async def put_revision(
+        self,
+        files: Mapping[str, str],
+        digest: str,
+        by: str,
+        at: datetime,
+        restored_from: int | None = None,
+        *,
+        expected_current: int | None,
+    ) -> Revision: ...
+
+    async def current_revision(self) -> Revision | None: ...
+
+    async def revision(self, number: int) -> Revision: ...
+
+
+class Fleet(Protocol):
+    async def agents(self) -> Sequence[Agent]: ...
+
+    async def hosting(self) -> Sequence[Hosting]: ...
+
+
+class Journal(Protocol):
+    async def append_audit(self, bodies: Sequence[bytes], at: datetime) -> int: ...
+
+
+class KeepDesiredState:
+    def __init__(
+        self, trust_domain: TrustDomain, revisions: Revisions, fleet: Fleet, journal: Journal, clock: Clock
+    ) -> None:
+        self._trust_domain = trust_domain
+        self._revisions = revisions
+        self._fleet = fleet
+        self._journal = journal
+        self._clock = clock
+        self._current: tuple[Revision, DesiredState] | None = None
+        self._bundle: Bundle | None = None
+        self.views = ViewFeed(self._needs({}))
+
+    @property
+    def current(self) -> tuple[Revision, DesiredState] | None:
+        return self._current
+
+    async def plan(self, files: Mapping[str, bytes]) -> Plan:
+        return plan(self._current[1] if self._current else None, self._read(files))
+
+    async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
+        return await self._apply(files, by, restored_from=None)
+
+    async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
+        old = await self._revisions.revision(number)
+        files = {path: text.encode() for path, text in old.files.items()}
+        return await self._apply(files, by, restored_from=number)
+
+    async def _apply(self, files: Mapping[str, bytes], by: str, restored_from: int | None) -> tuple[Revision, Plan]:
+        candidate = self._read(files)
+        await self.load()
+        running = self._current
+        difference = plan(running[1] if running else None, candidate)
+        digest = repository.digest(files)
+        if running is not None and digest == running[0].digest:
+            return running[0], difference
+        at = self._clock.now()
+        await self._journal.append_audit([events.revision_intended(digest, by, restored_from)], at)
+        texts = {path: content.decode() for path, content in files.items()}
+        revision = await self._revisions.put_revision(
+            texts, digest, by, at, restored_from, expected_current=running[0].number if running else None
+        )
+        await self._journal.append_audit([events.revision_applied(revision.number, digest)], self._clock.now())
+        self._current = (revision, candidate)
+        await self.refresh()
+        return revision, difference
+
+    def _read(self, files: Mapping[str, bytes]) -> DesiredState:
+        state = repository.read(files)
+        if state.trust_domain != self._trust_domain:
+            raise Refused(
+                code="other-trust-domain",
+                what=f"the repository is for {state.trust_domain}, this server for {self._trust_domain}",
+                why="a server issues for the one trust domain it was started with",
+                fix="apply it to that domain's server, or mend trust_domain in trustdomain.yaml",
+            )
+        return state
+
+    async def load(self) -> None:
+        """Take over the newest revision of the store, which another replica may have written."""
+        newest = await self._revisions.current_revision()
+        if newest is not None and (self._current is None or newest.number != self._current[0].number):
+            files = {path: text.encode() for path, text in newest.files.items()}
+            self._current = (newest, self._read(files))
+
+    async def trust(self, bundle: Bundle) -> None:
+        """Make this the bundle that every node is told."""
+        self._bundle = bundle
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Publish what follows from the revision, the bundle, and where sidecars are."""
+        self.views.publish(self._needs(await self._endpoints()))
+
+    def _needs(self, endpoints: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Needs:
+        number = self._current[0].number if self._current else 0
+        return Needs(self._state(), number, endpoints, self._trusted())
+
+    def _state(self) -> DesiredState:
+        if self._current:
+            return self._current[1]
+        return DesiredState(self._trust_domain, "standard", {}, {}, {})
+
+    def _trusted(self) -> tuple[TrustedBundle, ...]:
+        if self._bundle is None:
+            return ()
+        document = bundle_document.encode(self._bundle)
+
+        return (TrustedBundle(self._bundle.trust_domain, document, self._bundle.digest),)
+
+    async def _endpoints(self) -> dict[ServiceName, tuple[Endpoint, ...]]:
+        addresses = {agent.node: agent.address for agent in await self._fleet.agents() if not agent.banned}
+        services = self._state().services
+        found: defaultdict[ServiceName, set[Endpoint]] = defaultdict(set)
+        for hosting in await self._fleet.hosting():
+            service = services.get(hosting.service)
+            if service is not None and service.ports is not None and hosting.node in addresses:
+                found[hosting.service].add(Endpoint(addresses[hosting.node], service.ports.mesh))
+        return {service: tuple(sorted(endpoints)) for service, endpoints in found.items()}

@@ -1,0 +1,170 @@
+"""An agent following its server: holding the node's view, and reporting what its participants hold.
+
+The view is applied only when its digest proves it whole; if it does not, the agent asks for a full one. Reports are
+state, not events: after a reconnect everything current is sent again, so nothing is lost while the server is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from random import Random
+
+import structlog
+
+from trustplane.clock import Clock
+from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.flows.feed import Feed
+from trustplane.flows.node_link import HoldingsReport, HostingReport, Link, Report, ViewHeld, ViewUpdate
+from trustplane.flows.retry import Patience
+from trustplane.registry.records import Holding
+from trustplane.registry.view import NodeView
+from trustplane.registry.view_change import applied, digest
+from trustplane.spiffe.names import ServiceName
+
+LONGEST_WAIT = timedelta(seconds=15)
+HOLDINGS_A_REPORT = 1000
+
+
+class Outbox:
+    """What must reach the server: the newest of each thing, kept until the stream it went out on ends well."""
+
+    def __init__(self) -> None:
+        self._holdings: dict[tuple[str, str], Holding] = {}
+        self._unsent: set[tuple[str, str]] = set()
+        self._hosting: frozenset[ServiceName] | None = None
+        self._hosting_sent = True
+        self._held: ViewHeld | None = None
+        self._more = asyncio.Event()
+
+    def hold(self, holding: Holding) -> None:
+        key = (holding.participant, holding.thing)
+        self._holdings[key] = holding
+        self._unsent.add(key)
+        self._more.set()
+
+    def forget(self, participant: str) -> None:
+        """A participant that is gone holds nothing any more."""
+        for key in [key for key in self._holdings if key[0] == participant]:
+            del self._holdings[key]
+            self._unsent.discard(key)
+
+    def host(self, services: frozenset[ServiceName]) -> None:
+        self._hosting = services
+        self._hosting_sent = False
+        self._more.set()
+
+    def acknowledge(self, held: ViewHeld) -> None:
+        self._held = held
+        self._more.set()
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        return tuple(self._holdings.values())
+
+    @property
+    def hosting(self) -> frozenset[ServiceName]:
+        return self._hosting or frozenset()
+
+    async def reports(self) -> AsyncIterator[Report]:
+        """Everything current, then what changes. Start one per stream."""
+        self._unsent = set(self._holdings)
+        self._hosting_sent = self._hosting is None
+        self._more.set()
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            for report in self._take():
+                yield report
+
+    def _take(self) -> list[Report]:
+        taken: list[Report] = []
+        if self._held is not None:
+            taken.append(self._held)
+            self._held = None
+        if not self._hosting_sent and self._hosting is not None:
+            taken.append(HostingReport(self._hosting))
+            self._hosting_sent = True
+        unsent = [self._holdings[key] for key in sorted(self._unsent)]
+        self._unsent.clear()
+        taken.extend(
+            HoldingsReport(tuple(unsent[start : start + HOLDINGS_A_REPORT]))
+            for start in range(0, len(unsent), HOLDINGS_A_REPORT)
+        )
+        return taken
+
+
+class FollowServer:
+    def __init__(
+        self, dial: Callable[[], Awaitable[Link]], views: Feed[NodeView | None], outbox: Outbox, clock: Clock
+    ) -> None:
+        self._dial = dial
+        self._views = views
+        self._outbox = outbox
+        self._clock = clock
+        self._log = structlog.get_logger("follow")
+        self.connected_since: datetime | None = None
+        self.last_fault: Fault | None = None
+        self._ask_whole = False
+
+    async def run(self, random: Random) -> None:
+        patience = Patience(LONGEST_WAIT, random)
+        while True:
+            try:
+                await self._follow_once(patience)
+            except (Unavailable, Refused) as fault:
+                self._lost(fault)
+                asked = fault.retry_after if isinstance(fault, Unavailable) else LONGEST_WAIT
+                await self._clock.sleep(patience.next_wait(asked))
+
+    async def _follow_once(self, patience: Patience) -> None:
+        link = await self._dial()
+        held = None if self._ask_whole else self._views.value
+        async for update in link.follow(digest(held) if held else "", self._outbox.reports()):
+            if self.connected_since is None:
+                self._connected(patience)
+            self._take(update)
+        raise Unavailable(
+            code="server-closed-stream",
+            what="the server ended the stream",
+            why="it is stopping, or balancing its agents",
+            fix="nothing; the agent connects again",
+        )
+
+    def _take(self, update: ViewUpdate) -> None:
+        held = self._views.value
+        if update.whole is not None:
+            view = update.whole
+        elif held is not None and update.change is not None:
+            view = applied(held, update.change)
+        else:
+            self._ask_whole = True
+            raise _incoherent("the server sent a difference before anything whole")
+        self._ask_whole = digest(view) != update.view_digest
+        if self._ask_whole:
+            raise _incoherent("the view after a difference is not the one the server means")
+        if view != held:
+            self._views.publish(view)
+        self._outbox.acknowledge(ViewHeld(update.number, update.view_digest))
+
+    def _connected(self, patience: Patience) -> None:
+        patience.start_over()
+        self.connected_since = self._clock.now()
+        self.last_fault = None
+        self._log.info("connected to the server")
+
+    def _lost(self, fault: Fault) -> None:
+        if self.connected_since is not None or self.last_fault is None or self.last_fault.code != fault.code:
+            self._log.warning("no server", code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
+        self.connected_since = None
+        self.last_fault = fault
+
+
+def _incoherent(what: str) -> Unavailable:
+    return Unavailable(
+        code="view-incoherent",
+        what=what,
+        why="a difference applies only to the view it was made from",
+        fix="nothing; the agent asks for a full view",
+    )

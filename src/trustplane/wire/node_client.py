@@ -1,0 +1,191 @@
+"""An agent's side of the node channel, over gRPC.
+
+The transport checks the server's chain and DNS name; that the server also holds the SPIFFE ID it should is proved by
+its signature over our nonce before the link is used (gRPC clients look at no URI SAN).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import grpc
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from trustplane.clock import Clock
+from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import RESERVED_SEGMENT, server_dns_name
+from trustplane.spiffe.verify import BundleSet, verify_x509
+from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
+from trustplane.wire import node_codec, proof
+from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
+from trustplane.wire.grpc_status import fault_of
+
+CALL_SECONDS = 15.0
+MAX_UPDATE_BYTES = 64 * 1024 * 1024
+
+
+def _options(trust_domain: TrustDomain) -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.ssl_target_name_override", server_dns_name(trust_domain)),
+        ("grpc.max_receive_message_length", MAX_UPDATE_BYTES),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.enable_retries", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTrust:
+    """How an agent knows its servers."""
+
+    bundle: Bundle
+    clock: Clock
+
+    def check(self, proof_: node_pb2.ServerProof, nonce: bytes) -> None:
+        svid = X509Svid.from_der(tuple(proof_.chain))
+        own = self.bundle.trust_domain
+        spiffe_id = verify_x509(svid, BundleSet({own: self.bundle}), self.clock.now())
+        if spiffe_id.path[:2] != (RESERVED_SEGMENT, "server"):
+            raise Refused(
+                code="not-a-server",
+                what=f"{spiffe_id} answered at a server's address",
+                why="only an SVID under /trustplane/server/ speaks for a trustplane server",
+                fix="check the agent's --server addresses",
+            )
+        proof.check(svid.leaf.public_key(), proof.GREETING, nonce, proof_.signature)
+
+
+class EnrolmentClient:
+    def __init__(self, address: str, trust: ServerTrust, node_address: str) -> None:
+        self._address = address
+        self._trust = trust
+        self._node_address = node_address
+
+    async def with_token(self, token: str, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
+        async with self._channel() as channel:
+            stub = node_pb2_grpc.EnrolmentStub(channel)
+            request = node_pb2.TokenEnrolment(token=token, csr=csr, address=self._node_address)
+            try:
+                return node_codec.identity_parts(await stub.EnrolWithToken(request, timeout=CALL_SECONDS))
+            except grpc.aio.AioRpcError as error:
+                raise fault_of(error) from None
+
+    async def with_certificate(
+        self, chain: Sequence[bytes], key: PrivateKeyTypes, csr: bytes
+    ) -> tuple[X509Svid, datetime, bytes]:
+        async with self._channel() as channel:
+            call = node_pb2_grpc.EnrolmentStub(channel).EnrolWithCertificate(timeout=CALL_SECONDS)
+            try:
+                offer = node_pb2.CertificateOffer(chain=chain, csr=csr, address=self._node_address)
+                await call.write(node_pb2.CertificateEnrolment(offer=offer))
+                challenge = node_codec.challenge(await call.read())
+                signature = proof.sign(key, proof.NODE_CERTIFICATE, challenge)
+                await call.write(node_pb2.CertificateEnrolment(signature=signature))
+                return node_codec.identity_parts(node_codec.enrolled(await call.read()))
+            except grpc.aio.AioRpcError as error:
+                raise fault_of(error) from None
+
+    def _channel(self) -> grpc.aio.Channel:
+        credentials = grpc.ssl_channel_credentials(root_certificates=self._trust.bundle.x509_pem())
+        return grpc.aio.secure_channel(self._address, credentials, options=_options(self._trust.bundle.trust_domain))
+
+
+class NodeClient:
+    """One authenticated connection to one server; satisfies `flows.node_link.Link`. Open it with `connect`."""
+
+    def __init__(self, channel: grpc.aio.Channel, node_address: str, agent_version: str) -> None:
+        self._channel = channel
+        self._stub = node_pb2_grpc.NodeStub(channel)
+        self._node_address = node_address
+        self._agent_version = agent_version
+
+    @classmethod
+    async def connect(
+        cls, address: str, identity: KeyedSvid, trust: ServerTrust, node_address: str, agent_version: str
+    ) -> NodeClient:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=trust.bundle.x509_pem(),
+            private_key=identity.key_pem(),
+            certificate_chain=identity.svid.pem(),
+        )
+        options = _options(trust.bundle.trust_domain)
+        client = cls(grpc.aio.secure_channel(address, credentials, options=options), node_address, agent_version)
+        try:
+            await client._greet(trust)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def _greet(self, trust: ServerTrust) -> None:
+        nonce = secrets.token_bytes(proof.NONCE_BYTES)
+        try:
+            answer = await self._stub.Greet(node_pb2.Greeting(nonce=nonce), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+        trust.check(answer, nonce)
+
+    async def renew_node(self, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
+        try:
+            request = node_pb2.NodeRenewal(csr=csr, address=self._node_address)
+            return node_codec.identity_parts(await self._stub.RenewNode(request, timeout=CALL_SECONDS))
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+
+    async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[ViewUpdate]:
+        call = self._stub.Follow(self._outgoing(held_digest, reports))
+        try:
+            async for update in call:
+                yield node_codec.view_update(update)
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # gRPC says "cancelled" when the channel is closed under a call; the task itself goes on.
+            raise _link_closed() from None
+        finally:
+            call.cancel()
+
+    async def _outgoing(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[node_pb2.Report]:
+        yield node_pb2.Report(
+            hello=node_pb2.Hello(agent_version=self._agent_version, address=self._node_address, view_digest=held_digest)
+        )
+        async for report in reports:
+            yield node_codec.report(report)
+
+    async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
+        wanted = [node_pb2.X509Order(spiffe_id=str(order.spiffe_id), csr=order.csr) for order in orders]
+        try:
+            answer = await self._stub.IssueX509(node_pb2.X509Orders(orders=wanted), timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+        return [node_codec.leaf_outcome(result) for result in answer.results]
+
+    async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
+        try:
+            order = node_pb2.JwtOrder(spiffe_id=str(spiffe_id), audience=audience)
+            return (await self._stub.IssueJwt(order, timeout=CALL_SECONDS)).token
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+
+
+def _link_closed() -> Unavailable:
+    return Unavailable(
+        code="link-closed",
+        what="the connection to the server was closed",
+        why="the node's identity or its trust changed, and a new connection is made with the new ones",
+        fix="nothing; the agent connects again",
+    )

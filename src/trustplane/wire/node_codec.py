@@ -1,0 +1,277 @@
+"""Between the node protocol's messages and our values; nothing else. Decoding refuses what is not valid."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from trustplane.fault import Broken, Fault, Refused, Unavailable
+from trustplane.flows.issue import Issued
+from trustplane.flows.node_link import (
+    HoldingsReport,
+    HostingReport,
+    LeafIssued,
+    Report,
+    ViewHeld,
+    ViewUpdate,
+)
+from trustplane.flows.push_views import Push
+from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.records import Holding
+from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.registry.view_change import ViewChange
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.spiffe.selectors import Selector
+from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.wire.gen.trustplane.node.v1 import node_pb2
+
+MAX_TEXT = 2048
+
+
+def timestamp(at: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
+def instant(message: Timestamp) -> datetime:
+    return message.ToDatetime(tzinfo=UTC)
+
+
+def duration(length: timedelta) -> Duration:
+    message = Duration()
+    message.FromTimedelta(length)
+    return message
+
+
+def node_identity(issued: Issued, bundle: bytes) -> node_pb2.NodeIdentity:
+    return node_pb2.NodeIdentity(chain=issued.svid.der(), renew_at=timestamp(issued.renew_at), bundle=bundle)
+
+
+def identity_parts(message: node_pb2.NodeIdentity) -> tuple[X509Svid, datetime, bytes]:
+    return X509Svid.from_der(tuple(message.chain)), instant(message.renew_at), message.bundle
+
+
+def challenge(reply: object) -> bytes:
+    if isinstance(reply, node_pb2.CertificateEnrolmentReply) and reply.WhichOneof("step") == "challenge":
+        return reply.challenge
+    raise _out_of_turn("a challenge")
+
+
+def enrolled(reply: object) -> node_pb2.NodeIdentity:
+    if isinstance(reply, node_pb2.CertificateEnrolmentReply) and reply.WhichOneof("step") == "identity":
+        return reply.identity
+    raise _out_of_turn("an identity")
+
+
+def x509_result(outcome: Issued | Fault) -> node_pb2.X509Result:
+    if isinstance(outcome, Fault):
+        return node_pb2.X509Result(refusal=refusal(outcome))
+    issued = node_pb2.X509Issued(chain=outcome.svid.der(), renew_at=timestamp(outcome.renew_at))
+    return node_pb2.X509Result(issued=issued)
+
+
+def leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
+    if result.WhichOneof("outcome") == "refusal":
+        return _fault(result.refusal)
+    try:
+        return LeafIssued(X509Svid.from_der(tuple(result.issued.chain)), instant(result.issued.renew_at))
+    except Refused as fault:
+        return fault
+
+
+def refusal(fault: Fault) -> node_pb2.Refusal:
+    """What the agent may know: all of a refusal, of our own faults only that they are ours."""
+    if isinstance(fault, Broken):
+        return node_pb2.Refusal(
+            code="server-broken",
+            what="the server could not issue this",
+            why="a fault of its own, recorded in its log",
+            fix="ask whoever runs the server to look for this instant in its log",
+            retry_after=duration(timedelta(seconds=5)),
+        )
+    found = fault.finding
+    message = node_pb2.Refusal(code=found.code, what=found.what, why=found.why, fix=found.fix)
+    if isinstance(fault, Unavailable):
+        message.retry_after.FromTimedelta(fault.retry_after or timedelta(seconds=1))
+    return message
+
+
+def _fault(message: node_pb2.Refusal) -> Fault:
+    code, what, why, fix = (text[:MAX_TEXT] for text in (message.code, message.what, message.why, message.fix))
+    if message.HasField("retry_after"):
+        wait = message.retry_after.ToTimedelta()
+        return Unavailable(code=code, what=what, why=why, fix=fix, retry_after=wait)
+    return Refused(code=code, what=what, why=why, fix=fix)
+
+
+def holding(node: NodeName, message: node_pb2.Holding) -> Holding:
+    return Holding(
+        node,
+        message.participant[:MAX_TEXT],
+        message.thing[:MAX_TEXT],
+        message.desired[:64],
+        message.held[:64],
+        message.refusal[:MAX_TEXT],
+        instant(message.since),
+    )
+
+
+def report(said: Report) -> node_pb2.Report:
+    match said:
+        case ViewHeld(number, view_digest):
+            held = node_pb2.Acknowledgement(number=number, view_digest=view_digest)
+            return node_pb2.Report(acknowledgement=held)
+        case HoldingsReport(holdings):
+            return node_pb2.Report(holdings=node_pb2.Holdings(holdings=[_holding(one) for one in holdings]))
+        case HostingReport(services):
+            return node_pb2.Report(hosting=node_pb2.Hosting(services=sorted(map(str, services))))
+
+
+def _holding(one: Holding) -> node_pb2.Holding:
+    return node_pb2.Holding(
+        participant=one.participant,
+        thing=one.thing,
+        desired=one.desired,
+        held=one.held,
+        refusal=one.refusal,
+        since=timestamp(one.since),
+    )
+
+
+def update(push: Push) -> node_pb2.Update:
+    message = node_pb2.Update(
+        number=push.number, full=push.change is None, revision=push.view.revision, view_digest=push.view_digest
+    )
+    if push.change is None:
+        message.entries.extend(map(_entry, push.view.entries))
+        message.sidecars.extend(map(_sidecar, push.view.sidecars))
+        message.bundles.extend(map(_bundle, push.view.bundles))
+    else:
+        message.entries.extend(map(_entry, push.change.entries))
+        message.removed_entries.extend(map(str, push.change.removed_entries))
+        message.sidecars.extend(map(_sidecar, push.change.sidecars))
+        message.removed_sidecars.extend(map(str, push.change.removed_sidecars))
+        message.bundles.extend(map(_bundle, push.change.bundles))
+        message.removed_bundles.extend(map(str, push.change.removed_bundles))
+    return message
+
+
+def view_update(message: node_pb2.Update) -> ViewUpdate:
+    entries = tuple(map(_entry_of, message.entries))
+    sidecars = tuple(map(_sidecar_of, message.sidecars))
+    bundles = tuple(map(_bundle_of, message.bundles))
+    if message.full:
+        view = NodeView(message.revision, entries, sidecars, bundles)
+        return ViewUpdate(message.number, message.view_digest, view, None)
+    change = ViewChange(
+        revision=message.revision,
+        entries=entries,
+        removed_entries=tuple(map(SpiffeId.parse, message.removed_entries)),
+        sidecars=sidecars,
+        removed_sidecars=tuple(map(ServiceName.parse, message.removed_sidecars)),
+        bundles=bundles,
+        removed_bundles=tuple(map(TrustDomain, message.removed_bundles)),
+    )
+    return ViewUpdate(message.number, message.view_digest, None, change)
+
+
+def _entry(entry: Entry) -> node_pb2.Entry:
+    return node_pb2.Entry(
+        service=str(entry.service),
+        spiffe_id=str(entry.spiffe_id),
+        selectors=sorted(map(str, entry.selectors)),
+        key=entry.key.value,
+        profile=entry.profile,
+        hint=entry.hint,
+    )
+
+
+def _entry_of(message: node_pb2.Entry) -> Entry:
+    return Entry(
+        ServiceName.parse(message.service),
+        SpiffeId.parse(message.spiffe_id),
+        frozenset(map(Selector.parse, message.selectors)),
+        KeyKind(message.key),
+        message.profile,
+        message.hint,
+    )
+
+
+def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
+    return node_pb2.Sidecar(
+        service=str(sidecar.service),
+        spiffe_id=str(sidecar.spiffe_id),
+        app_port=sidecar.ports.app,
+        mesh_port=sidecar.ports.mesh,
+        callers=[
+            node_pb2.Caller(spiffe_id=str(caller.spiffe_id), operations=map(_operation, caller.operations))
+            for caller in sidecar.callers
+        ],
+        callees=map(_callee, sidecar.callees),
+        probes=[node_pb2.Probe(method=probe.method, path=probe.path) for probe in sidecar.probes],
+        longest_request=duration(sidecar.longest_request),
+        leaf_lifetime=duration(sidecar.leaf_lifetime),
+    )
+
+
+def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
+    return Sidecar(
+        service=ServiceName.parse(message.service),
+        spiffe_id=SpiffeId.parse(message.spiffe_id),
+        ports=Ports(message.app_port, message.mesh_port),
+        callers=tuple(
+            Caller(
+                SpiffeId.parse(one.spiffe_id), tuple(Operation(op.name, op.method, op.path) for op in one.operations)
+            )
+            for one in message.callers
+        ),
+        callees=tuple(map(_callee_of, message.callees)),
+        probes=tuple(Probe(one.method, one.path) for one in message.probes),
+        longest_request=message.longest_request.ToTimedelta(),
+        leaf_lifetime=message.leaf_lifetime.ToTimedelta(),
+    )
+
+
+def _operation(operation: Operation) -> node_pb2.Operation:
+    return node_pb2.Operation(name=operation.name, method=operation.method, path=operation.path)
+
+
+def _callee(callee: Callee) -> node_pb2.Callee:
+    return node_pb2.Callee(
+        service=str(callee.service),
+        spiffe_id=str(callee.spiffe_id),
+        listen=callee.listen,
+        endpoints=[node_pb2.Endpoint(address=one.address, port=one.port) for one in callee.endpoints],
+        longest_request=duration(callee.longest_request),
+    )
+
+
+def _callee_of(message: node_pb2.Callee) -> Callee:
+    return Callee(
+        ServiceName.parse(message.service),
+        SpiffeId.parse(message.spiffe_id),
+        message.listen,
+        tuple(Endpoint(one.address, one.port) for one in message.endpoints),
+        message.longest_request.ToTimedelta(),
+    )
+
+
+def _bundle(bundle: TrustedBundle) -> node_pb2.TrustedBundle:
+    return node_pb2.TrustedBundle(trust_domain=str(bundle.trust_domain), document=bundle.document, digest=bundle.digest)
+
+
+def _bundle_of(message: node_pb2.TrustedBundle) -> TrustedBundle:
+    return TrustedBundle(TrustDomain(message.trust_domain), message.document, message.digest)
+
+
+def _out_of_turn(expected: str) -> Refused:
+    return Refused(
+        code="server-out-of-turn",
+        what=f"the server did not answer with {expected}",
+        why="enrolment by certificate is offer, challenge, signature, identity, in this order",
+        fix="check that the address is a trustplane server's enrolment door",
+    )
