@@ -1,0 +1,73 @@
+"""What holds for every test: bounded, repeatable properties; short socket paths; time limits; nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.kit.leaks import left_running, mark_children, still_served
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+TEST_TIMEOUT = timedelta(minutes=2)
+# sun_path holds 108 bytes; eight are kept for whoever appends a suffix.
+SOCKET_PATH_BYTES = 100
+
+# A slow machine must not fail a property, so no deadline and no health check on speed. `derandomize` makes a failure
+# in CI the same failure on a desk; `HYPOTHESIS_PROFILE=search` looks further, with new examples every time.
+hypothesis.settings.register_profile(
+    "bounded",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "search",
+    max_examples=5000,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenarios run one after another in one worker; all other tests get a short time limit unless they set one."""
+    for item in items:
+        if SCENARIOS in item.path.parents:
+            item.add_marker(pytest.mark.scenario)
+            item.add_marker(pytest.mark.xdist_group("scenarios"))
+        elif item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT.total_seconds()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    mark = mark_children()
+    yield
+    left = left_running(mark)
+    assert not left, "the tests left these processes running:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def socket_dir() -> Iterator[Path]:
+    """A folder whose path is short enough for sockets; at the end nobody may listen in it any more."""
+    # Not under $TMPDIR, which may be too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="tp-", dir="/tmp"))
+    try:
+        yield folder
+        served = still_served(folder)
+        longest = max((len(os.fsencode(path)) for path in folder.rglob("*") if path.is_socket()), default=0)
+    finally:
+        shutil.rmtree(folder)
+    assert not served, f"these sockets are still listened on: {', '.join(served)}"
+    assert longest <= SOCKET_PATH_BYTES, (
+        f"a socket path of {longest} bytes would not work under a longer temporary folder"
+    )
