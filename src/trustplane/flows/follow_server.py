@@ -7,9 +7,10 @@ state, not events: after a reconnect everything current is sent again, so nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from random import Random
+from typing import Protocol
 
 import structlog
 
@@ -95,11 +96,17 @@ class Outbox:
         return taken
 
 
+class Links(Protocol):
+    async def dial(self) -> Link: ...
+
+    async def drop(self) -> None:
+        """Close the open link, so that the next dial makes another."""
+        ...
+
+
 class FollowServer:
-    def __init__(
-        self, dial: Callable[[], Awaitable[Link]], views: Feed[NodeView | None], outbox: Outbox, clock: Clock
-    ) -> None:
-        self._dial = dial
+    def __init__(self, links: Links, views: Feed[NodeView | None], outbox: Outbox, clock: Clock) -> None:
+        self._links = links
         self._views = views
         self._outbox = outbox
         self._clock = clock
@@ -115,11 +122,12 @@ class FollowServer:
                 await self._follow_once(patience)
             except (Unavailable, Refused) as fault:
                 self._lost(fault)
+                await self._links.drop()
                 asked = fault.retry_after if isinstance(fault, Unavailable) else LONGEST_WAIT
                 await self._clock.sleep(patience.next_wait(asked))
 
     async def _follow_once(self, patience: Patience) -> None:
-        link = await self._dial()
+        link = await self._links.dial()
         held = None if self._ask_whole else self._views.value
         async for update in link.follow(digest(held) if held else "", self._outbox.reports()):
             if self.connected_since is None:

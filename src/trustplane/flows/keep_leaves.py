@@ -35,12 +35,10 @@ LONGEST_SLEEP = timedelta(seconds=60)  # after a suspend the clock may have jump
 
 
 class LeafKey(Protocol):
-    @property
     def csr(self) -> bytes:
         """DER PKCS#10 that proves possession."""
         ...
 
-    @property
     def pkcs8(self) -> bytes: ...
 
 
@@ -144,7 +142,7 @@ class KeepLeaves:
 
     async def _renew(self, due: Sequence[Leaf], random: Random) -> None:
         keys = [self._fresh_key(leaf.entry.key) for leaf in due]
-        orders = [LeafOrder(leaf.entry.spiffe_id, key.csr) for leaf, key in zip(due, keys, strict=True)]
+        orders = [LeafOrder(leaf.entry.spiffe_id, key.csr()) for leaf, key in zip(due, keys, strict=True)]
         try:
             link = await self._dial()
             outcomes: Sequence[LeafIssued | Fault] = await link.issue(orders)
@@ -163,7 +161,7 @@ class KeepLeaves:
         try:
             if isinstance(outcome, Fault):
                 raise outcome
-            keyed = KeyedSvid(outcome.svid, key.pkcs8)
+            keyed = KeyedSvid(outcome.svid, key.pkcs8())
             self._check(spiffe_id, outcome.svid, at)
         except Fault as fault:
             asked = fault.retry_after if isinstance(fault, Unavailable) else None

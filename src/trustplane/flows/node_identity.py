@@ -94,11 +94,11 @@ class KeepNodeIdentity:
 
     async def _adopt(self, ask: Callable[[bytes], Awaitable[Answer]]) -> NodeIdentity:
         key = self._fresh_key(KeyKind.P256)
-        svid, renew_at, document = await ask(key.csr)
+        svid, renew_at, document = await ask(key.csr())
         bundle = bundle_document.decode(document, svid.spiffe_id.trust_domain)
         verify_x509(svid, BundleSet({bundle.trust_domain: bundle}), self._clock.now())
         node_of(svid.spiffe_id)
-        identity = NodeIdentity(KeyedSvid(svid, key.pkcs8), renew_at, document)
+        identity = NodeIdentity(KeyedSvid(svid, key.pkcs8()), renew_at, document)
         self._file.save(identity)
         self.identity.publish(identity)
         self.last_fault = None

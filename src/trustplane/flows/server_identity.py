@@ -42,10 +42,10 @@ class KeepServerIdentity:
     async def obtain(self) -> KeyedSvid:
         """A fresh SVID. P-256, because an RSA one would let TLS 1.2 in (`wire.node_server`)."""
         key = self._fresh_key(KeyKind.P256)
-        issued = await self._issuer.issue_server(self._instance, key.csr, self._clock.now())
+        issued = await self._issuer.issue_server(self._instance, key.csr(), self._clock.now())
         if isinstance(issued, Fault):
             raise issued
-        keyed = KeyedSvid(issued.svid, key.pkcs8)
+        keyed = KeyedSvid(issued.svid, key.pkcs8())
         self._renew_at = issued.renew_at
         self.identity.publish(keyed)
         return keyed
