@@ -1,0 +1,196 @@
+"""Faults as gRPC statuses and back: the one place that decides a status.
+
+`Refused` and `Unavailable` answer in full. `Broken`, and whatever nobody foresaw, answers INTERNAL with a reference
+number that the log repeats beside the cause. CANCELLED is never sent, and INVALID_ARGUMENT only for a request that can
+never succeed, because SPIFFE clients do not retry after either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast, overload
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from trustplane.fault import Broken, Fault, Refused, Unavailable
+from trustplane.wire.gen.trustplane.node.v1.node_pb2 import Refusal
+
+_P = ParamSpec("_P")
+_Answer = TypeVar("_Answer")
+
+FAULT_KEY = "trustplane-fault-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+MAX_TEXT = 1000  # of each sentence: all metadata of a call together must stay under gRPC's 8 KiB
+DEFAULT_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=10)
+
+_CODE = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_log = structlog.get_logger("grpc")
+
+_STATUS = {
+    "agent-banned": grpc.StatusCode.PERMISSION_DENIED,
+    "agent-unknown": grpc.StatusCode.PERMISSION_DENIED,
+    "bad-audience": grpc.StatusCode.INVALID_ARGUMENT,
+    "bad-spiffe-id": grpc.StatusCode.INVALID_ARGUMENT,
+    "caller-gone": grpc.StatusCode.PERMISSION_DENIED,
+    "caller-unseen": grpc.StatusCode.PERMISSION_DENIED,
+    "foreign-agent": grpc.StatusCode.PERMISSION_DENIED,
+    "invalid-jwt-svid": grpc.StatusCode.INVALID_ARGUMENT,
+    "no-audience": grpc.StatusCode.INVALID_ARGUMENT,
+    "no-identity": grpc.StatusCode.PERMISSION_DENIED,
+    "no-security-header": grpc.StatusCode.INVALID_ARGUMENT,
+    "no-spiffe-id": grpc.StatusCode.PERMISSION_DENIED,
+    "no-token": grpc.StatusCode.INVALID_ARGUMENT,
+    "not-an-agent": grpc.StatusCode.PERMISSION_DENIED,
+    "not-entitled": grpc.StatusCode.PERMISSION_DENIED,
+    "wit-not-offered": grpc.StatusCode.UNIMPLEMENTED,
+}
+_MAY_PASS = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        # The other side's own fault: nothing to change here.
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    code: grpc.StatusCode
+    details: str
+    metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def status_of(fault: Exception) -> Status:
+    """What the peer is told. Writes the cause of what is our fault to the log, under the reference it answers."""
+    match fault:
+        case Refused():
+            return _told(fault, _STATUS.get(fault.code, grpc.StatusCode.FAILED_PRECONDITION))
+        case Unavailable(retry_after=wait):
+            return _told(fault, grpc.StatusCode.UNAVAILABLE, wait or DEFAULT_WAIT)
+        case _:
+            return _ours(fault)
+
+
+def _told(fault: Fault, code: grpc.StatusCode, wait: timedelta | None = None) -> Status:
+    found = fault.finding
+    more = len(fault.findings) - 1
+    what = _clip(found.what) + (f" (and {more} more)" if more else "")
+    refusal = Refusal(code=found.code, what=what, why=_clip(found.why), fix=_clip(found.fix))
+    pushback: tuple[tuple[str, str | bytes], ...] = ()
+    if wait is not None:
+        refusal.retry_after.FromTimedelta(wait)
+        pushback = ((PUSHBACK_KEY, str(int(wait / timedelta(milliseconds=1)))),)
+    details = f"{found.code}: {what}; {_clip(found.why)}"
+    return Status(code, details, ((FAULT_KEY, refusal.SerializeToString()), *pushback))
+
+
+def _ours(fault: Exception) -> Status:
+    reference = secrets.token_hex(8)
+    code = fault.code if isinstance(fault, Broken) else "unforeseen"
+    _log.error("call-failed", reference=reference, code=code, exc_info=fault)
+    return Status(grpc.StatusCode.INTERNAL, f"{code}: look for {reference} in the log", ())
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+@overload
+def answering(method: Callable[_P, Awaitable[_Answer]]) -> Callable[_P, Awaitable[_Answer]]: ...
+@overload
+def answering(method: Callable[_P, AsyncIterator[_Answer]]) -> Callable[_P, AsyncIterator[_Answer]]: ...
+def answering(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a servicer's method `(self, request, context)`, so that what it raises is answered as a status."""
+    return _answering_stream(method) if inspect.isasyncgenfunction(method) else _answering_call(method)
+
+
+def _answering_call(method: Callable[..., Awaitable[_Answer]]) -> Callable[..., Awaitable[_Answer]]:
+    @functools.wraps(method)
+    async def answered(*args: object) -> _Answer:
+        try:
+            return await method(*args)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a call's edge: everything becomes one status here
+            await _abort(args[-1], error)
+
+    return answered
+
+
+def _answering_stream(method: Callable[..., AsyncIterator[_Answer]]) -> Callable[..., AsyncIterator[_Answer]]:
+    @functools.wraps(method)
+    async def answered(*args: object) -> AsyncIterator[_Answer]:
+        try:
+            async with contextlib.aclosing(cast("AsyncGenerator[_Answer]", method(*args))) as messages:
+                async for message in messages:
+                    yield message
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a call's edge: everything becomes one status here
+            await _abort(args[-1], error)
+
+    return answered
+
+
+async def _abort(context: object, error: Exception) -> NoReturn:
+    status = status_of(error)
+    await cast("grpc.aio.ServicerContext[Any, Any]", context).abort(status.code, status.details, status.metadata)
+
+
+def fault_of(error: grpc.aio.AioRpcError) -> Fault:
+    """What a call's failure means to the caller. The other side's own fault is, from here, something to wait out."""
+    refusal = _refusal_in(error)
+    if refusal is None:
+        return _unexplained(error)
+    code, what, why, fix = refusal.code, _clip(refusal.what), _clip(refusal.why), _clip(refusal.fix)
+    if not _CODE.fullmatch(code):
+        return _unexplained(error)
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        wait = refusal.retry_after.ToTimedelta() if refusal.HasField("retry_after") else DEFAULT_WAIT
+        wait = min(max(wait, timedelta(0)), LONGEST_WAIT)
+        return Unavailable(code=code, what=what, why=why, fix=fix, retry_after=wait)
+    return Refused(code=code, what=what, why=why, fix=fix)
+
+
+def _refusal_in(error: grpc.aio.AioRpcError) -> Refusal | None:
+    found = (error.trailing_metadata() or grpc.aio.Metadata()).get(FAULT_KEY)
+    if not isinstance(found, bytes):
+        return None
+    try:
+        return Refusal.FromString(found)
+    except DecodeError:
+        return None
+
+
+def _unexplained(error: grpc.aio.AioRpcError) -> Fault:
+    status = error.code()
+    why = f"{status.name}: {_clip(error.details() or 'no details')}"
+    if status in _MAY_PASS:
+        return Unavailable(
+            code="peer-unavailable",
+            what="the other side did not answer the call",
+            why=why,
+            fix="check that it runs and is reachable; the call may be repeated",
+        )
+    return Refused(
+        code="peer-refused",
+        what="the other side refused the call",
+        why=why,
+        fix="check that both sides run versions that speak to each other",
+    )
