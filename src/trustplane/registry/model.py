@@ -5,6 +5,7 @@ Each value checks itself; what must hold between values (ownership, uniqueness, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +17,13 @@ from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.selectors import Selector
 
 MAX_PORT = 65535
+MAX_PATH_CHARACTERS = 512
+
+_PROFILE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_OPERATION_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+_METHOD = re.compile(r"[A-Z]{1,20}(-[A-Z]{1,20})?")
+# RFC 3986 pchar without percent-encoding, `;` (path parameters, which servers read differently) and `*` (ours).
+_PATH = re.compile(r"/|(/[A-Za-z0-9._~!$&'()+,=:@-]+)+/?")
 
 
 class KeyKind(Enum):
@@ -55,6 +63,13 @@ class Profile:
     renew: RenewalWindow
 
     def __post_init__(self) -> None:
+        if not _PROFILE_NAME.fullmatch(self.name) or self.version < 0:
+            raise Refused(
+                code="bad-name",
+                what=f"{self.name!r:.100}, version {self.version}, does not name a profile",
+                why="a name is 1 to 63 lower-case letters, digits and inner dashes; versions count from 1",
+                fix="choose a name such as standard, and version: 1",
+            )
         if not timedelta(seconds=20) <= self.lifetime <= timedelta(days=90):
             raise Refused(
                 code="bad-lifetime",
@@ -71,21 +86,74 @@ class Profile:
             )
 
 
+def _check_request(method: str, path: str) -> None:
+    """One spelling per request: what a proxy would normalize is refused, so that rule and request cannot disagree."""
+    if not _METHOD.fullmatch(method) or method == "CONNECT":
+        raise Refused(
+            code="bad-request-pattern",
+            what=f"{method!r:.100} is not a method that can be named here",
+            why="methods are upper-case letters; CONNECT has no path",
+            fix="write for example POST /charge",
+        )
+    segments = path.split("/")
+    if not _PATH.fullmatch(path) or len(path) > MAX_PATH_CHARACTERS or "." in segments or ".." in segments:
+        raise Refused(
+            code="bad-request-pattern",
+            what=f"{path!r:.200} is not a path that can be named here",
+            why="a path is absolute, at most 512 characters, without //, dot segments, `%`, `;`, query or fragment: "
+            "servers and proxies read those in different ways",
+            fix="write for example POST /charge, or GET /orders/* for every path below /orders/",
+        )
+
+
+def _check_port(role: str, port: int) -> None:
+    if not 1 <= port <= MAX_PORT:
+        raise Refused(
+            code="bad-port",
+            what=f"{role} is {port}, which is not a port",
+            why=f"ports are 1 to {MAX_PORT}",
+            fix=f"write for example {role}: 20101",
+        )
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Operation:
-    """A named call a service offers. `path` is exact, or a prefix when it ends in `/*`."""
+    """A named call a service offers. `path` is exact, or a prefix when it ends in `/*`: all below that slash."""
 
     name: str
     method: str
     path: str
 
+    def __post_init__(self) -> None:
+        if not _OPERATION_NAME.fullmatch(self.name):
+            raise Refused(
+                code="bad-name",
+                what=f"{self.name!r:.100} is not the name of an operation",
+                why="a name is 1 to 63 lower-case letters and digits, with inner dashes and underscores",
+                fix="choose a name such as charge",
+            )
+        _check_request(self.method, self.path.removesuffix("*") if self.path.endswith("/*") else self.path)
+
+    def covers(self, path: str) -> bool:
+        return path.startswith(self.path[:-1]) if self.path.endswith("/*") else path == self.path
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Probe:
-    """A request any local health checker may make of the service without an identity."""
+    """A request any local health checker may make of the service without an identity. `path` is exact."""
 
     method: str
     path: str
+
+    def __post_init__(self) -> None:
+        _check_request(self.method, self.path)
+        if self.method not in ("GET", "HEAD"):
+            raise Refused(
+                code="bad-probe",
+                what=f"the probe {self.method} {self.path} may change something",
+                why="a probe is let in without an identity, so it must only read",
+                fix="probe with GET or HEAD",
+            )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,6 +167,9 @@ class Call:
     listen: int
     operations: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_port("listen", self.listen)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ports:
@@ -106,6 +177,10 @@ class Ports:
 
     app: int
     mesh: int
+
+    def __post_init__(self) -> None:
+        _check_port("app", self.app)
+        _check_port("mesh", self.mesh)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 
-
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
 
 

@@ -1,0 +1,61 @@
+"""What the files say, value by value with its place, before admission looks at it as a whole.
+
+A file with findings of its own is left out but known to exist, so that one mistake is not reported again by everything
+that refers to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from trustplane.fault import Place
+from trustplane.registry.model import DesiredState, Namespace, Profile, Service
+from trustplane.registry.yaml_tree import Node, locate
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import ServiceName
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted(Generic[T]):
+    value: T
+    tree: Node
+
+    def place(self, *path: str) -> Place:
+        """Of the key or item `path` names; of the nearest thing around it if that was left to its default."""
+        return locate(self.tree, *path)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFile:
+    """trustdomain.yaml."""
+
+    trust_domain: TrustDomain
+    default_profile: str
+    readers: frozenset[SpiffeId]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    domain: Drafted[DomainFile]
+    profiles: Mapping[str, Drafted[Profile]]
+    namespaces: Mapping[str, Drafted[Namespace]]
+    services: Mapping[ServiceName, Drafted[Service]]
+    built_in: Mapping[str, Profile]
+    declared_profiles: frozenset[str]
+    declared_namespaces: frozenset[str]
+    declared_services: frozenset[ServiceName]
+
+    def state(self) -> DesiredState:
+        domain = self.domain.value
+        return DesiredState(
+            trust_domain=domain.trust_domain,
+            default_profile=domain.default_profile,
+            profiles={**self.built_in, **{name: one.value for name, one in sorted(self.profiles.items())}},
+            namespaces={name: one.value for name, one in sorted(self.namespaces.items())},
+            services={name: one.value for name, one in sorted(self.services.items())},
+            readers=domain.readers,
+        )

@@ -1,0 +1,69 @@
+"""Which file of a trust repository is what. Dotfiles and Markdown belong to people and are left alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from trustplane.fault import Place, Refused
+from trustplane.registry.findings import shown
+
+MAX_FILES = 10_000
+TRUST_DOMAIN_FILE = "trustdomain.yaml"
+NAMESPACES_FILE = "namespaces.yaml"
+
+
+def is_ignored(path: str) -> bool:
+    parts = path.split("/")
+    return any(part.startswith(".") and part not in (".", "..") for part in parts) or parts[-1].lower().endswith(".md")
+
+
+def profile_named_by(path: str) -> str | None:
+    match PurePosixPath(path).parts:
+        case ("profiles", file) if file.endswith(".yaml") and _is_plain(path):
+            return file.removesuffix(".yaml")
+        case _:
+            return None
+
+
+def service_named_by(path: str) -> tuple[str, str] | None:
+    match PurePosixPath(path).parts:
+        case ("services", namespace, service, "service.yaml") if _is_plain(path):
+            return namespace, service
+        case _:
+            return None
+
+
+def is_known(path: str) -> bool:
+    return (
+        path in (TRUST_DOMAIN_FILE, NAMESPACES_FILE)
+        or profile_named_by(path) is not None
+        or service_named_by(path) is not None
+    )
+
+
+def unknown_file(path: str) -> Refused:
+    return Refused(
+        code="unknown-file",
+        what=f"{shown(path)} is no file of a trust repository",
+        why="a file nobody reads would look as if it had an effect",
+        fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml and "
+        "services/<namespace>/<service>/service.yaml; dotfiles and *.md may stand anywhere",
+        place=Place(shown(path), 1),
+    )
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """Hex SHA-256 over the paths and contents that count. Equal digests: submitting again changes nothing."""
+    content = hashlib.sha256()
+    for path in sorted(files):
+        if not is_ignored(path):
+            name = path.encode("utf-8", "surrogatepass")
+            content.update(b"%d:%d:" % (len(name), len(files[path])) + name + files[path])
+    return content.hexdigest()
+
+
+def _is_plain(path: str) -> bool:
+    """Written the one way: `PurePosixPath` takes `a//b` and `a/./b` for `a/b`."""
+    return str(PurePosixPath(path)) == path

@@ -1,0 +1,140 @@
+"""From the files of a trust repository to desired state, or every finding at once.
+
+`read` promises that what it returns is admitted: everything it refers to exists, every name has one owner, and no two
+entries can be one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+
+from trustplane.fault import Place, Refused
+from trustplane.registry import layout
+from trustplane.registry.admission import admit
+from trustplane.registry.draft import DomainFile, Draft, Drafted
+from trustplane.registry.files import STANDARD, domain_file, namespaces_file, profile_file
+from trustplane.registry.findings import Findings
+from trustplane.registry.model import DesiredState, Namespace, Profile, Service
+from trustplane.registry.service_file import Defaults, service_file
+from trustplane.registry.yaml_tree import Node, Text, parse
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.names import ServiceName
+
+# Stands in for a domain file that could not be read, so that the other files are checked all the same.
+_NO_DOMAIN = DomainFile(TrustDomain("unknown.invalid"), STANDARD.name, frozenset())
+
+
+def read(files: Mapping[str, bytes]) -> DesiredState:
+    """`files` by their path in the repository, with `/`."""
+    findings = Findings()
+    reading = _Reading(_trees(files, findings), findings)
+    domain = reading.domain()
+    draft = reading.draft(domain or Drafted(_NO_DOMAIN, Text("", Place(layout.TRUST_DOMAIN_FILE, 1))))
+    if domain:
+        admit(draft, findings)
+    findings.refuse_if_any()
+    return draft.state()
+
+
+def _trees(files: Mapping[str, bytes], findings: Findings) -> dict[str, Node | None]:
+    """Each known file's tree; none where it has none, which `findings` then explains."""
+    counted = [path for path in sorted(files) if not layout.is_ignored(path)]
+    if len(counted) > layout.MAX_FILES:
+        raise Refused(
+            code="too-many-files",
+            what=f"the trust repository has {len(counted)} files",
+            why=f"what is read must be bounded; {layout.MAX_FILES} are allowed",
+            fix="remove what does not belong there, or split the trust domain",
+        )
+    for path in counted:
+        if not layout.is_known(path):
+            with findings.at(None):
+                raise layout.unknown_file(path)
+    return {path: parse(path, files[path], findings) for path in counted if layout.is_known(path)}
+
+
+class _Reading:
+    """One pass over the trees."""
+
+    def __init__(self, trees: Mapping[str, Node | None], findings: Findings) -> None:
+        self._trees = trees
+        self._findings = findings
+
+    def domain(self) -> Drafted[DomainFile] | None:
+        tree = self._required(layout.TRUST_DOMAIN_FILE, "trust_domain: acme.example")
+        if tree:
+            with self._findings.at(tree.place):
+                value = domain_file(tree, self._findings)
+                return Drafted(value, tree) if value else None
+        return None
+
+    def draft(self, domain: Drafted[DomainFile]) -> Draft:
+        profiles = self._profiles()
+        namespaces, declared_namespaces = self._namespaces()
+        paths = self._service_paths()
+        built_in = {STANDARD.name: STANDARD}
+        return Draft(
+            domain=domain,
+            profiles=profiles,
+            namespaces=namespaces,
+            services=self._services(paths, domain.value, namespaces),
+            built_in=built_in,
+            declared_profiles=frozenset(chain(built_in, filter(None, map(layout.profile_named_by, self._trees)))),
+            declared_namespaces=declared_namespaces,
+            declared_services=frozenset(paths),
+        )
+
+    def _required(self, file: str, example: str) -> Node | None:
+        if file not in self._trees:
+            self._findings.add(
+                code="missing-file",
+                what=f"{file} is missing",
+                why="every trust repository has one",
+                fix=f"create it with for example {example}",
+                place=Place(file, 1),
+            )
+        return self._trees.get(file)
+
+    def _profiles(self) -> dict[str, Drafted[Profile]]:
+        found = {}
+        for path, tree in self._trees.items():
+            name = layout.profile_named_by(path)
+            if name is not None and tree:
+                with self._findings.at(tree.place):
+                    profile = profile_file(name, tree, self._findings)
+                    if profile:
+                        found[name] = Drafted(profile, tree)
+        return found
+
+    def _namespaces(self) -> tuple[Mapping[str, Drafted[Namespace]], frozenset[str]]:
+        tree = self._required(layout.NAMESPACES_FILE, "shop: {owners: [shop-team]}")
+        if tree:
+            with self._findings.at(tree.place):
+                return namespaces_file(tree, self._findings)
+        return {}, frozenset()
+
+    def _service_paths(self) -> dict[ServiceName, str]:
+        found = {}
+        for path in self._trees:
+            names = layout.service_named_by(path)
+            if names:
+                with self._findings.at(Place(path, 1)):
+                    found[ServiceName(*names)] = path
+        return found
+
+    def _services(
+        self, paths: Mapping[ServiceName, str], domain: DomainFile, namespaces: Mapping[str, Drafted[Namespace]]
+    ) -> dict[ServiceName, Drafted[Service]]:
+        found = {}
+        for name, path in paths.items():
+            tree = self._trees[path]
+            namespace = namespaces.get(name.namespace)
+            owners = namespace.value.owners if namespace else ()
+            if tree:
+                with self._findings.at(tree.place):
+                    defaults = Defaults(domain.trust_domain, domain.default_profile, owners)
+                    service = service_file(name, tree, defaults, self._findings)
+                    if service:
+                        found[name] = Drafted(service, tree)
+        return found
