@@ -1,0 +1,85 @@
+"""Access logs: one JSON line per request, and one per connection whose handshake failed.
+
+Both sides of a call write the TLS fields that join their lines: the caller's `upstream_local` is the callee's `peer`
+address. Identity fields of a failed handshake are what the peer claimed, never proof of who it is.
+"""
+
+from __future__ import annotations
+
+from trustplane.xds.resources import typed
+
+_FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+_CEL = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+
+_DOWNSTREAM_TLS = {
+    "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+    "tls_group": "%DOWNSTREAM_TLS_GROUP%",
+    "tls_cipher": "%DOWNSTREAM_TLS_CIPHER%",
+    "peer_id": "%DOWNSTREAM_PEER_URI_SAN%",
+    "peer_serial": "%DOWNSTREAM_PEER_SERIAL%",
+    "peer_issuer_serial": "%DOWNSTREAM_PEER_ISSUER_SERIAL%",
+    "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
+    "local_id": "%DOWNSTREAM_LOCAL_URI_SAN%",
+}
+_UPSTREAM_TLS = {
+    "tls_version": "%UPSTREAM_TLS_VERSION%",
+    "tls_group": "%UPSTREAM_TLS_GROUP%",
+    "tls_cipher": "%UPSTREAM_TLS_CIPHER%",
+    "peer_id": "%UPSTREAM_PEER_URI_SAN%",
+    "peer_not_after": "%UPSTREAM_PEER_CERT_V_END%",
+    "local_id": "%UPSTREAM_LOCAL_URI_SAN%",
+    "tls_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+}
+_REQUEST = {
+    "start": "%START_TIME%",
+    "duration_ms": "%DURATION%",
+    "method": "%REQUEST_HEADER(:METHOD)%",
+    "path": "%PATH(NQ)%",
+    "authority": "%REQUEST_HEADER(:AUTHORITY)%",
+    "request_id": "%REQUEST_HEADER(X-REQUEST-ID)%",
+    "status": "%RESPONSE_CODE%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "flags": "%RESPONSE_FLAGS%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "connection": "%CONNECTION_ID%",
+    "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "upstream": "%UPSTREAM_REMOTE_ADDRESS%",
+    "upstream_local": "%UPSTREAM_LOCAL_ADDRESS%",
+}
+_FAILED_HANDSHAKE = {
+    "start": "%START_TIME%",
+    "duration_ms": "%DURATION%",
+    "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "local": "%DOWNSTREAM_LOCAL_ADDRESS%",
+    "tls_failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
+    "details": "%CONNECTION_TERMINATION_DETAILS%",
+    "connection": "%CONNECTION_ID%",
+}
+
+
+def of_inbound_requests(path: str) -> list[dict[str, object]]:
+    rbac = {"rbac": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}
+    return [_file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **rbac})]
+
+
+def of_outbound_requests(path: str) -> list[dict[str, object]]:
+    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS})]
+
+
+def of_failed_handshakes(path: str) -> list[dict[str, object]]:
+    """Response flags are empty for these connections, so only an expression can select them."""
+    entry = _file(path, {"log": "handshake", **_FAILED_HANDSHAKE, **_DOWNSTREAM_TLS})
+    expression = "connection.transport_failure_reason != '' || connection.termination_details != ''"
+    entry["filter"] = {
+        "extension_filter": {"name": "failed-handshake", "typed_config": typed(_CEL, expression=expression)}
+    }
+    return [entry]
+
+
+def _file(path: str, fields: dict[str, str]) -> dict[str, object]:
+    return {
+        "name": "file",
+        "typed_config": typed(_FILE, path=path, log_format={"json_format": fields}),
+    }

@@ -1,0 +1,95 @@
+"""The HTTP connection managers of both directions, with every safety default spelled out.
+
+Paths are normalised before anything is decided by them, and what cannot be read one way only is refused. Nobody is
+trusted to set the proxy's own `x-envoy-` headers or to say which identity a request has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from trustplane.xds.resources import Json, typed
+from trustplane.xds.tls import SDS_FROM_ADS
+
+_MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+MAX_HEADERS_KB = 60
+MAX_STREAMS = 256
+
+# Frameworks let these replace the method or the path after our rules have been applied to the real ones.
+OVERRIDING_HEADERS = (
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+)
+
+
+def seconds(duration: timedelta) -> str:
+    return f"{duration.total_seconds():.3f}s"
+
+
+def connection_age(leaf_lifetime: timedelta, longest_request: timedelta) -> timedelta:
+    """How old a connection may get: a quarter of the leaf's life, so that its peer is verified anew."""
+    return max(min(leaf_lifetime / 4, timedelta(hours=1)), longest_request + timedelta(seconds=1), timedelta(seconds=5))
+
+
+def manager(  # noqa: PLR0913 - each is a fact about one direction; two builders would drift apart
+    name: str,
+    *,
+    identity: Json,
+    filters: Sequence[Json],
+    access_log: Sequence[Json],
+    longest_request: timedelta,
+    connection_age: timedelta | None,
+) -> dict[str, object]:
+    """A filter chain's only filter. `name` is also the name of its route configuration."""
+    return {
+        "name": "http",
+        "typed_config": typed(
+            _MANAGER,
+            stat_prefix=name,
+            codec_type="AUTO",
+            rds={"route_config_name": name, "config_source": SDS_FROM_ADS},
+            http_filters=[*filters, {"name": "router", "typed_config": typed(_ROUTER)}],
+            access_log=list(access_log),
+            **_NORMALISED,
+            **_limits(longest_request, connection_age),
+            **identity,
+        ),
+    }
+
+
+# The direct peer's address is the client's. Without a list of internal ranges, Envoy would take any private address
+# for a colleague whose `x-envoy-` headers may change timeouts and retries.
+_NORMALISED: Mapping[str, object] = {
+    "normalize_path": True,
+    "merge_slashes": True,
+    "path_with_escaped_slashes_action": "REJECT_REQUEST",
+    "strip_any_host_port": True,
+    "use_remote_address": True,
+    "internal_address_config": {"unix_sockets": False, "cidr_ranges": []},
+    "preserve_external_request_id": True,
+    "server_header_transformation": "PASS_THROUGH",
+}
+
+
+def _limits(longest_request: timedelta, connection_age: timedelta | None) -> dict[str, object]:
+    common: dict[str, object] = {
+        "headers_with_underscores_action": "REJECT_REQUEST",
+        "idle_timeout": "3600s",
+        "max_headers_count": 100,
+    }
+    if connection_age is not None:
+        common["max_connection_duration"] = seconds(connection_age)
+    return {
+        "common_http_protocol_options": common,
+        "http2_protocol_options": {"max_concurrent_streams": MAX_STREAMS},
+        "max_request_headers_kb": MAX_HEADERS_KB,
+        "request_headers_timeout": "10s",
+        "stream_idle_timeout": seconds(longest_request + timedelta(seconds=5)),
+        "drain_timeout": "5s",
+        "delayed_close_timeout": "1s",
+    }

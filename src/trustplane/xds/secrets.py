@@ -1,0 +1,63 @@
+"""Secrets as Envoy takes them: a leaf with its key in one resource, so that they can never be torn apart, and bundles.
+
+Our own trust domain's bundle goes to Envoy's default verifier, which checks key usages and names what it refused. A
+foreign domain's bundle, or several together, goes to the SPIFFE verifier: the default one would let any authority in
+the list vouch for any identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.xds.resources import Kind, Resource, typed
+
+_SPIFFE_VALIDATOR = "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
+
+
+def leaf(name: str, keyed: KeyedSvid) -> Resource:
+    certificate = {
+        "certificate_chain": {"inline_string": keyed.svid.pem().decode()},
+        "private_key": {"inline_string": keyed.key_pem().decode()},
+    }
+    return Resource(
+        Kind.SECRET,
+        name,
+        typed(Kind.SECRET.value, name=name, tls_certificate=certificate),
+        stands_for=hashlib.sha256(keyed.svid.der()[0]).hexdigest(),
+    )
+
+
+def bundle(name: str, trusted: Bundle, own: TrustDomain) -> Resource:
+    if trusted.trust_domain != own:
+        return bundles(name, (trusted,))
+    context = {"trusted_ca": {"inline_string": _pem(trusted)}}
+    return Resource(
+        Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), trusted.digest
+    )
+
+
+def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:
+    ordered = sorted(trusted, key=lambda one: one.trust_domain)
+    domains = [
+        {"name": str(one.trust_domain), "trust_bundle": {"inline_string": _pem(one)}} for one in ordered
+    ]
+    validator = {
+        "name": "envoy.tls.cert_validator.spiffe",
+        "typed_config": typed(_SPIFFE_VALIDATOR, trust_domains=domains),
+    }
+    context = {"custom_validator_config": validator}
+    stands_for = ordered[0].digest if len(ordered) == 1 else ""
+    return Resource(
+        Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for
+    )
+
+
+def _pem(trusted: Bundle) -> str:
+    """Sorted, so that equal bundles are equal resources whatever order they came in."""
+    return "".join(sorted(one.public_bytes(Encoding.PEM).decode() for one in trusted.x509_authorities))

@@ -1,0 +1,105 @@
+"""All that one sidecar should hold, computed whole from what it is, its SVID and the bundles it trusts.
+
+A snapshot that exists is closed: every cluster, route and secret it refers to is in it, and there is a listener and
+a cluster, because a proxy that is given none deletes all it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from trustplane.fault import Broken, Refused
+from trustplane.registry.view import Sidecar
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.verify import BundleSet
+from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.xds import inbound, outbound, secrets
+from trustplane.xds.resources import Kind, Offer, Resource
+from trustplane.xds.surroundings import Surroundings
+
+# Where Envoy's messages name another resource, and of which kind.
+_REFERENCES: Mapping[str, Kind] = {
+    "cluster": Kind.CLUSTER,
+    "route_config_name": Kind.ROUTE,
+    "validation_context_sds_secret_config": Kind.SECRET,
+    "tls_certificate_sds_secret_configs": Kind.SECRET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Offer):
+    def __post_init__(self) -> None:
+        super(Snapshot, self).__post_init__()  # noqa: UP008 - slots=True makes a new class; bare super() has the old
+        for kind in (Kind.LISTENER, Kind.CLUSTER, Kind.SECRET):
+            if not self.of(kind):
+                raise Broken(
+                    code="xds-snapshot-empty",
+                    what=f"the snapshot has no {kind.name.lower()}",
+                    why="a proxy that is given none deletes all it has",
+                    fix="report this with the output of trustplane status",
+                )
+        for one in self.resources:
+            for kind, name in _references(one.content):
+                if name not in self.of(kind):
+                    raise _dangling(one, kind, name)
+
+
+def snapshot(sidecar: Sidecar, svid: KeyedSvid, bundles: BundleSet, here: Surroundings) -> Snapshot:
+    domains = {sidecar.spiffe_id.trust_domain, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
+    return Snapshot(
+        (
+            *inbound.resources(sidecar, here),
+            *outbound.resources(sidecar, here),
+            secrets.leaf(str(sidecar.spiffe_id), svid),
+            *(_bundle(domain, bundles, sidecar.spiffe_id.trust_domain) for domain in sorted(domains)),
+        )
+    )
+
+
+def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain) -> Resource:
+    if domain not in bundles:
+        raise Refused(
+            code="bundle-missing",
+            what=f"there is no bundle of the trust domain {domain}",
+            why="a call to a service of that domain could not be verified",
+            fix=f"declare a federation with {domain}, or remove the call",
+        )
+    return secrets.bundle(str(domain.id), bundles[domain], own)
+
+
+def _references(content: object) -> Iterator[tuple[Kind, str]]:
+    match content:
+        case Mapping():
+            for key, value in content.items():
+                if key in _REFERENCES:
+                    yield from ((_REFERENCES[key], name) for name in _names(value))
+                else:
+                    yield from _references(value)
+        case list() | tuple():
+            for value in content:
+                yield from _references(value)
+        case _:
+            return
+
+
+def _names(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            yield str(value["name"])
+        case list():
+            for one in value:
+                yield from _names(one)
+        case _:
+            return
+
+
+def _dangling(one: Resource, kind: Kind, name: str) -> Broken:
+    return Broken(
+        code="xds-snapshot-not-closed",
+        what=f"the {one.kind.name.lower()} {one.name} refers to the {kind.name.lower()} {name}, which is not there",
+        why="a proxy would wait for it and refuse traffic",
+        fix="report this with the output of trustplane status",
+    )
