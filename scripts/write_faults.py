@@ -75,7 +75,7 @@ def _raised_in(path: Path, module: str) -> Iterator[Raised]:
     tree = ast.parse(path.read_text())
     for call, scope in _calls(tree, None):
         said = {keyword.arg: keyword.value for keyword in call.keywords}
-        if not {"code", "what", "fix"} <= said.keys():
+        if not {"code", "what", "fix"} <= said.keys() or _handed_on(said["code"]):
             continue
         what, fix = (_sentence(said[part], scope, tree) for part in ("what", "fix"))
         codes: list[str | None] = [*_literals(said["code"])]
@@ -101,6 +101,11 @@ def _kind(call: ast.Call, said: dict[str | None, ast.expr]) -> str:
     if name in CLASSES:
         return name
     return "Unavailable" if "retry_after" in said else "Refused"
+
+
+def _handed_on(code: ast.expr) -> bool:
+    """Whether this is a fault's own code, carried into another form of the same fault."""
+    return isinstance(code, ast.Attribute) and code.attr == "code"
 
 
 def _literals(value: ast.expr) -> list[str]:
