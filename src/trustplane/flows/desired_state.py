@@ -17,15 +17,16 @@ from trustplane.change.plan import Plan, plan
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.push_views import ViewFeed
-from trustplane.registry import repository
-from trustplane.registry.model import DesiredState
+from trustplane.issuance.admit import Right
+from trustplane.registry import layout, repository
+from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Hosting, Revision
 from trustplane.registry.view import Endpoint, TrustedBundle
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
-from trustplane.spiffe.ids import TrustDomain
-from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName, ServiceName
 
 
 class Revisions(Protocol):
@@ -66,11 +67,19 @@ class KeepDesiredState:
         self._clock = clock
         self._current: tuple[Revision, DesiredState] | None = None
         self._bundle: Bundle | None = None
+        self._by_id: Mapping[SpiffeId, Service] = {}
         self.views = ViewFeed(self._needs({}))
 
     @property
     def current(self) -> tuple[Revision, DesiredState] | None:
         return self._current
+
+    def right(self, node: NodeName, spiffe_id: SpiffeId) -> Right | None:
+        """Whether the registry gives this node this ID, and in which shape."""
+        service = self._by_id.get(spiffe_id)
+        if service is None or (service.nodes and node not in service.nodes):
+            return None
+        return Right(node, spiffe_id, self._state().profiles[service.profile])
 
     async def plan(self, files: Mapping[str, bytes]) -> Plan:
         return plan(self._current[1] if self._current else None, self._read(files))
@@ -88,17 +97,17 @@ class KeepDesiredState:
         await self.load()
         running = self._current
         difference = plan(running[1] if running else None, candidate)
-        digest = repository.digest(files)
+        digest = layout.digest(files)
         if running is not None and digest == running[0].digest:
             return running[0], difference
         at = self._clock.now()
-        await self._journal.append_audit([events.revision_intended(digest, by, restored_from)], at)
+        expected = running[0].number if running else None
+        await self._journal.append_audit([events.revision_intent((expected or 0) + 1, digest, by, at)], at)
         texts = {path: content.decode() for path, content in files.items()}
-        revision = await self._revisions.put_revision(
-            texts, digest, by, at, restored_from, expected_current=running[0].number if running else None
-        )
-        await self._journal.append_audit([events.revision_applied(revision.number, digest)], self._clock.now())
-        self._current = (revision, candidate)
+        revision = await self._revisions.put_revision(texts, digest, by, at, restored_from, expected_current=expected)
+        outcome = events.revision_applied(revision.number, digest, by, restored_from, at)
+        await self._journal.append_audit([outcome], self._clock.now())
+        self._take((revision, candidate))
         await self.refresh()
         return revision, difference
 
@@ -118,7 +127,11 @@ class KeepDesiredState:
         newest = await self._revisions.current_revision()
         if newest is not None and (self._current is None or newest.number != self._current[0].number):
             files = {path: text.encode() for path, text in newest.files.items()}
-            self._current = (newest, self._read(files))
+            self._take((newest, self._read(files)))
+
+    def _take(self, current: tuple[Revision, DesiredState]) -> None:
+        self._current = current
+        self._by_id = {service.spiffe_id: service for service in current[1].services.values()}
 
     async def trust(self, bundle: Bundle) -> None:
         """Make this the bundle that every node is told."""

@@ -72,7 +72,7 @@ class EnrolNodes:
         at = self._clock.now()
         text = TOKEN_PREFIX + secrets.token_urlsafe(32)
         token = JoinToken(_digest(text), node, at + life, by, at)
-        await self._journal.append_audit([events.token_created(node, token.expires_at, by)], at)
+        await self._journal.append_audit([events.token_created(node, token.expires_at, by, at)], at)
         await self._tokens.put_join_token(token)
         return FreshToken(text, token.expires_at)
 
@@ -105,13 +105,12 @@ class EnrolNodes:
         known = await self._agents.agent(node)
         if known and known.banned:
             await self.require(node)
-        await self._journal.append_audit([events.node_admitted(node, evidence, address)], at)
+        await self._journal.append_audit([events.node_admitted(node, evidence, address, at)], at)
         issued = await self._issuer.issue_node(node, csr_der, at)
         if isinstance(issued, Fault):
             raise issued
-        leaf = issued.svid
         enrolled_at = known.enrolled_at if known else at
-        await self._agents.put_agent(Agent(node, address, evidence, enrolled_at, leaf.serial, leaf.not_after))
+        await self._agents.put_agent(Agent(node, address, evidence, enrolled_at, issued.serial, issued.not_after))
         return issued
 
 

@@ -48,6 +48,10 @@ class ViewFeed:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
+    def digest_of(self, node: NodeName) -> str:
+        """Of what this node should hold now."""
+        return self._view(node)[1]
+
     async def follow(self, node: NodeName, held_digest: str) -> AsyncIterator[Push]:
         """What `node` must be sent, from the digest it says it holds, for ever."""
         moved = self._moved

@@ -48,7 +48,7 @@ def duration(length: timedelta) -> Duration:
 
 
 def node_identity(issued: Issued, bundle: bytes) -> node_pb2.NodeIdentity:
-    return node_pb2.NodeIdentity(chain=issued.svid.der(), renew_at=timestamp(issued.renew_at), bundle=bundle)
+    return node_pb2.NodeIdentity(chain=issued.chain, renew_at=timestamp(issued.renew_at), bundle=bundle)
 
 
 def identity_parts(message: node_pb2.NodeIdentity) -> tuple[X509Svid, datetime, bytes]:
@@ -70,7 +70,7 @@ def enrolled(reply: object) -> node_pb2.NodeIdentity:
 def x509_result(outcome: Issued | Fault) -> node_pb2.X509Result:
     if isinstance(outcome, Fault):
         return node_pb2.X509Result(refusal=refusal(outcome))
-    issued = node_pb2.X509Issued(chain=outcome.svid.der(), renew_at=timestamp(outcome.renew_at))
+    issued = node_pb2.X509Issued(chain=outcome.chain, renew_at=timestamp(outcome.renew_at))
     return node_pb2.X509Result(issued=issued)
 
 

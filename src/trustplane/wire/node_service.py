@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import grpc
 from cryptography import x509
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused
+from trustplane.flows.connected_agents import ConnectedAgents, Connection
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import ViewFeed
@@ -28,6 +29,9 @@ from trustplane.spiffe.names import NodeName, ServiceName, node_of
 from trustplane.wire import node_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
 
 Step = TypeVar("Step")
 
@@ -67,14 +71,6 @@ class NodeCertificates(Protocol):
     def node_of_chain(self, chain: Sequence[bytes], at: datetime) -> tuple[NodeName, x509.Certificate]: ...
 
 
-class Connections(Protocol):
-    """Who follows now."""
-
-    def opened(self, node: NodeName, agent_version: str) -> None: ...
-
-    def closed(self, node: NodeName) -> None: ...
-
-
 class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
     def __init__(
         self, enrol: EnrolNodes, certificates: NodeCertificates, own_bundle: Callable[[], bytes], clock: Clock
@@ -86,7 +82,7 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
 
     @answering
     async def EnrolWithToken(  # noqa: N802 - the protocol's name
-        self, request: node_pb2.TokenEnrolment, context: grpc.aio.ServicerContext
+        self, request: node_pb2.TokenEnrolment, context: Context
     ) -> node_pb2.NodeIdentity:
         del context
         issued = await self._enrol.with_token(request.token, request.csr, _address(request.address))
@@ -94,7 +90,7 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
 
     @answering
     async def EnrolWithCertificate(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[node_pb2.CertificateEnrolment], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[node_pb2.CertificateEnrolment], context: Context
     ) -> AsyncIterator[node_pb2.CertificateEnrolmentReply]:
         del context
         offer = (await _next_step(request_iterator)).offer
@@ -120,7 +116,7 @@ class NodeDoors:
     minter: Minter
     views: ViewFeed
     uptake: Uptake
-    connections: Connections
+    connections: ConnectedAgents
 
 
 class NodeService(node_pb2_grpc.NodeServicer):
@@ -140,7 +136,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
 
     @answering
     async def Greet(  # noqa: N802 - the protocol's name
-        self, request: node_pb2.Greeting, context: grpc.aio.ServicerContext
+        self, request: node_pb2.Greeting, context: Context
     ) -> node_pb2.ServerProof:
         del context
         if len(request.nonce) != proof.NONCE_BYTES:
@@ -151,14 +147,14 @@ class NodeService(node_pb2_grpc.NodeServicer):
 
     @answering
     async def RenewNode(  # noqa: N802 - the protocol's name
-        self, request: node_pb2.NodeRenewal, context: grpc.aio.ServicerContext
+        self, request: node_pb2.NodeRenewal, context: Context
     ) -> node_pb2.NodeIdentity:
         issued = await self._doors.enrol.renew(self._caller(context), request.csr, _address(request.address))
         return node_codec.node_identity(issued, self._own_bundle())
 
     @answering
     async def IssueX509(  # noqa: N802 - the protocol's name
-        self, request: node_pb2.X509Orders, context: grpc.aio.ServicerContext
+        self, request: node_pb2.X509Orders, context: Context
     ) -> node_pb2.X509Results:
         node = await self._admitted(context)
         if len(request.orders) > MAX_ORDERS:
@@ -169,7 +165,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
 
     @answering
     async def IssueJwt(  # noqa: N802 - the protocol's name
-        self, request: node_pb2.JwtOrder, context: grpc.aio.ServicerContext
+        self, request: node_pb2.JwtOrder, context: Context
     ) -> node_pb2.JwtResult:
         node = await self._admitted(context)
         spiffe_id = SpiffeId.parse(request.spiffe_id)
@@ -178,18 +174,24 @@ class NodeService(node_pb2_grpc.NodeServicer):
 
     @answering
     async def Follow(  # noqa: N802 - the protocol's name
-        self, request_iterator: AsyncIterator[node_pb2.Report], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[node_pb2.Report], context: Context
     ) -> AsyncIterator[node_pb2.Update]:
         node = await self._admitted(context)
         hello = (await _next_step(request_iterator)).hello
-        self._doors.connections.opened(node, hello.agent_version[:64])
+        connection = Connection(node, hello.agent_version[:64], _cancel_this_call())
+        self._doors.connections.opened(connection)
         reading = asyncio.create_task(self._read_reports(node, request_iterator))
+        reading.add_done_callback(lambda done: connection.cut() if _fault_of_task(done) else None)
         try:
             async for push in self._doors.views.follow(node, hello.view_digest):
                 yield node_codec.update(push)
+        except asyncio.CancelledError:
+            if fault := _fault_of_task(reading):
+                raise fault from None
+            raise
         finally:
             reading.cancel()
-            self._doors.connections.closed(node)
+            self._doors.connections.closed(connection)
 
     async def _read_reports(self, node: NodeName, reports: AsyncIterator[node_pb2.Report]) -> None:
         async for report in reports:
@@ -215,14 +217,14 @@ class NodeService(node_pb2_grpc.NodeServicer):
             case _:
                 return  # a newer agent may report what this server does not know yet
 
-    async def _admitted(self, context: grpc.aio.ServicerContext) -> NodeName:
+    async def _admitted(self, context: Context) -> NodeName:
         node = self._caller(context)
         await self._doors.enrol.require(node)
         return node
 
-    def _caller(self, context: grpc.aio.ServicerContext) -> NodeName:
+    def _caller(self, context: Context) -> NodeName:
         # Set by the transport only when the verified leaf has exactly one URI SAN and it is a SPIFFE ID.
-        found = context.auth_context().get("peer_spiffe_id", ())
+        found = tuple(context.auth_context().get("peer_spiffe_id", ()))
         if len(found) != 1:
             raise Refused(
                 code="no-spiffe-id",
@@ -239,6 +241,15 @@ class NodeService(node_pb2_grpc.NodeServicer):
                 fix="point the agent at a server of its own trust domain",
             )
         return node_of(spiffe_id)
+
+
+def _cancel_this_call() -> Callable[[], object]:
+    task = asyncio.current_task()
+    return task.cancel if task is not None else lambda: None
+
+
+def _fault_of_task(task: asyncio.Task[None]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 async def _next_step(steps: AsyncIterator[Step]) -> Step:

@@ -1,0 +1,36 @@
+"""Which agents follow this server now, and cutting off one that may no longer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trustplane.spiffe.names import NodeName
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Connection:
+    node: NodeName
+    agent_version: str
+    cut: Callable[[], object]
+
+
+class ConnectedAgents:
+    def __init__(self) -> None:
+        self._open: defaultdict[NodeName, set[Connection]] = defaultdict(set)
+
+    def opened(self, connection: Connection) -> None:
+        self._open[connection.node].add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._open[connection.node].discard(connection)
+        if not self._open[connection.node]:
+            del self._open[connection.node]
+
+    def nodes(self) -> frozenset[NodeName]:
+        return frozenset(self._open)
+
+    def cut(self, node: NodeName) -> None:
+        for connection in tuple(self._open.get(node, ())):
+            connection.cut()

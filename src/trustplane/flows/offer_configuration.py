@@ -1,0 +1,126 @@
+"""What each sidecar and each SDS client of this node should hold, from the node's view and the identities it holds.
+
+A process is offered what its attested selectors entitle it to and nothing else. What does not pass the guards is not
+offered: the configuration before it stays, and the refusal is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from trustplane.attest.entitlement import entitled
+from trustplane.clock import Clock
+from trustplane.fault import Fault, Refused
+from trustplane.flows.feed import Feed
+from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.registry.view import Entry, NodeView, Sidecar
+from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.selectors import Selector
+from trustplane.spiffe.verify import BundleSet
+from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.xds.guards import guarded
+from trustplane.xds.resources import Offer
+from trustplane.xds.sds_names import secrets_offer
+from trustplane.xds.snapshot import snapshot
+from trustplane.xds.surroundings import Surroundings
+
+
+class RefusalSink(Protocol):
+    def refused(self, service: ServiceName, fault: Fault) -> None: ...
+
+
+class OfferConfiguration:
+    def __init__(
+        self,
+        views: Feed[NodeView | None],
+        identities: Feed[HeldIdentities],
+        here: Surroundings,
+        refusals: RefusalSink,
+        clock: Clock,
+    ) -> None:
+        self._views = views
+        self._identities = identities
+        self._here = here
+        self._refusals = refusals
+        self._clock = clock
+        self._changes: Feed[int] = Feed(1)
+        self._offers: dict[ServiceName, Offer] = {}
+
+    async def run(self) -> None:
+        """Compute every sidecar's offer anew whenever the view or an identity changes."""
+        while True:
+            view_moved = asyncio.ensure_future(self._views.moved())
+            identity_moved = asyncio.ensure_future(self._identities.moved())
+            try:
+                self.recompute()
+                await asyncio.wait((view_moved, identity_moved), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                view_moved.cancel()
+                identity_moved.cancel()
+
+    def recompute(self) -> None:
+        view = self._views.value
+        if view is None:
+            return
+        held = self._identities.value
+        keyed = {entry.spiffe_id: svid for entry, svid in held.identities}
+        at = self._clock.now()
+        offers: dict[ServiceName, Offer] = {}
+        for sidecar in view.sidecars:
+            before = self._offers.get(sidecar.service)
+            offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at) or before
+            if offer is not None:
+                offers[sidecar.service] = offer
+        self._offers = offers
+        self._changes.publish(self._changes.value + 1)
+
+    def _offer(self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime) -> Offer | None:
+        if svid is None:
+            return None
+        try:
+            return guarded(snapshot(sidecar, svid, bundles, self._here), svid, bundles, at)
+        except Fault as fault:
+            self._refusals.refused(sidecar.service, fault)
+            return None
+
+    async def changed(self, since: int) -> int:
+        while self._changes.value <= since:
+            await self._changes.moved()
+        return self._changes.value
+
+    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Offer | None:
+        service = ServiceName.parse(node_id)
+        entry = self._entry(lambda one: one.service == service)
+        if entry is None or not entry.selectors <= selectors:
+            raise Refused(
+                code="not-entitled",
+                what=f"this process may not be the sidecar of {service}",
+                why="no entry for that service matches what is attested of it",
+                fix=f"compare the selectors of {service} with trustplane explain, or start it as the right user",
+            )
+        return self._offers.get(service)
+
+    def secrets(self, selectors: frozenset[Selector]) -> Offer | None:
+        view = self._views.value
+        held = self._identities.value
+        if view is None:
+            return None
+        mine = entitled(view.entries, selectors)
+        keyed = {entry.spiffe_id: svid for entry, svid in held.identities}
+        ready = [svid for entry in mine if (svid := keyed.get(entry.spiffe_id)) is not None]
+        if mine and not ready:
+            return None
+        own = mine[0].spiffe_id.trust_domain if mine else _own(view)
+        return secrets_offer(ready, held.bundles, own)
+
+    def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
+        view = self._views.value
+        return next((entry for entry in view.entries if wanted(entry)), None) if view else None
+
+
+def _own(view: NodeView) -> TrustDomain:
+    return view.bundles[0].trust_domain
