@@ -20,5 +20,5 @@ holds "lock agrees with pyproject.toml" .tools/bin/uv lock --check --offline
 holds "format" .venv/bin/ruff format --check --quiet .
 holds "lint" .venv/bin/ruff check --quiet .
 holds "types" .venv/bin/mypy
-holds "import contracts" .venv/bin/lint-imports --no-logo
+holds "import contracts" .venv/bin/lint-imports
 exit $failed
