@@ -136,7 +136,7 @@ def _signer_id_without_path(signer: x509.Certificate) -> Finding | None:
     uris = uri_names(signer)
     if not any(uri.startswith(SCHEME) for uri in uris):
         return None
-    if len(uris) == 1 and not SpiffeId.parse(uris[0]).path:
+    if len(uris) == 1 and _names_a_domain(uris[0]):
         return None
     return Finding(
         code="svid-signer-id",
@@ -144,6 +144,13 @@ def _signer_id_without_path(signer: x509.Certificate) -> Finding | None:
         why="a signing certificate's SPIFFE ID is its only URI and has no path (X509-SVID §2, §3.2)",
         fix="issue the intermediate with the trust domain's own ID, or without one",
     )
+
+
+def _names_a_domain(uri: str) -> bool:
+    try:
+        return not SpiffeId.parse(uri).path
+    except Refused:
+        return False
 
 
 def _signer_is_no_root(signer: x509.Certificate) -> Finding | None:
