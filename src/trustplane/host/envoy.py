@@ -116,7 +116,10 @@ class Envoy:
 
     async def _drained(self) -> None:
         await self.admin.drain_listeners()
-        while sum((await self.admin.stats(r"^http\..*\.downstream_rq_active$")).values()) > 0:
+        while True:
+            active = await self.admin.stats(r"^http\..*\.downstream_rq_active$")
+            if not any(active.values()):
+                return
             await asyncio.sleep(0.05)
 
     def _signal(self, number: signal.Signals) -> None:

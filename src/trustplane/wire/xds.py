@@ -27,7 +27,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-def services(ports: XdsPorts, messages: XdsMessages) -> tuple[grpc.GenericRpcHandler[Any, Any], ...]:
+def services(ports: XdsPorts, messages: XdsMessages) -> tuple[grpc.GenericRpcHandler, ...]:
     """The handlers to add to a `grpc.aio` server made with `SERVER_OPTIONS`."""
     return (
         grpc.method_handlers_generic_handler(
@@ -77,12 +77,12 @@ def _serialized(message: Message) -> bytes:
 
 
 async def _fetch(ports: XdsPorts, messages: XdsMessages, message: Message, peer: str) -> Message:
-    offer = ports.offers.secrets(await ports.peers.selectors(peer))
-    if offer is None:
+    found = ports.offers.secrets(await ports.peers.selectors(peer))
+    if found is None:
         raise _not_ready()
     conversation = Conversation(Dialect.STATE, Unknown.ENDS)
     request = messages.request(message, Dialect.STATE, Kind.SECRET)
-    for effect in (*conversation.feed(Offered(offer)), *conversation.feed(request)):
+    for effect in (*conversation.feed(Offered(found.offer)), *conversation.feed(request)):
         match effect:
             case Answer():
                 return messages.response(effect, Dialect.STATE)

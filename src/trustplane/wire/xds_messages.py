@@ -49,10 +49,12 @@ class XdsMessages:
     def __init__(self, descriptors: Descriptors) -> None:
         self._descriptors = descriptors
         self._encoded: dict[tuple[Kind, str, str], Message] = {}
-        self._requests: Mapping[Dialect, type[Message]] = MappingProxyType({
-            Dialect.DELTA: descriptors.message(_DISCOVERY + "DeltaDiscoveryRequest"),
-            Dialect.STATE: descriptors.message(_DISCOVERY + "DiscoveryRequest"),
-        })
+        self._requests: Mapping[Dialect, type[Message]] = MappingProxyType(
+            {
+                Dialect.DELTA: descriptors.message(_DISCOVERY + "DeltaDiscoveryRequest"),
+                Dialect.STATE: descriptors.message(_DISCOVERY + "DiscoveryRequest"),
+            }
+        )
         self._delta_response = descriptors.message(_DISCOVERY + "DeltaDiscoveryResponse")
         self._state_response = descriptors.message(_DISCOVERY + "DiscoveryResponse")
 

@@ -30,6 +30,7 @@ from trustplane.xds.conversation import (
     RetryDue,
     Unknown,
 )
+from trustplane.xds.guards import Published
 from trustplane.xds.resources import Kind, Offer
 from trustplane.xds.topic import Answer
 
@@ -46,9 +47,9 @@ class Peers(Protocol):
 class Offers(Protocol):
     """What each proxy should hold now. `None`: known, but not ready yet. Refused: not entitled."""
 
-    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Offer | None: ...
+    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None: ...
 
-    def secrets(self, selectors: frozenset[Selector]) -> Offer | None: ...
+    def secrets(self, selectors: frozenset[Selector]) -> Published | None: ...
 
     async def changed(self, since: int) -> int:
         """The number of the newest change, as soon as it is above `since`. The first is 1."""
@@ -105,19 +106,19 @@ class Stream:
         except BaseExceptionGroup as group:
             raise _cause(group) from None
 
-    def _look(self, selectors: frozenset[Selector]) -> Callable[[], Offer | None]:
+    def _look(self, selectors: frozenset[Selector]) -> Callable[[], Published | None]:
         offers = self._ports.offers
         if self._only is None:
             return lambda: offers.sidecar(selectors, self._node)
         return lambda: offers.secrets(selectors)
 
-    async def _follow(self, look: Callable[[], Offer | None]) -> None:
+    async def _follow(self, look: Callable[[], Published | None]) -> None:
         seen = 0
         while True:
             seen = await self._ports.offers.changed(seen)
-            offer = look()
-            if offer is not None and self._understood(offer):
-                await self._feed(Offered(offer))
+            found = look()
+            if found is not None and self._understood(found.offer):
+                await self._feed(Offered(found.offer))
 
     async def _retry(self) -> None:
         while True:
@@ -150,19 +151,6 @@ class Stream:
                 self._ports.uptake.report(self._node, effect)
             case Ended():
                 raise effect.fault
-
-
-async def _first(requests: AsyncIterator[Message]) -> Message | None:
-    try:
-        async with asyncio.timeout(FIRST_REQUEST_WITHIN.total_seconds()):
-            return await anext(requests, None)
-    except TimeoutError as error:
-        raise Refused(
-            code="xds-silent-stream",
-            what="the stream was opened and nothing was asked",
-            why=f"the first request must come within {FIRST_REQUEST_WITHIN.seconds} seconds",
-            fix="send a discovery request",
-        ) from error
 
 
 async def _first(requests: AsyncIterator[Message]) -> Message | None:

@@ -60,9 +60,7 @@ def bootstrap(service: ServiceName, sockets: Sockets) -> dict[str, object]:
             "resource_monitors": [
                 {
                     "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": typed(
-                        _CONNECTIONS_MONITOR, max_active_downstream_connections=str(MAX_CONNECTIONS)
-                    ),
+                    "typed_config": typed(_CONNECTIONS_MONITOR, max_active_downstream_connections=str(MAX_CONNECTIONS)),
                 }
             ]
         },

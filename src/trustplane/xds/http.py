@@ -36,7 +36,7 @@ def connection_age(leaf_lifetime: timedelta, longest_request: timedelta) -> time
     return max(min(leaf_lifetime / 4, timedelta(hours=1)), longest_request + timedelta(seconds=1), timedelta(seconds=5))
 
 
-def manager(  # noqa: PLR0913 - each is a fact about one direction; two builders would drift apart
+def manager(
     name: str,
     *,
     identity: Json,

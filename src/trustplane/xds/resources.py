@@ -23,7 +23,7 @@ class Kind(Enum):
     """In the order in which they are offered: what is referred to comes before what refers to it."""
 
     CLUSTER = "envoy.config.cluster.v3.Cluster"
-    SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"
+    SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - the name of a message
     LISTENER = "envoy.config.listener.v3.Listener"
     ROUTE = "envoy.config.route.v3.RouteConfiguration"
 

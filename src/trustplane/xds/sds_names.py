@@ -22,7 +22,10 @@ ALL = "ALL"
 
 def secrets_offer(identities: Sequence[KeyedSvid], bundles: BundleSet, own: TrustDomain) -> Offer:
     """`identities`: those one process is entitled to, the first being its default."""
-    if not identities or own not in bundles:
+    # A bundle without authorities revokes its whole domain. Envoy would read an empty context as "ask nobody", so the
+    # domain is left out: to the SPIFFE verifier a domain it does not know is a refusal.
+    trusted = BundleSet({domain: bundle for domain, bundle in bundles.items() if bundle.x509_authorities})
+    if not identities or own not in trusted:
         raise Refused(
             code="no-identity",
             what="no identity is issued to this process",
@@ -31,11 +34,11 @@ def secrets_offer(identities: Sequence[KeyedSvid], bundles: BundleSet, own: Trus
         )
     named = [
         *(secrets.leaf(str(one.svid.spiffe_id), one) for one in identities),
-        *(secrets.bundle(str(domain.id), bundles[domain], own) for domain in sorted(bundles)),
+        *(secrets.bundle(str(domain.id), trusted[domain], own) for domain in sorted(trusted)),
     ]
     aliases = [
         secrets.leaf(DEFAULT, identities[0]),
         secrets.bundle(ROOTCA, bundles[own], own),
-        secrets.bundles(ALL, bundles.values()),
+        secrets.bundles(ALL, trusted.values()),
     ]
     return Offer((*named, *aliases), wildcard=frozenset(one.name for one in named))

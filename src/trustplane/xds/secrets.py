@@ -37,25 +37,19 @@ def bundle(name: str, trusted: Bundle, own: TrustDomain) -> Resource:
     if trusted.trust_domain != own:
         return bundles(name, (trusted,))
     context = {"trusted_ca": {"inline_string": _pem(trusted)}}
-    return Resource(
-        Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), trusted.digest
-    )
+    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), trusted.digest)
 
 
 def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:
     ordered = sorted(trusted, key=lambda one: one.trust_domain)
-    domains = [
-        {"name": str(one.trust_domain), "trust_bundle": {"inline_string": _pem(one)}} for one in ordered
-    ]
+    domains = [{"name": str(one.trust_domain), "trust_bundle": {"inline_string": _pem(one)}} for one in ordered]
     validator = {
         "name": "envoy.tls.cert_validator.spiffe",
         "typed_config": typed(_SPIFFE_VALIDATOR, trust_domains=domains),
     }
     context = {"custom_validator_config": validator}
     stands_for = ordered[0].digest if len(ordered) == 1 else ""
-    return Resource(
-        Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for
-    )
+    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for)
 
 
 def _pem(trusted: Bundle) -> str:

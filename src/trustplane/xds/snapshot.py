@@ -30,7 +30,7 @@ _REFERENCES: Mapping[str, Kind] = {
 @dataclass(frozen=True, slots=True)
 class Snapshot(Offer):
     def __post_init__(self) -> None:
-        super(Snapshot, self).__post_init__()  # noqa: UP008 - slots=True makes a new class; bare super() has the old
+        super(Snapshot, self).__post_init__()
         for kind in (Kind.LISTENER, Kind.CLUSTER, Kind.SECRET):
             if not self.of(kind):
                 raise Broken(

@@ -1,0 +1,154 @@
+"""What must be true of listeners, clusters and routes before a proxy is given them.
+
+Each rule looks at every message of one type, wherever it stands, so that it also holds for configuration written by
+parts that do not know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from trustplane.fault import Finding
+from trustplane.xds.resources import TYPE_PREFIX, Json, Kind, Resource
+
+_TLS = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3."
+_HTTP = TYPE_PREFIX + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_RBAC = TYPE_PREFIX + "envoy.extensions.filters.http.rbac.v3."
+
+Lack = tuple[str, str]  # what is wrong, and why it matters
+
+
+def config_findings(one: Resource) -> Iterator[Finding]:
+    for message in _messages(one.content):
+        rule = _RULES.get(str(message.get("@type", "")))
+        for what, why in [*(rule(message) if rule else ()), *_crashes(message)]:
+            yield _finding(one, what, why)
+    if one.kind is Kind.LISTENER:
+        for what, why in _inbound(one.content):
+            yield _finding(one, what, why)
+
+
+def _finding(one: Resource, what: str, why: str) -> Finding:
+    return Finding(
+        code="xds-config-unsafe",
+        what=f"the {one.kind.name.lower()} {one.name} must not be published: {what}",
+        why=why,
+        fix="report this; what was published before stays in use",
+    )
+
+
+def _messages(content: object) -> Iterator[Json]:
+    match content:
+        case Mapping():
+            yield content
+            for value in content.values():
+                yield from _messages(value)
+        case list() | tuple():
+            for value in content:
+                yield from _messages(value)
+        case _:
+            return
+
+
+def _crashes(message: Json) -> Iterator[Lack]:
+    if "streaming_grpc" in message:
+        yield "it taps to streaming_grpc", "Envoy aborts at once (tap_config_base.cc: not implemented)"
+
+
+def _downstream_tls(message: Json) -> Iterator[Lack]:
+    if message.get("require_client_certificate") is not True:
+        yield "it does not require a client certificate", "anyone could connect"
+    for field in ("disable_stateless_session_resumption", "disable_stateful_session_resumption"):
+        if message.get(field) is not True:
+            yield f"it lacks {field}", "a resumed session outlives the certificate it was made with"
+    yield from _common_tls(message)
+
+
+def _upstream_tls(message: Json) -> Iterator[Lack]:
+    if message.get("max_session_keys") != 0:
+        yield "it resumes sessions", "a resumed session outlives the certificate it was made with"
+    yield from _common_tls(message)
+
+
+def _common_tls(message: Json) -> Iterator[Lack]:
+    match message.get("common_tls_context"):
+        case {
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+            "tls_certificate_sds_secret_configs": [_],
+            "combined_validation_context": {
+                "default_validation_context": {"match_typed_subject_alt_names": [_, *_]},
+                "validation_context_sds_secret_config": {"name": str()},
+            },
+        }:
+            return
+        case _:
+            yield (
+                "its TLS context is not TLS 1.3 with a certificate, a bundle and the identities it accepts",
+                "without a bundle Envoy asks for no certificate; without identities it takes any",
+            )
+
+
+def _http(message: Json) -> Iterator[Lack]:
+    wanted: Mapping[str, object] = {
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+    }
+    for field, value in wanted.items():
+        if message.get(field) != value:
+            yield f"{field} is not {value}", "a path could be written so that rules and service read it differently"
+
+
+def _rbac(message: Json) -> Iterator[Lack]:
+    match message.get("rules"):
+        case {"policies": Mapping()}:
+            return
+        case _:
+            yield "its RBAC filter has no rules", "absent rules enforce nothing; empty policies would let nobody in"
+
+
+def _rbac_per_route(message: Json) -> Iterator[Lack]:
+    match message.get("rbac"):
+        case {"rules": {"action": "ALLOW", "policies": Mapping()}}:
+            return
+        case _:
+            yield "its route replaces the RBAC rules by none", "a route's rules replace the listener's"
+
+
+def _inbound(listener: Json) -> Iterator[Lack]:
+    """A listener that takes requests from outside: TLS on every chain, RBAC first, and an end to every connection."""
+    if listener.get("traffic_direction") != "INBOUND":
+        return
+    chains = listener.get("filter_chains")
+    for chain in chains if isinstance(chains, list) else ():
+        if "transport_socket" not in chain:
+            yield "a filter chain takes plaintext", "whoever reaches the port would be let in unverified"
+        if "transport_socket_connect_timeout" not in chain:
+            yield "a handshake may take for ever", "silent peers would use up connections"
+        for manager in (each for each in _messages(chain) if each.get("@type") == _HTTP):
+            yield from _inbound_http(manager)
+
+
+def _inbound_http(manager: Json) -> Iterator[Lack]:
+    match manager.get("http_filters"):
+        case [{"typed_config": {"@type": first}}, *_] if first == _RBAC + "RBAC":
+            pass
+        case _:
+            yield "its first HTTP filter is not RBAC", "requests would be served that nobody allowed"
+    match manager.get("common_http_protocol_options"):
+        case {"max_connection_duration": str()}:
+            pass
+        case _:
+            yield "its connections never end", "a connection outlives the certificates it was made with"
+
+
+_RULES: Mapping[str, Callable[[Json], Iterator[Lack]]] = MappingProxyType(
+    {
+        _TLS + "DownstreamTlsContext": _downstream_tls,
+        _TLS + "UpstreamTlsContext": _upstream_tls,
+        _HTTP: _http,
+        _RBAC + "RBAC": _rbac,
+        _RBAC + "RBACPerRoute": _rbac_per_route,
+    }
+)
