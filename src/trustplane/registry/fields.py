@@ -135,8 +135,8 @@ class Fields:
         found = self._fields.get(name)
         if found is None:
             return default
-        key, node = found
-        with self._findings.at(key.place):
+        _, node = found
+        with self._findings.at(node.place):
             return read(node)
         return default
 

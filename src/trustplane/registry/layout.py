@@ -10,13 +10,17 @@ from trustplane.fault import Place, Refused
 from trustplane.registry.findings import shown
 
 MAX_FILES = 10_000
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
 TRUST_DOMAIN_FILE = "trustdomain.yaml"
 NAMESPACES_FILE = "namespaces.yaml"
 
 
+def is_hidden(path: str) -> bool:
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))
+
+
 def is_ignored(path: str) -> bool:
-    parts = path.split("/")
-    return any(part.startswith(".") and part not in (".", "..") for part in parts) or parts[-1].lower().endswith(".md")
+    return is_hidden(path) or path.lower().endswith(".md")
 
 
 def profile_named_by(path: str) -> str | None:
@@ -51,6 +55,15 @@ def unknown_file(path: str) -> Refused:
         fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml and "
         "services/<namespace>/<service>/service.yaml; dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
+    )
+
+
+def too_large(count: int, size: int) -> Refused:
+    return Refused(
+        code="repository-too-large",
+        what=f"the trust repository has {count} files and {size} bytes or more",
+        why=f"what is read must be bounded: {MAX_FILES} files and {MAX_TOTAL_BYTES // 1024**2} MiB are allowed",
+        fix="remove what does not belong there, or split the trust domain",
     )
 
 

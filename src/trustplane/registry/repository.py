@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import chain
 
-from trustplane.fault import Place, Refused
+from trustplane.fault import Place
 from trustplane.registry import layout
 from trustplane.registry.admission import admit
 from trustplane.registry.draft import DomainFile, Draft, Drafted
@@ -40,13 +40,9 @@ def read(files: Mapping[str, bytes]) -> DesiredState:
 def _trees(files: Mapping[str, bytes], findings: Findings) -> dict[str, Node | None]:
     """Each known file's tree; none where it has none, which `findings` then explains."""
     counted = [path for path in sorted(files) if not layout.is_ignored(path)]
-    if len(counted) > layout.MAX_FILES:
-        raise Refused(
-            code="too-many-files",
-            what=f"the trust repository has {len(counted)} files",
-            why=f"what is read must be bounded; {layout.MAX_FILES} are allowed",
-            fix="remove what does not belong there, or split the trust domain",
-        )
+    size = sum(len(files[path]) for path in counted)
+    if len(counted) > layout.MAX_FILES or size > layout.MAX_TOTAL_BYTES:
+        raise layout.too_large(len(counted), size)
     for path in counted:
         if not layout.is_known(path):
             with findings.at(None):

@@ -1,4 +1,4 @@
-"""One ID is one service, in our trust domain, under a prefix its namespace holds, with owners among that namespace's."""
+"""One ID is one service, in our trust domain, under a prefix its namespace holds, owned by owners of that namespace."""
 
 from __future__ import annotations
 

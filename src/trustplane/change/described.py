@@ -1,0 +1,105 @@
+"""Desired state as named things with fields of text: the one form in which two states are compared and shown.
+
+Every fact of a `DesiredState` is in it, so two states are equal if and only if their descriptions are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from trustplane.registry.model import Call, DesiredState, Namespace, Profile, Service
+
+
+class Kind(Enum):
+    """What an item is about. An entry is the part of a service that says who receives its identity."""
+
+    TRUST_DOMAIN = "trust domain"
+    PROFILE = "profile"
+    NAMESPACE = "namespace"
+    SERVICE = "service"
+    ENTRY = "entry"
+    READER = "reader"
+
+
+Fields: TypeAlias = Mapping[str, str]
+Described: TypeAlias = Mapping[tuple[Kind, str], Fields]
+
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+
+
+def described(state: DesiredState) -> Described:
+    found: dict[tuple[Kind, str], Fields] = {
+        (Kind.TRUST_DOMAIN, state.trust_domain.name): {"default_profile": state.default_profile}
+    }
+    found.update({(Kind.PROFILE, name): _profile(one) for name, one in state.profiles.items()})
+    found.update({(Kind.NAMESPACE, name): _namespace(one) for name, one in state.namespaces.items()})
+    found.update({(Kind.SERVICE, str(name)): _service(one) for name, one in state.services.items()})
+    found.update({(Kind.ENTRY, str(one.spiffe_id)): _entry(one) for one in state.services.values()})
+    found.update({(Kind.READER, str(reader)): {} for reader in state.readers})
+    return found
+
+
+def as_written(duration: timedelta) -> str:
+    """As a file would say it: in the largest unit that divides it."""
+    for name, unit in _UNITS:
+        if duration and not duration % unit:
+            return f"{duration // unit}{name}"
+    return f"{duration.total_seconds()!r}s" if duration else "0s"
+
+
+def _profile(profile: Profile) -> Fields:
+    return {
+        "version": str(profile.version),
+        "key": profile.key.value,
+        "lifetime": as_written(profile.lifetime),
+        "backdate": as_written(profile.backdate),
+        "renew": f"{100 * profile.renew.opens:g}%-{100 * profile.renew.closes:g}%",
+    }
+
+
+def _namespace(namespace: Namespace) -> Fields:
+    prefixes = ("/" + "/".join(prefix) for prefix in namespace.prefixes)
+    return _said({"owners": _listed(namespace.owners), "prefixes": _listed(prefixes)})
+
+
+def _service(service: Service) -> Fields:
+    ports = f"app {service.ports.app}, mesh {service.ports.mesh}" if service.ports else ""
+    return _said(
+        {
+            "id": str(service.spiffe_id),
+            "owners": _listed(service.owners),
+            "ports": ports,
+            **{f"operation {one.name}": f"{one.method} {one.path}" for one in service.operations},
+            **{f"call {call.service}": _call(call) for call in service.calls},
+            "probes": _listed(f"{probe.method} {probe.path}" for probe in service.probes),
+            "data": _listed(service.data),
+            "longest_request": as_written(service.longest_request),
+        }
+    )
+
+
+def _entry(service: Service) -> Fields:
+    return _said(
+        {
+            "service": str(service.name),
+            "selectors": _listed(str(selector) for selector in service.selectors),
+            "nodes": _listed(str(node) for node in service.nodes) or "any",
+            "profile": service.profile,
+            "hint": service.hint,
+        }
+    )
+
+
+def _call(call: Call) -> str:
+    return f"{_listed(call.operations) or 'all operations'} through port {call.listen}"
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(sorted(items))
+
+
+def _said(fields: Fields) -> Fields:
+    return {name: value for name, value in fields.items() if value}
