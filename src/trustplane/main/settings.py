@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from trustplane.fault import Refused
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName
+from trustplane.trust.lifecycle import Lifetimes
 
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 
@@ -40,13 +40,6 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorityLifetimes:
-    root: timedelta = timedelta(days=3650)
-    issuing: timedelta = timedelta(days=30)
-    jwt: timedelta = timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One server instance.
 
@@ -65,7 +58,8 @@ class ServerSettings:
     listen_https: HostPort | None = None
     database_url: str | None = None  # none: SQLite in data_dir
     passphrase_file: Path | None = None
-    lifetimes: AuthorityLifetimes = AuthorityLifetimes()
+    lifetimes: Lifetimes = Lifetimes()
+    node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
 
     @property
     def database(self) -> str:
