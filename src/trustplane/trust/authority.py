@@ -1,7 +1,8 @@
 """Authorities: signing keys with a state.
 
-A prepared authority is in the bundle and signs nothing; an active one signs; a tainted one must no longer be relied on;
-a retired one has left the bundle. The key itself is elsewhere (`keys.authority`); this is what may be known of it.
+A prepared authority is in the bundle and signs nothing; an active one signs; a draining one signs no more but what it
+signed may still be valid; a tainted one must no longer be relied on; a retired one has left the bundle. The key itself
+is elsewhere (`keys.authority`); this is what may be known of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class AuthorityKind(Enum):
 class AuthorityState(Enum):
     PREPARED = "prepared"
     ACTIVE = "active"
+    DRAINING = "draining"
     TAINTED = "tainted"
     RETIRED = "retired"
 

@@ -1,0 +1,148 @@
+"""What the audit log says, and the canonical bytes it says it in.
+
+Every irreversible act is an intent and an outcome. A body is one JSON object with sorted keys, no spaces, no floats and
+every value as text, whole number, truth or nothing, so that the same event has the same bytes everywhere and for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from trustplane.fault import Broken
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName
+
+Plain = str | int | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]
+
+MAX_TEXT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """One certificate about to be signed, or signed. `tbs_sha256` commits to every byte of it."""
+
+    serial: int
+    spiffe_id: SpiffeId
+    tbs_sha256: bytes
+
+    def plain(self) -> Plain:
+        return {"serial": f"{self.serial:x}", "id": str(self.spiffe_id), "tbs_sha256": self.tbs_sha256.hex()}
+
+
+def canonical(event: str, at: datetime, body: Mapping[str, Plain]) -> bytes:
+    """The bytes of an event. `at` is part of them, so a changed time is a changed entry."""
+    return json.dumps(
+        {**body, "event": event, "at": _instant(at)},
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=True,
+        allow_nan=False,
+        default=_unspeakable,
+    ).encode()
+
+
+def x509_intent(node: NodeName, purpose: str, authority: str, orders: Sequence[Signing], at: datetime) -> bytes:
+    body = {"node": node.name, "purpose": purpose, "authority": authority, "orders": [each.plain() for each in orders]}
+    return canonical("x509-intent", at, body)
+
+
+def x509_issued(node: NodeName, serials: Sequence[int], failed: Mapping[int, str], at: datetime) -> bytes:
+    """The outcome of an intent: which of its serials are certificates, and by which fault the others are not."""
+    body: Mapping[str, Plain] = {
+        "node": node.name,
+        "issued": [f"{serial:x}" for serial in serials],
+        "failed": {f"{serial:x}": code for serial, code in failed.items()},
+    }
+    return canonical("x509-outcome", at, body)
+
+
+def x509_refused(node: NodeName, refusals: Sequence[tuple[str, str]], at: datetime) -> bytes:
+    """Requests a node had no right to make: the ID it asked for and the fault's code."""
+    listed: Plain = [{"id": text[:MAX_TEXT], "code": code} for text, code in refusals]
+    return canonical("x509-refused", at, {"node": node.name, "refused": listed})
+
+
+def jwt_intent(node: NodeName, spiffe_id: SpiffeId, audience: Sequence[str], authority: str, at: datetime) -> bytes:
+    body: Mapping[str, Plain] = {
+        "node": node.name,
+        "id": str(spiffe_id),
+        "audience": list(audience),
+        "authority": authority,
+    }
+    return canonical("jwt-intent", at, body)
+
+
+def jwt_minted(spiffe_id: SpiffeId, authority: str, expires_at: datetime, token_sha256: bytes, at: datetime) -> bytes:
+    body = {
+        "id": str(spiffe_id),
+        "authority": authority,
+        "expires_at": _instant(expires_at),
+        "token_sha256": token_sha256.hex(),
+    }
+    return canonical("jwt-outcome", at, body)
+
+
+def authority_intent(step: str, authority: str, kind: str, owner: NodeName | None, at: datetime) -> bytes:
+    """A key is about to be used for the first time. `step` is `made`."""
+    body: Mapping[str, Plain] = {
+        "step": step,
+        "authority": authority,
+        "kind": kind,
+        "owner": owner.name if owner else None,
+    }
+    return canonical("authority-intent", at, body)
+
+
+def authority_step(step: str, authority: str, at: datetime) -> bytes:
+    """An authority is about to be activated, drained or retired."""
+    return canonical("authority-intent", at, {"step": step, "authority": authority})
+
+
+def authority_outcome(step: str, authority: str, at: datetime, *, done: bool) -> bytes:
+    """`done` is false when another replica was first."""
+    return canonical("authority-outcome", at, {"step": step, "authority": authority, "done": done})
+
+
+def token_created(node: NodeName, expires_at: datetime, by: str, at: datetime) -> bytes:
+    """A join token, never the token itself."""
+    return canonical("token-created", at, {"node": node.name, "expires_at": _instant(expires_at), "by": by[:MAX_TEXT]})
+
+
+def node_admitted(node: NodeName, evidence: str, address: str, at: datetime) -> bytes:
+    """A node proved itself and is about to get its SVID."""
+    body = {"node": node.name, "evidence": evidence[:MAX_TEXT], "address": address[:MAX_TEXT]}
+    return canonical("node-admitted", at, body)
+
+
+def agent_banned(node: NodeName, by: str, at: datetime) -> bytes:
+    return canonical("agent-banned", at, {"node": node.name, "by": by[:MAX_TEXT]})
+
+
+def revision_intent(number: int, digest: str, by: str, at: datetime) -> bytes:
+    return canonical("revision-intent", at, {"number": number, "digest": digest, "by": by[:MAX_TEXT]})
+
+
+def revision_applied(number: int, digest: str, by: str, restored_from: int | None, at: datetime) -> bytes:
+    body: Mapping[str, Plain] = {
+        "number": number,
+        "digest": digest,
+        "by": by[:MAX_TEXT],
+        "restored_from": restored_from,
+    }
+    return canonical("revision-applied", at, body)
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _unspeakable(value: object) -> Plain:
+    raise Broken(
+        code="event-not-plain",
+        what=f"an audit event holds a {type(value).__name__}",
+        why="events hold text, whole numbers, truths and nothing else, so that their bytes never vary",
+        fix="report this with the event's name",
+    )
