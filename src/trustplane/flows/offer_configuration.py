@@ -22,7 +22,7 @@ from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
-from trustplane.xds.guards import guarded
+from trustplane.xds.guards import published
 from trustplane.xds.resources import Offer
 from trustplane.xds.sds_names import secrets_offer
 from trustplane.xds.snapshot import snapshot
@@ -67,7 +67,7 @@ class OfferConfiguration:
         if view is None:
             return
         held = self._identities.value
-        keyed = {entry.spiffe_id: svid for entry, svid in held.identities}
+        keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         at = self._clock.now()
         offers: dict[ServiceName, Offer] = {}
         for sidecar in view.sidecars:
@@ -82,7 +82,7 @@ class OfferConfiguration:
         if svid is None:
             return None
         try:
-            return guarded(snapshot(sidecar, svid, bundles, self._here), svid, bundles, at)
+            return published(snapshot(sidecar, svid, bundles, self._here), at).offer
         except Fault as fault:
             self._refusals.refused(sidecar.service, fault)
             return None
@@ -110,12 +110,12 @@ class OfferConfiguration:
         if view is None:
             return None
         mine = entitled(view.entries, selectors)
-        keyed = {entry.spiffe_id: svid for entry, svid in held.identities}
+        keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         ready = [svid for entry in mine if (svid := keyed.get(entry.spiffe_id)) is not None]
         if mine and not ready:
             return None
         own = mine[0].spiffe_id.trust_domain if mine else _own(view)
-        return secrets_offer(ready, held.bundles, own)
+        return published(secrets_offer(ready, held.bundles, own), self._clock.now()).offer
 
     def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
         view = self._views.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustplane.fault import Refused
@@ -58,7 +58,7 @@ class ServerSettings:
     listen_https: HostPort | None = None
     database_url: str | None = None  # none: SQLite in data_dir
     passphrase_file: Path | None = None
-    lifetimes: Lifetimes = Lifetimes()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
     node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
 
     @property

@@ -1,0 +1,165 @@
+"""What the server shows and does for people: the flows and the store behind one door."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from trustplane.audit import events
+from trustplane.change.plan import Plan
+from trustplane.clock import Clock
+from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.connected_agents import ConnectedAgents
+from trustplane.flows.desired_state import KeepDesiredState
+from trustplane.flows.enrol import EnrolNodes, FreshToken
+from trustplane.flows.keep_authorities import KeepAuthorities
+from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.model import DesiredState
+from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName
+from trustplane.store.store import Store
+from trustplane.trust.authority import Authority
+from trustplane.wire.http_door import ServerFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind the door."""
+
+    facts: ServerFacts
+    store: Store
+    authorities: KeepAuthorities
+    desired: KeepDesiredState
+    enrol: EnrolNodes
+    connected: ConnectedAgents
+    audit_key: str
+    clock: Clock
+
+
+class Door:
+    """Satisfies `wire.http_door.ServerDoor`."""
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+        self._store = behind.store
+
+    async def facts(self) -> ServerFacts:
+        return self._behind.facts
+
+    async def cannot_issue(self) -> Sequence[Finding]:
+        found: list[Finding] = []
+        try:
+            signer = self._behind.authorities.x509_signer()
+            if self._behind.clock.now() >= signer.authority.not_after:
+                found.append(_authority_expired(signer.authority))
+        except (Refused, Unavailable) as fault:
+            found.extend(fault.findings)
+        try:
+            await self._store.audit_head()
+        except (Refused, Unavailable) as fault:
+            found.extend(fault.findings)
+        return found
+
+    async def authorities(self) -> Sequence[Authority]:
+        return await self._store.authorities()
+
+    async def bundle(self) -> Bundle:
+        return self._behind.authorities.bundle()
+
+    async def current(self) -> tuple[Revision, DesiredState] | None:
+        return self._behind.desired.current
+
+    async def revisions(self, limit: int) -> Sequence[Revision]:
+        return await self._store.revisions(limit)
+
+    async def revision(self, number: int) -> Revision:
+        return await self._store.revision(number)
+
+    async def plan(self, files: Mapping[str, bytes]) -> Plan:
+        return await self._behind.desired.plan(files)
+
+    async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
+        return await self._behind.desired.apply(files, by)
+
+    async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
+        return await self._behind.desired.restore(number, by)
+
+    async def create_token(self, node: NodeName, life: timedelta, by: str) -> FreshToken:
+        return await self._behind.enrol.create_token(node, life, by)
+
+    async def agents(self) -> Sequence[Agent]:
+        return await self._store.agents()
+
+    def connected(self) -> Collection[NodeName]:
+        return self._behind.connected.nodes()
+
+    async def ban_agent(self, node: NodeName, by: str) -> Agent:
+        agent = await self._store.agent(node)
+        if agent is None:
+            raise Refused(
+                code="agent-unknown",
+                what=f"no agent is enrolled for node {node}",
+                why="only an enrolled agent can be banned",
+                fix="trustplane status lists the enrolled nodes",
+            )
+        at = self._behind.clock.now()
+        await self._store.append_audit([events.agent_banned(node, by, at)], at)
+        await self._store.ban_agent(node)
+        self._behind.connected.cut(node)
+        return replace(agent, banned=True)
+
+    async def holdings(self, limit: int) -> Sequence[Holding]:
+        found = [self._as_desired_now(one) for one in await self._store.holdings()]
+        found.sort(key=lambda one: (one.held == one.desired, one.node, one.participant, one.thing))
+        return found[:limit]
+
+    def _as_desired_now(self, holding: Holding) -> Holding:
+        """An agent reports the view it holds; what it should hold is ours to say."""
+        if holding.thing != "view":
+            return holding
+        return replace(holding, desired=self._behind.desired.views.digest_of(holding.node))
+
+    async def hostings(self) -> Sequence[Hosting]:
+        return await self._store.hosting()
+
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
+        return await self._store.certificates_of(spiffe_id, limit)
+
+    async def certificate(self, serial: int) -> IssuedCertificate | None:
+        return await self._store.certificate(serial)
+
+    async def audit_size(self) -> int:
+        return (await self._store.audit_head())[0]
+
+    async def audit_entries(self, start: int, limit: int) -> Sequence[bytes]:
+        return [body for _, _, body in await self._store.audit_entries(start, limit)]
+
+    async def audit_checkpoint(self) -> str:
+        note = await self._store.latest_checkpoint()
+        if note is None:
+            raise Unavailable(
+                code="no-checkpoint-yet",
+                what="the audit log has no signed checkpoint yet",
+                why="one is made shortly after the first entry",
+                fix="ask again in a second",
+                retry_after=timedelta(seconds=1),
+            )
+        return note
+
+    async def audit_checkpoints(self, limit: int) -> Sequence[str]:
+        return await self._store.checkpoints(limit)
+
+    def audit_key(self) -> str:
+        return self._behind.audit_key
+
+
+def _authority_expired(authority: Authority) -> Finding:
+    return Finding(
+        code="authority-expired",
+        what=f"issuing authority {authority.id} expired at {authority.not_after:%Y-%m-%d %H:%M:%S} UTC",
+        why="its successor was not made in time",
+        fix="look in the server's log for why authorities were not kept, and at the clock",
+    )
