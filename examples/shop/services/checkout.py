@@ -11,12 +11,12 @@ def main() -> None:
     payments = Upstream("payments")
     numbers = itertools.count(1)
 
-    def checkout(body: Json) -> Json:
+    def buy(body: Json) -> Json:
         number = next(numbers)
         paid = payments.post("/charge", {"order": number, "cents": whole_number(body, "cents")})
         return {"order": number, "receipt": paid["receipt"]}
 
-    serve("checkout", {("POST", "/checkout"): checkout})
+    serve("checkout", {("POST", "/buy"): buy})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Ledger:
 
 def main() -> None:
     ledger = Ledger()
-    serve("ledger", {("POST", "/entries"): ledger.book, ("GET", "/balance"): ledger.balance})
+    serve("ledger", {("POST", "/entries"): ledger.book, ("GET", "/entries"): ledger.balance})
 
 
 if __name__ == "__main__":

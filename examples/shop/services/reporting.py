@@ -9,7 +9,7 @@ def main() -> None:
     ledger = Upstream("ledger")
 
     def report(_: Json) -> Json:
-        balance = ledger.get("/balance")
+        balance = ledger.get("/entries")
         return {"sales": balance["entries"], "cents": balance["cents"]}
 
     serve("reporting", {("GET", "/report"): report})

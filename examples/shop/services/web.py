@@ -13,7 +13,7 @@ def main() -> None:
     def order(body: Json) -> Json:
         item = str(body.get("item", "tea"))
         price = PRICES.get(item, PRICES["tea"])
-        bought = checkout.post("/checkout", {"item": item, "cents": price * whole_number(body, "count")})
+        bought = checkout.post("/buy", {"item": item, "cents": price * whole_number(body, "count")})
         return {"thanks": True, "item": item, "order": bought["order"]}
 
     serve("web", {("POST", "/order"): order, ("GET", "/"): lambda _: {"shop": "open", "items": PRICES}})
