@@ -19,7 +19,7 @@ from trustplane.host.peers import PeerTable, Pin
 from trustplane.host.pidfd import of_peer
 from trustplane.host.proc import ProcCallers, ProcReader
 from trustplane.host.relay import Relay, RelayLimits, inner_socket
-from trustplane.host.unix_socket import listen
+from trustplane.host.unix_socket import ListeningSocket, listen
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import Entry
 from trustplane.spiffe.bundle import Bundle, BundleSet, JwtAuthority
@@ -87,6 +87,11 @@ class Endpoint:
         return f"unix://{self.path}"
 
 
+def _public_socket(folder: Path) -> ListeningSocket:
+    folder.chmod(0o755)  # workloads of other users come in here
+    return listen(folder / "api.sock")
+
+
 @contextlib.asynccontextmanager
 async def workload_endpoint(
     folder: Path,
@@ -101,8 +106,7 @@ async def workload_endpoint(
     feed = Feed(held)
     serve = ServeIdentities(feed, issuing, SystemClock())
     peers = PeerTable()
-    folder.chmod(0o755)
-    outer = listen(folder / "api.sock")
+    outer = _public_socket(folder)
     with inner_socket() as inner:
         server = workload_server(serve, ProcCallers(peers, ProcReader()), inner)
         await server.start()
