@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from trustplane.change.plan import Plan
 from trustplane.fault import Finding
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
-
-if TYPE_CHECKING:
-    from trustplane.change.plan import Plan
-    from trustplane.spiffe.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,6 @@ class StandingPort(Protocol):
     async def authorities(self) -> Sequence[Authority]: ...
 
     async def bundle(self) -> Bundle: ...
-
-    async def bundle_document(self) -> bytes: ...
 
 
 class RepositoryPort(Protocol):

@@ -1,7 +1,7 @@
 """An ASGI application on a listening socket, with uvicorn told to bound what a stranger may take.
 
-The caller opens the socket, so its mode, its address and its errors are decided in one place (`unix_listener`,
-`tcp_listener`). Signals stay with the process: uvicorn installs no handlers here.
+The caller opens the socket: a Unix socket by `host.unix_socket`, TCP by `tcp_listener`. Signals stay with the process:
+uvicorn installs no handlers here.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import ssl
-import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import h11
 import uvicorn
@@ -26,7 +23,6 @@ from trustplane.fault import Refused
 MAX_HEADER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 512
 FIRST_REQUEST_WITHIN_SECONDS = 10.0
-MAX_SOCKET_PATH_BYTES = 107  # sun_path is 108 with its zero byte (unix(7))
 
 
 class HttpServer(uvicorn.Server):
@@ -89,64 +85,6 @@ class _ImpatientH11(H11Protocol):
     def _stop_waiting(self) -> None:
         if self._patience:
             self._patience.cancel()
-
-
-def unix_listener(path: Path, mode: int = 0o600) -> socket.socket:
-    """A listening Unix socket. One left by a process that is gone is replaced; a living one is not."""
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-        raise Refused(
-            code="socket-path-too-long",
-            what=f"the socket path {path} has {len(os.fsencode(path))} bytes",
-            why=f"the kernel takes at most {MAX_SOCKET_PATH_BYTES} (unix(7))",
-            fix="choose a shorter directory, for example /run/trustplane",
-        )
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _remove_dead_socket(path)
-        # The mode must hold before the first connection can be made, so it is set by the umask and not afterwards.
-        before = os.umask(0o777 & ~mode)
-        try:
-            listener.bind(os.fspath(path))
-        finally:
-            os.umask(before)
-        listener.listen(128)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(str(path), error) from error
-    except Refused:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_dead_socket(path: Path) -> None:
-    try:
-        kind = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(kind):
-        raise Refused(
-            code="socket-path-taken",
-            what=f"{path} exists and is not a socket",
-            why="trustplane removes only sockets that nobody listens on",
-            fix="move the file away or choose another path",
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-        except OSError as error:
-            raise _cannot_listen(str(path), error) from error
-    raise Refused(
-        code="socket-in-use",
-        what=f"another process listens on {path}",
-        why="two processes cannot share one socket",
-        fix="stop the other one (trustplane status shows it) or choose another path",
-    )
 
 
 def tcp_listener(host: str, port: int) -> socket.socket:

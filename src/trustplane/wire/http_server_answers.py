@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.wire import http_shapes as shapes
@@ -46,7 +47,7 @@ class ServerAnswers:
         return Raw(generate_latest(self._metrics), METRICS_TYPE)
 
     async def bundle(self, _: Call) -> Raw:
-        return Raw(await self._door.bundle_document(), "application/json")
+        return Raw(bundle_document.encode(await self._door.bundle()), "application/json")
 
     async def status(self, _: Call) -> shapes.ServerStatusShape:
         facts, current = await self._door.facts(), await self._door.current()

@@ -128,12 +128,28 @@ class ServerStatusShape(Answer, frozen=True, kw_only=True):
     not_held: tuple[HoldingShape, ...]
 
 
-class PlanChangeShape(Answer, frozen=True, kw_only=True):
-    """`kind` is added, removed or changed; `lines` say what exactly."""
+class FieldChangeShape(Answer, frozen=True, kw_only=True):
+    """Texts as a file would say them; empty where the field is not there."""
+
+    field: str
+    old: str
+    new: str
+
+
+class EffectShape(Answer, frozen=True, kw_only=True):
+    text: str
+    dangerous: bool
+
+
+class PlanItemShape(Answer, frozen=True, kw_only=True):
+    """`move` is added, changed or removed."""
 
     kind: str
-    thing: str
-    lines: tuple[str, ...]
+    name: str
+    move: str
+    dangerous: bool
+    fields: tuple[FieldChangeShape, ...]
+    effects: tuple[EffectShape, ...]
 
 
 class PlanShape(Answer, frozen=True, kw_only=True):
@@ -141,7 +157,8 @@ class PlanShape(Answer, frozen=True, kw_only=True):
 
     against: int | None
     unchanged: bool
-    changes: tuple[PlanChangeShape, ...]
+    dangerous: bool
+    items: tuple[PlanItemShape, ...]
 
 
 class RepositoryRequest(Request, frozen=True, kw_only=True):
