@@ -38,6 +38,7 @@ class EnvoySettings:
     uid: int | None = None
     gid: int | None = None
     log_level: str = "warning"
+    stdout: int = asyncio.subprocess.DEVNULL  # a descriptor, where `/dev/stdout` of the access log leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ async def _start(settings: EnvoySettings, config: Path) -> asyncio.subprocess.Pr
             *("--log-level", settings.log_level),
             "--disable-hot-restart",
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=settings.stdout,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=(descriptor,),
             cwd=settings.directory,
