@@ -38,6 +38,8 @@ def secret_findings(secrets: Mapping[str, Resource], at: datetime) -> Iterator[F
     yield from read.findings
     trusted = BundleSet(read.bundles)
     for name, svid in read.leaves.items():
+        if name.startswith(SCHEME) and name != str(svid.spiffe_id):
+            yield _finding(name, f"it holds the identity {svid.spiffe_id}", "a secret named by an ID holds that ID")
         try:
             verify_x509(svid, trusted, at)
         except Refused as refused:
