@@ -6,11 +6,13 @@ Bounded before anything is parsed, and whatever the library raises on hostile by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from trustplane.fault import Refused
 
@@ -19,11 +21,12 @@ MAX_CERTIFICATES = 100
 
 ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
 
-# All that the library raises for a certificate that is not one (found by fuzzing, see tests/fuzz).
+# All that the library raises for a certificate that is not one. The warning is about serial numbers below one; it is
+# an error wherever warnings are, and `read_whole` refuses them elsewhere.
 PARSE_ERRORS = (
     ValueError,
-    TypeError,
     UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
@@ -53,8 +56,11 @@ def read_whole(certificate: x509.Certificate) -> None:
     try:
         _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.public_key()
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.signature_hash_algorithm
+        serial = certificate.serial_number
     except PARSE_ERRORS as error:
         raise bad_certificate("a part of the certificate cannot be read", str(error)) from error
+    if serial < 1:
+        raise bad_certificate(f"the certificate's serial number is {serial}", "it must be positive (RFC 5280 §4.1.2.2)")
 
 
 def certificates_from_der(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
@@ -64,7 +70,7 @@ def certificates_from_der(ders: Sequence[bytes]) -> tuple[x509.Certificate, ...]
 
 def certificates_from_concatenated_der(blob: bytes) -> tuple[x509.Certificate, ...]:
     _check_size(len(blob), MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES)
-    return certificates_from_der(tuple(_split_der(blob)))
+    return certificates_from_der(tuple(islice(_split_der(blob), MAX_CERTIFICATES + 1)))
 
 
 def certificates_from_pem(pem: bytes) -> tuple[x509.Certificate, ...]:

@@ -28,6 +28,12 @@ def _refuse(what: str, why: str) -> Refused:
     )
 
 
+def _check_length(length: int) -> None:
+    """Before anything is cut up or matched: the text may be a peer's. Characters count as bytes, all being ASCII."""
+    if length > MAX_ID_BYTES:
+        raise _refuse(f"the SPIFFE ID has {length} bytes", f"at most {MAX_ID_BYTES} are allowed (SPIFFE-ID §2.3)")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TrustDomain:
     """The name of a set of identities that share a root of trust."""
@@ -62,19 +68,17 @@ class SpiffeId:
     path: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_length(len(str(self)))
         for segment in self.path:
             if segment in (".", "..") or not _SEGMENT.fullmatch(segment):
                 raise _refuse(
                     f"{segment!r:.300} is not a path segment",
                     "a segment is letters, digits, `.`, `-` and `_`, and neither empty nor . nor .. (SPIFFE-ID §2.2)",
                 )
-        if len(str(self)) > MAX_ID_BYTES:
-            raise _refuse(
-                f"the SPIFFE ID has {len(str(self))} bytes", f"at most {MAX_ID_BYTES} are allowed (SPIFFE-ID §2.3)"
-            )
 
     @classmethod
     def parse(cls, text: str) -> SpiffeId:
+        _check_length(len(text))
         if not text.startswith(SCHEME):
             raise _refuse(
                 f"{text!r:.300} is not a SPIFFE ID", "a SPIFFE ID starts with spiffe:// in lower case (SPIFFE-ID §2)"

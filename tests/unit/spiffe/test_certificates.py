@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from cryptography import x509
@@ -85,3 +87,12 @@ def test_an_extension_twice_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         read_whole(certificate_from_der(twice))
     assert caught.value.code == "bad-certificate"
+
+
+@pytest.mark.parametrize("warned", ["error", "ignore"])
+def test_a_serial_number_below_one_is_refused_whatever_warnings_do(warned: Literal["error", "ignore"]) -> None:
+    leaf, _ = CA.leaf("/web", serial=0x7A7A7A7A7A7A)
+    negative = der_of(leaf).replace(b"\x7a\x7a\x7a\x7a\x7a\x7a", b"\x8a\x7a\x7a\x7a\x7a\x7a")
+    with warnings.catch_warnings():
+        warnings.simplefilter(warned)
+        refused(lambda: read_whole(certificate_from_der(negative)), "bad-certificate")
