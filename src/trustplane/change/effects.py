@@ -28,8 +28,10 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
     found: dict[Subject, set[Effect]] = defaultdict(set)
     before = old.services if old else {}
     for name in before.keys() | new.services.keys():
-        for kind, of, effect in _of_service(before.get(name), new.services.get(name)):
-            found[kind, of].add(effect)
+        pair = before.get(name), new.services.get(name)
+        for spiffe_id, effect in _of_identity(*pair):
+            found[Kind.ENTRY, spiffe_id].add(effect)
+        found[Kind.SERVICE, str(name)].update(_of_ports(*pair), _of_probes(*pair))
     for change in changed_grants(grants(old) if old else {}, grants(new)):
         for effect in _of_grant(change, is_new=change.edge.callee not in before):
             found[Kind.SERVICE, str(_where(change, before, new.services))].add(effect)
@@ -40,21 +42,22 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
     return {subject: tuple(sorted(of_one)) for subject, of_one in found.items()}
 
 
-def _of_service(old: Service | None, new: Service | None) -> Iterator[tuple[Kind, str, Effect]]:
+def _of_identity(old: Service | None, new: Service | None) -> Iterator[tuple[str, Effect]]:
     if old and (not new or new.spiffe_id != old.spiffe_id):
         text = f"{old.name} loses the identity {old.spiffe_id}: its SVIDs run out and are not renewed"
-        yield Kind.ENTRY, str(old.spiffe_id), Effect(text, dangerous=True)
+        yield str(old.spiffe_id), Effect(text, dangerous=True)
     if new and (not old or new.spiffe_id != old.spiffe_id):
         text = f"processes that show {_selectors(new)} on {_nodes(new)} receive {new.spiffe_id}"
-        yield Kind.ENTRY, str(new.spiffe_id), Effect(text)
+        yield str(new.spiffe_id), Effect(text)
     elif old and new:
-        yield from ((Kind.ENTRY, str(new.spiffe_id), effect) for effect in _of_entry(old, new))
-    for service in filter(None, [new or old]):
-        yield from ((Kind.SERVICE, str(service.name), effect) for effect in _of_ports(old, new))
+        yield from ((str(new.spiffe_id), effect) for effect in _of_entry(old, new))
+
+
+def _of_probes(old: Service | None, new: Service | None) -> Iterator[Effect]:
     if old and new:
-        for probe in sorted(set(new.probes) - set(old.probes)):
+        for probe in set(new.probes) - set(old.probes):
             text = f"anyone on its node may request {probe.method} {probe.path} of {new.name} without an identity"
-            yield Kind.SERVICE, str(new.name), Effect(text, dangerous=True)
+            yield Effect(text, dangerous=True)
 
 
 def _of_entry(old: Service, new: Service) -> Iterator[Effect]:

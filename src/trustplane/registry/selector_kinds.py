@@ -6,6 +6,7 @@ A selector no attestor can ever yield would make an entry that nobody can get, s
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trustplane.fault import Refused
@@ -19,26 +20,33 @@ from trustplane.spiffe.selectors import Selector
 class SelectorKind:
     """`single`: a process shows exactly one value of it, so two values tell two processes apart."""
 
-    value: re.Pattern[str]
+    accepts: Callable[[str], object]
     example: str
     single: bool = True
 
 
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}")  # below 2^32 - 1, which is none
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
-_ABSOLUTE = re.compile(r"(?!.*/\.{1,2}(/|$))(/[^/]+)+")
+_ABSOLUTE = re.compile(r"(/(?!\.{1,2}(/|$))[^/]+)+")  # as the kernel reports paths: no dot segments, no //
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,240}\.(service|scope|socket|mount|swap|slice)")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_NO_ID = 2**32 - 1  # (uid_t) -1 is nobody's: chown(2)
+
+
+def _is_id(value: str) -> bool:
+    return bool(_DECIMAL.fullmatch(value)) and int(value) < _NO_ID
+
 
 KINDS = {
-    "unix:uid": SelectorKind(_NUMBER, "1001"),
-    "unix:gid": SelectorKind(_NUMBER, "1001"),
-    "unix:supplementary_gid": SelectorKind(_NUMBER, "1001", single=False),
-    "unix:user": SelectorKind(_ACCOUNT, "payments"),
-    "unix:group": SelectorKind(_ACCOUNT, "payments"),
-    "unix:path": SelectorKind(_ABSOLUTE, "/usr/bin/payments"),
-    "unix:sha256": SelectorKind(re.compile(r"[0-9a-f]{64}"), "64 lower-case hex digits"),
-    "systemd:unit": SelectorKind(_UNIT, "payments.service"),
-    "cgroup:path": SelectorKind(_ABSOLUTE, "/system.slice/payments.service"),
+    "unix:uid": SelectorKind(_is_id, "1001"),
+    "unix:gid": SelectorKind(_is_id, "1001"),
+    "unix:supplementary_gid": SelectorKind(_is_id, "1001", single=False),
+    "unix:user": SelectorKind(_ACCOUNT.fullmatch, "payments"),
+    "unix:group": SelectorKind(_ACCOUNT.fullmatch, "payments"),
+    "unix:path": SelectorKind(_ABSOLUTE.fullmatch, "/usr/bin/payments"),
+    "unix:sha256": SelectorKind(_HASH.fullmatch, "64 lower-case hex digits"),
+    "systemd:unit": SelectorKind(_UNIT.fullmatch, "payments.service"),
+    "cgroup:path": SelectorKind(_ABSOLUTE.fullmatch, "/system.slice/payments.service"),
 }
 
 
@@ -52,7 +60,7 @@ def selector(node: Node) -> Selector:
             why="an entry with a selector that no process can show would never match",
             fix=f"use one of {', '.join(sorted(KINDS))}",
         )
-    if not kind.value.fullmatch(found.value):
+    if not kind.accepts(found.value):
         raise Refused(
             code="bad-selector",
             what=f"{shown(found.value)} is not a value of {found.kind}",

@@ -1,15 +1,17 @@
 """No two names that a tired reader takes for one.
 
 Names look alike when their skeletons are equal. A skeleton is the name in lower case; `vv` as `w` and `rn` as `m`; runs
-of one letter as one; `0` as `o`, `1` and `i` as `l`; without `-`, `_` and `.` (kept between digits: 1-1 is not 11); and
-without an `s` at the end of a name of four characters or more. So payments, payment, payment-s and paymentss look
-alike, and so do pay-ment and pay_ment, PayMent and payment, loglo and 1og10; worker-1 and worker-11 do not.
+of one letter as one; `0` as `o`, `1` and `i` as `l` (runs of these three stay: 11 is not 1); without `-`, `_` and `.`
+(kept between digits: 1-1 is not 11); and without an `s` at the end of a name of four characters or more. So payments,
+payment, payment-s and paymentss look alike, and pay-ment and pay_ment, and mail and ma1l; worker-1 and worker-11 do
+not.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
+from itertools import chain
 from typing import TypeVar
 
 from trustplane.fault import Place
@@ -18,7 +20,7 @@ from trustplane.registry.findings import Findings
 from trustplane.registry.model import Service
 from trustplane.spiffe.names import default_id
 
-_REPEATED = re.compile(r"([a-z])\1+")
+_REPEATED = re.compile(r"([a-hjkmnp-z])\1+")
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_.]+(?=[0-9])")
 _DIGITS = str.maketrans("01i", "oll")
 _PLURAL = 4  # from this length on, a final s counts as a suffix
@@ -36,7 +38,9 @@ def skeleton(name: str) -> str:
 
 def check_look_alikes(draft: Draft, findings: Findings) -> None:
     _check("namespace", (("", name, one.place()) for name, one in sorted(draft.namespaces.items())), findings)
-    _check("profile", (("", name, one.place()) for name, one in sorted(draft.profiles.items())), findings)
+    built_in = (("", name, draft.domain.place("default_profile")) for name in sorted(draft.built_in))
+    profiles = (("", name, one.place()) for name, one in sorted(draft.profiles.items()))
+    _check("profile", chain(built_in, profiles), findings)
     services = sorted(draft.services.items())
     _check("service", ((name.namespace, name.name, one.place()) for name, one in services), findings)
     _check_ids(draft, findings)

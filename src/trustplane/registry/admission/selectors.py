@@ -25,7 +25,8 @@ def check_selectors(draft: Draft, findings: Findings) -> None:
     for drafted in services:
         _check_some(drafted, findings)
         _check_single(drafted, findings)
-    for one, other in _comparable([drafted for drafted in services if drafted.value.selectors]):
+    for pair in _comparable([drafted for drafted in services if drafted.value.selectors]):
+        one, other = sorted(pair, key=lambda drafted: drafted.value.name)
         if share_a_node(one.value, other.value) and not _told_apart(one.value, other.value):
             _ambiguous(one, other, findings)
 
