@@ -1,0 +1,121 @@
+"""One row for each signed leaf, written together with the audit log's word on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+
+from trustplane.fault import Refused
+from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName
+from trustplane.store.columns import fits_serial
+from trustplane.store.tables import certificates
+from trustplane.store.transaction import Transaction
+from trustplane.trust.authority import AuthorityId
+
+PRUNED_AT_ONCE = 2000
+_ADD = insert(certificates)
+
+
+def record(
+    transaction: Transaction, issued: Sequence[IssuedCertificate], bodies: Sequence[bytes], at: datetime
+) -> None:
+    """The unique index decides about a serial number; it is asked beforehand only to say which one is taken."""
+    serials = Counter(one.serial for one in issued)
+    if transaction.alone or len(serials) != len(issued):
+        taken = {serial for serial, times in serials.items() if times > 1}
+        query = select(certificates.c.serial).where(certificates.c.serial.in_(list(serials)))
+        taken.update(transaction.read(query).scalars())
+        if taken:
+            raise _serial_taken(taken)
+    transaction.write_later(_ADD, [_row(one) for one in issued])
+    transaction.append_audit(bodies, at)
+
+
+def get(connection: Connection, serial: int) -> IssuedCertificate | None:
+    if not fits_serial(serial):
+        return None
+    row = connection.execute(select(certificates).where(certificates.c.serial == serial)).first()
+    return None if row is None else _certificate(row)
+
+
+def of(connection: Connection, spiffe_id: SpiffeId, limit: int) -> tuple[IssuedCertificate, ...]:
+    """The newest first."""
+    theirs = select(certificates).where(certificates.c.spiffe_id == str(spiffe_id))
+    ordered = theirs.order_by(certificates.c.issued_at.desc(), certificates.c.id.desc()).limit(limit)
+    return tuple(_certificate(row) for row in connection.execute(ordered))
+
+
+def newest(connection: Connection, now: datetime) -> tuple[IssuedCertificate, ...]:
+    """The newest of each SPIFFE ID and node, among those that have not expired."""
+    ranked = _ranked(now).subquery()
+    chosen = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.spiffe_id, ranked.c.node)
+    return tuple(_certificate(row) for row in connection.execute(chosen))
+
+
+def count_expiring(connection: Connection, now: datetime, before: datetime) -> int:
+    """How many of the newest expire before that instant: whoever holds one has not renewed."""
+    ranked = _ranked(now).subquery()
+    count = select(func.count()).select_from(ranked).where(ranked.c.rank == 1, ranked.c.not_after < before)
+    return connection.execute(count).scalar_one()
+
+
+def prune(transaction: Transaction, expired_before: datetime) -> int:
+    """A bounded number at a time, so that issuing goes on in between."""
+    old = select(certificates.c.id).where(certificates.c.not_after < expired_before).limit(PRUNED_AT_ONCE)
+    return transaction.write(delete(certificates).where(certificates.c.id.in_(old)))
+
+
+def _ranked(now: datetime) -> Select[Any]:
+    newest_first = func.row_number().over(
+        partition_by=(certificates.c.spiffe_id, certificates.c.node),
+        order_by=(certificates.c.issued_at.desc(), certificates.c.id.desc()),
+    )
+    return select(certificates, newest_first.label("rank")).where(certificates.c.not_after > now)
+
+
+def _row(one: IssuedCertificate) -> dict[str, object]:
+    return {
+        "serial": one.serial,
+        "spiffe_id": str(one.spiffe_id),
+        "purpose": one.purpose.value,
+        "node": one.node.name,
+        "profile": one.profile,
+        "authority": one.authority.hex,
+        "not_before": one.not_before,
+        "not_after": one.not_after,
+        "renew_at": one.renew_at,
+        "issued_at": one.issued_at,
+        "leaf": one.leaf,
+    }
+
+
+def _certificate(row: Row[Any]) -> IssuedCertificate:
+    return IssuedCertificate(
+        serial=row.serial,
+        spiffe_id=SpiffeId.parse(row.spiffe_id),
+        purpose=Purpose(row.purpose),
+        node=NodeName(row.node),
+        profile=row.profile,
+        authority=AuthorityId(row.authority),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        renew_at=row.renew_at,
+        issued_at=row.issued_at,
+        leaf=row.leaf,
+    )
+
+
+def _serial_taken(serials: set[int]) -> Refused:
+    named = ", ".join(f"{serial:032x}" for serial in sorted(serials)[:10])
+    return Refused(
+        code="serial-taken",
+        what=f"serial numbers already in use: {named}",
+        why="a serial number names one certificate; nothing of this batch was written",
+        fix="sign again with fresh serial numbers",
+    )

@@ -1,0 +1,209 @@
+"""Everything a server remembers, in SQLite or PostgreSQL.
+
+A method that writes returns when what it wrote is durable. Methods may be called from any number of tasks of the event
+loop the store was opened on; writes are committed in groups, reads run beside them. Whatever happens to the database
+comes out as a fault, and once it is well again so is the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from trustplane.clock import Clock
+from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.store import audit_log, authorities, certificates, nodes, revisions, shared, uptake
+from trustplane.store.changes import Changes
+from trustplane.store.database import Database
+from trustplane.store.engines import Counts
+from trustplane.store.topics import Topic
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+
+__all__ = ["Changes", "Store", "Topic"]
+
+
+class Store:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._write = database.write
+        self._read = database.read
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock) -> Self:
+        return cls(await Database.open(url, clock), clock)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def counts(self) -> Counts:
+        return self._database.counts
+
+    def changes(self) -> Changes:
+        """Signals from now on: subscribe first, then read, and nothing is missed."""
+        return self._database.changes()
+
+    # Revisions
+
+    async def put_revision(
+        self,
+        files: Mapping[str, str],
+        digest: str,
+        by: str,
+        at: datetime,
+        restored_from: int | None = None,
+        *,
+        expected_current: int | None,
+    ) -> Revision:
+        """Refused as `revision-moved` unless `expected_current` (None: no revision yet) still is the current one.
+
+        A digest equal to the current revision's answers with that revision and writes nothing.
+        """
+        candidate = revisions.Candidate(files, digest, by, at, restored_from)
+        return await self._write(lambda to: revisions.put(to, candidate, expected_current))
+
+    async def current_revision(self) -> Revision | None:
+        return await self._read(revisions.current)
+
+    async def revision(self, number: int) -> Revision:
+        return await self._read(lambda at: revisions.get(at, number))
+
+    async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        """The newest first, without the contents of their files."""
+        return await self._read(lambda at: revisions.before(at, limit, before))
+
+    # Nodes
+
+    async def put_join_token(self, token: JoinToken) -> None:
+        await self._write(lambda to: nodes.put_join_token(to, token))
+
+    async def redeem_join_token(self, token_sha256: bytes, at: datetime) -> JoinToken:
+        return await self._write(lambda to: nodes.redeem_join_token(to, token_sha256, at))
+
+    async def put_agent(self, agent: Agent) -> None:
+        """A node that is banned stays banned, whatever `agent` says."""
+        await self._write(lambda to: nodes.put_agent(to, agent))
+
+    async def agent(self, node: NodeName) -> Agent | None:
+        return await self._read(lambda at: nodes.agent(at, node))
+
+    async def agents(self) -> Sequence[Agent]:
+        return await self._read(nodes.all_agents)
+
+    async def ban_agent(self, node: NodeName) -> Agent:
+        return await self._write(lambda to: nodes.ban_agent(to, node))
+
+    async def put_hosting(self, node: NodeName, services: AbstractSet[ServiceName], at: datetime) -> None:
+        await self._write(lambda to: nodes.put_hosting(to, node, services, at))
+
+    async def hosting(self) -> Sequence[Hosting]:
+        return await self._read(nodes.all_hosting)
+
+    async def put_holdings(self, holdings: Sequence[Holding]) -> None:
+        await self._write(lambda to: uptake.put(to, holdings))
+
+    async def holdings(self) -> Sequence[Holding]:
+        return await self._read(uptake.everything)
+
+    async def drop_participants(self, node: NodeName, participants: Sequence[str]) -> None:
+        await self._write(lambda to: uptake.drop_participants(to, node, participants))
+
+    # Issuing
+
+    async def record_issuance(
+        self, certificates_issued: Sequence[IssuedCertificate], bodies: Sequence[bytes], at: datetime
+    ) -> None:
+        """All of it or nothing: Refused as `serial-taken` when one of the serial numbers is in use."""
+        await self._write(lambda to: certificates.record(to, certificates_issued, bodies, at))
+
+    async def certificate(self, serial: int) -> IssuedCertificate | None:
+        return await self._read(lambda at: certificates.get(at, serial))
+
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
+        """The newest first."""
+        return await self._read(lambda at: certificates.of(at, spiffe_id, limit))
+
+    async def newest_certificates(self) -> Sequence[IssuedCertificate]:
+        """The newest of each SPIFFE ID and node, among those that have not expired."""
+        now = self._clock.now()
+        return await self._read(lambda at: certificates.newest(at, now))
+
+    async def count_certificates_expiring_before(self, at: datetime) -> int:
+        """How many of the newest certificates expire before that instant."""
+        now = self._clock.now()
+        return await self._read(lambda connection: certificates.count_expiring(connection, now, at))
+
+    async def prune_certificates(self, expired_before: datetime) -> int:
+        """Forgets certificates that expired before that instant; the audit log keeps its word on them."""
+        pruned = 0
+        while some := await self._write(lambda to: certificates.prune(to, expired_before)):
+            pruned += some
+        return pruned
+
+    async def put_authority(self, authority: Authority, sealed_key: bytes) -> None:
+        await self._write(lambda to: authorities.put(to, authority, sealed_key))
+
+    async def move_authority(
+        self, authority: AuthorityId, from_state: AuthorityState, to_state: AuthorityState, at: datetime
+    ) -> bool:
+        """False when it was not in `from_state` (any more): someone else moved it."""
+        return await self._write(lambda to: authorities.move(to, authority, (from_state, to_state), at))
+
+    async def authorities(self) -> Sequence[Authority]:
+        """The oldest first."""
+        return await self._read(authorities.everything)
+
+    async def sealed_key(self, authority: AuthorityId) -> bytes:
+        return await self._read(lambda at: authorities.sealed_key(at, authority))
+
+    # Audit log
+
+    async def append_audit(self, bodies: Sequence[bytes], at: datetime) -> int:
+        """The index of the first of these bodies, which follow each other without a gap."""
+        return await self._write(lambda to: to.append_audit(bodies, at))
+
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
+        """The number of entries, and the roots of the full subtrees they form, the largest first."""
+        head = await self._read(audit_log.head)
+        return head.size, head.hashes
+
+    async def audit_entries(self, start: int, limit: int) -> Sequence[tuple[int, datetime, bytes]]:
+        return await self._read(lambda at: audit_log.entries(at, start, limit))
+
+    async def put_checkpoint(self, note: str, size: int) -> None:
+        await self._write(lambda to: audit_log.put_checkpoint(to, note, size))
+
+    async def latest_checkpoint(self) -> str | None:
+        return next(iter(await self.checkpoints(1)), None)
+
+    async def checkpoints(self, limit: int) -> Sequence[str]:
+        """The newest first."""
+        return await self._read(lambda at: audit_log.newest_checkpoints(at, limit))
+
+    # Between replicas
+
+    async def take_lease(self, name: str, holder: str, until: datetime, at: datetime) -> bool:
+        """True when it was free, had expired, or was this holder's already, which prolongs it."""
+        return await self._write(lambda to: shared.take_lease(to, Lease(name, holder, until), at))
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        await self._write(lambda to: shared.release_lease(to, name, holder))
+
+    async def next_bundle_sequence(self, content_digest: str) -> int:
+        """The number to publish this content under; it rises when the content differs from the last one's."""
+        return await self._write(lambda to: shared.next_bundle_sequence(to, content_digest))

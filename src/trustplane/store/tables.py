@@ -1,0 +1,156 @@
+"""The tables as the queries know them. What really exists is made by `migrations`; a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from trustplane.store.columns import Instant, RowId, Serial
+
+metadata = MetaData()
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("files", LargeBinary, nullable=False),  # JSON object: path -> text
+    Column("applied_by", Text, nullable=False),
+    Column("applied_at", Instant, nullable=False),
+    Column("restored_from", BigInteger, ForeignKey("revisions.number")),
+)
+
+join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("token_sha256", LargeBinary(32), primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("spent_at", Instant),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("enrolled_at", Instant, nullable=False),
+    Column("serial", Serial, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("banned", Boolean, nullable=False),
+)
+
+hosting = Table(
+    "hosting",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("participant", Text, primary_key=True),
+    Column("thing", Text, primary_key=True),
+    Column("desired", Text, nullable=False),
+    Column("held", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
+# Rows lie in the order they were written: with random serial numbers as the key, every insert would touch another page.
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("serial", Serial, nullable=False),
+    Column("spiffe_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("not_after", Instant, nullable=False),
+    Column("renew_at", Instant, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    UniqueConstraint("serial", name="uq_certificates_serial"),
+    Index("ix_certificates_spiffe_id_issued_at", "spiffe_id", "issued_at"),
+    Index("ix_certificates_not_after", "not_after"),
+)
+
+authorities = Table(
+    "authorities",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_since", Instant),  # none: in the state it was made in
+    Column("trust_domain", Text, nullable=False),
+    Column("owner", Text),
+    Column("public_key", LargeBinary, nullable=False),  # DER, SubjectPublicKeyInfo
+    Column("certificate", LargeBinary),  # DER
+    Column("parent", Text),
+    Column("not_before", Instant, nullable=False),
+    Column("not_after", Instant, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("index", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+)
+
+# One row. Whoever appends locks it first, so that the log stays one chain however many replicas write.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),  # hashes of 32 bytes, the largest subtree's first
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("size", BigInteger, nullable=False, index=True),
+    Column("note", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+# One row, shared by all replicas.
+bundle_sequence = Table(
+    "bundle_sequence",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("content_digest", Text, nullable=False),
+)

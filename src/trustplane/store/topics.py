@@ -1,0 +1,12 @@
+"""What may change under those who keep a copy."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Topic(Enum):
+    REVISION = "revision"
+    AUTHORITIES = "authorities"
+    AGENTS = "agents"
+    HOSTING = "hosting"
