@@ -21,10 +21,12 @@ MAX_CERTIFICATES = 100
 
 ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
 
-# All that the library raises for a certificate that is not one. The warning is about serial numbers below one; it is
-# an error wherever warnings are, and `read_whole` refuses them elsewhere.
+# All that the library raises for a certificate that is not one, found by fuzzing: a name's attribute of the wrong ASN.1
+# type is a TypeError. The warning is about serial numbers below one; it is an error wherever warnings are, and
+# `read_whole` refuses such numbers elsewhere.
 PARSE_ERRORS = (
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     CryptographyDeprecationWarning,
     x509.DuplicateExtension,
@@ -37,7 +39,7 @@ def bad_certificate(what: str, why: str) -> Refused:
     return Refused(
         code="bad-certificate",
         what=what,
-        why=why,
+        why=why[:300],
         fix="look at it with `openssl x509 -text` or `openssl asn1parse`, and have it issued again",
     )
 

@@ -95,6 +95,7 @@ def _check_path(svid: X509Svid, bundle: Bundle, at: datetime) -> None:
         raise Refused(
             code="svid-not-vouched-for",
             what=f"no authority of {bundle.trust_domain} vouches for the X509-SVID of {svid.spiffe_id}",
-            why=str(error),
+            # The rest quotes the peer's certificate, and the peer chose what stands in it.
+            why=str(error).partition(" (encountered")[0][:300],
             fix="see that the peer sends its intermediates and that the bundle holds the root that signed them",
         ) from error

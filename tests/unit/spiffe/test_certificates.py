@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from cryptography import x509
 
-from tests.kit.ca import TestCa
+from tests.kit.ca import TestCa, name
 from trustplane.fault import Refused
 from trustplane.spiffe.certificates import (
     MAX_CERTIFICATE_BYTES,
@@ -96,3 +96,11 @@ def test_a_serial_number_below_one_is_refused_whatever_warnings_do(warned: Liter
     with warnings.catch_warnings():
         warnings.simplefilter(warned)
         refused(lambda: read_whole(certificate_from_der(negative)), "bad-certificate")
+
+
+def test_a_name_of_the_wrong_type_is_refused() -> None:
+    """Found by fuzzing: the library answers a common name that is a BIT STRING with TypeError."""
+    der = der_of(CA.intermediate(subject=name("\x00issuing")).certificate)
+    bits = der.replace(b"\x06\x03\x55\x04\x03\x0c\x08\x00", b"\x06\x03\x55\x04\x03\x03\x08\x00")
+    assert bits != der
+    refused(lambda: read_whole(certificate_from_der(bits)), "bad-certificate")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+import subprocess
+import sys
 
 import pytest
 
@@ -166,3 +168,10 @@ def test_a_refusal_quotes_at_most_a_little_of_a_huge_input() -> None:
     with pytest.raises(Refused) as caught:
         SpiffeId.parse("spiffe://" + "A" * 1_000_000)
     assert len(str(caught.value)) < 1000
+
+
+def test_names_are_imported_without_the_crypto_library() -> None:
+    """Commands that only talk about IDs start at once."""
+    asked = "import sys, trustplane.spiffe.names, trustplane.spiffe.selectors; print('cryptography' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.kit.ca import NOON, VALID_FROM, TestCa
+from tests.kit.ca import NOON, VALID_FROM, TestCa, name
 from trustplane.fault import Broken, Refused
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import TrustDomain
@@ -148,3 +148,17 @@ def test_a_set_does_not_change_with_what_it_was_made_of() -> None:
 
 def test_a_leaf_valid_from_the_start_of_its_authority_is_vouched_for() -> None:
     verify_x509(X509Svid(ACME.leaf_chain("/web")[0]), BundleSet.of(bundle(ACME)), VALID_FROM)
+
+
+def test_a_refusal_does_not_repeat_what_the_peer_chose_to_call_itself() -> None:
+    chain, _ = ACME.leaf_chain("/web", subject=name("\x1b[2Jall is well\nerror[none]"), key_usage=None)
+    with pytest.raises(Refused) as caught:
+        X509Svid(chain)
+    assert "all is well" not in str(caught.value)
+    unknown = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00"), True)
+    chain, _ = ACME.leaf_chain("/web", subject=name("\x1b[2Jall is well\nerror[none]"), extra=[unknown])
+    with pytest.raises(Refused) as caught:
+        verify_x509(X509Svid(chain), BundleSet.of(bundle(ACME)), NOON)
+    assert caught.value.code == "svid-not-vouched-for"
+    assert "critical" in str(caught.value)
+    assert "all is well" not in str(caught.value)
