@@ -112,6 +112,7 @@ class FollowServer:
         self._clock = clock
         self._log = structlog.get_logger("follow")
         self.connected_since: datetime | None = None
+        self.disconnected_since: datetime | None = clock.now()
         self.last_fault: Fault | None = None
         self._ask_whole = False
 
@@ -159,6 +160,7 @@ class FollowServer:
     def _connected(self, patience: Patience) -> None:
         patience.start_over()
         self.connected_since = self._clock.now()
+        self.disconnected_since = None
         self.last_fault = None
         self._log.info("connected to the server")
 
@@ -166,6 +168,7 @@ class FollowServer:
         if self.connected_since is not None or self.last_fault is None or self.last_fault.code != fault.code:
             self._log.warning("no server", code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
         self.connected_since = None
+        self.disconnected_since = self.disconnected_since or self._clock.now()
         self.last_fault = fault
 
 

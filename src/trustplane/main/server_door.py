@@ -135,7 +135,7 @@ class Door:
         return (await self._store.audit_head())[0]
 
     async def audit_entries(self, start: int, limit: int) -> Sequence[bytes]:
-        return [body for _, _, body in await self._store.audit_entries(start, limit)]
+        return [entry.body for entry in await self._store.audit_entries(start, limit)]
 
     async def audit_checkpoint(self) -> str:
         note = await self._store.latest_checkpoint()

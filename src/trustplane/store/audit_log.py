@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import Connection, insert, select
 
+from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier
 from trustplane.store.audit_tail import frontier_of
 from trustplane.store.tables import audit_entries, audit_head, checkpoints
@@ -19,10 +18,11 @@ def head(connection: Connection) -> Frontier:
     return frontier_of(row.size, row.frontier)
 
 
-def entries(connection: Connection, start: int, limit: int) -> list[tuple[int, datetime, bytes]]:
+def entries(connection: Connection, start: int, limit: int) -> list[AuditEntry]:
     index = audit_entries.c.index
-    some = select(index, audit_entries.c.at, audit_entries.c.body).where(index >= start).order_by(index).limit(limit)
-    return [(row[0], row.at, row.body) for row in connection.execute(some)]
+    wanted = select(index, audit_entries.c.body, audit_entries.c.leaf_hash)
+    some = wanted.where(index >= start).order_by(index).limit(limit)
+    return [AuditEntry(row[0], row.body, row.leaf_hash) for row in connection.execute(some)]
 
 
 def put_checkpoint(transaction: Transaction, note: str, size: int) -> None:

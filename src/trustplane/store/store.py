@@ -13,6 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
@@ -182,7 +183,7 @@ class Store:
         head = await self._read(audit_log.head)
         return head.size, head.hashes
 
-    async def audit_entries(self, start: int, limit: int) -> Sequence[tuple[int, datetime, bytes]]:
+    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]:
         return await self._read(lambda at: audit_log.entries(at, start, limit))
 
     async def put_checkpoint(self, note: str, size: int) -> None:

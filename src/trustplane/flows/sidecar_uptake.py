@@ -1,0 +1,132 @@
+"""What the sidecars of this node hold, and therefore which services can be reached here.
+
+A sidecar counts as hosting its service once it took up the inbound listener, and for a while after its stream ended:
+an agent that restarts must not make its node's services unreachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from trustplane.clock import Clock
+from trustplane.fault import Fault
+from trustplane.flows.follow_server import Outbox
+from trustplane.registry.records import Holding
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.xds.conversation import Held
+
+INBOUND = "listener/inbound"
+LINGER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A sidecar this agent has seen. `ended_at` is set while it has no stream."""
+
+    service: ServiceName
+    since: datetime
+    streams: int = 1
+    ended_at: datetime | None = None
+    listening: bool = False
+    refusal: str = ""
+
+
+class HostingFile(Protocol):
+    """The services hosted, kept over a restart of the agent."""
+
+    def load(self) -> frozenset[ServiceName]: ...
+
+    def save(self, services: frozenset[ServiceName]) -> None: ...
+
+
+class SidecarUptake:
+    def __init__(self, node: NodeName, outbox: Outbox, file: HostingFile, clock: Clock) -> None:
+        self._node = node
+        self._outbox = outbox
+        self._file = file
+        self._clock = clock
+        at = clock.now()
+        # As if their streams had ended just now: they have until the end of the linger to come back.
+        self._sidecars = {service: Attached(service, at, 0, at, listening=True) for service in file.load()}
+        self._holdings: dict[tuple[str, str], Holding] = {}
+        self._log = structlog.get_logger("sidecars")
+
+    @property
+    def sidecars(self) -> tuple[Attached, ...]:
+        return tuple(self._sidecars.values())
+
+    def holdings_of(self, service: ServiceName) -> tuple[Holding, ...]:
+        participant = _participant(str(service))
+        return tuple(one for key, one in self._holdings.items() if key[0] == participant)
+
+    def attached(self, participant: str) -> None:
+        service = ServiceName.parse(participant)
+        known = self._sidecars.get(service)
+        streams = known.streams + 1 if known else 1
+        since = known.since if known and known.streams else self._clock.now()
+        listening = known.listening if known else False
+        self._sidecars[service] = Attached(service, since, streams, None, listening)
+
+    def detached(self, participant: str) -> None:
+        self._change(ServiceName.parse(participant), self._without_stream)
+
+    def report(self, participant: str, held: Held) -> None:
+        key = (_participant(participant), held.thing)
+        before = self._holdings.get(key)
+        same = before is not None and (before.held, before.refusal) == (held.held, held.refusal)
+        since = before.since if before and same else self._clock.now()
+        refusal = held.refusal[:2000]
+        self._holdings[key] = Holding(self._node, *key, held.desired, held.held, refusal, since)
+        self._outbox.hold(self._holdings[key])
+        if refusal and not same:
+            self._log.warning("refused by its proxy", sidecar=participant, thing=held.thing, refusal=refusal)
+        if held.thing == INBOUND:
+            service = ServiceName.parse(participant)
+            self._change(service, lambda one: replace(one, listening=bool(held.held)))
+            self._publish()
+
+    def refused(self, service: ServiceName, fault: Fault) -> None:
+        """What was computed for this sidecar did not pass the guards."""
+        known = self._sidecars.get(service)
+        if known is None or known.refusal != str(fault):
+            self._log.warning("configuration held back", sidecar=str(service), code=fault.code, what=fault.finding.what)
+        self._change(service, lambda one: replace(one, refusal=str(fault)))
+
+    async def run(self) -> None:
+        """Let go of sidecars whose stream ended a while ago."""
+        while True:
+            await self._clock.sleep(LINGER / 6)
+            at = self._clock.now()
+            gone = [one for one in self.sidecars if one.ended_at and at - one.ended_at >= LINGER]
+            for one in gone:
+                del self._sidecars[one.service]
+                self._forget(_participant(str(one.service)))
+            if gone:
+                self._publish()
+
+    def _without_stream(self, one: Attached) -> Attached:
+        streams = max(one.streams - 1, 0)
+        return replace(one, streams=streams, ended_at=None if streams else self._clock.now())
+
+    def _change(self, service: ServiceName, change: Callable[[Attached], Attached]) -> None:
+        if service in self._sidecars:
+            self._sidecars[service] = change(self._sidecars[service])
+
+    def _forget(self, participant: str) -> None:
+        self._outbox.forget(participant)
+        self._holdings = {key: one for key, one in self._holdings.items() if key[0] != participant}
+
+    def _publish(self) -> None:
+        hosting = frozenset(one.service for one in self.sidecars if one.listening)
+        if hosting != self._outbox.hosting:
+            self._outbox.host(hosting)
+            self._file.save(hosting)
+
+
+def _participant(name: str) -> str:
+    return f"sidecar {name}"

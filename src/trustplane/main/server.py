@@ -1,0 +1,274 @@
+"""The server process, put together: settings in, one TaskGroup running until it is asked to stop.
+
+The order of the start: the store, this instance's authorities, its own SVID, then the doors, so that a door that is
+open can answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+
+import structlog
+import uvloop
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from trustplane.audit.checkpoint import NoteKey
+from trustplane.fault import Refused, Unavailable
+from trustplane.flows.connected_agents import ConnectedAgents
+from trustplane.flows.desired_state import KeepDesiredState
+from trustplane.flows.enrol import EnrolNodes
+from trustplane.flows.feed import Feed
+from trustplane.flows.issue import IssueX509
+from trustplane.flows.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.mint_jwt import MintJwt
+from trustplane.flows.seal_checkpoint import SealCheckpoint
+from trustplane.flows.server_identity import KeepServerIdentity
+from trustplane.host.clock import SystemClock
+from trustplane.host.logs import log_to_stderr
+from trustplane.host.node_certificates import NodeCertificateCas
+from trustplane.host.signals import until_asked_to_stop
+from trustplane.host.tls_context import present, server_context
+from trustplane.host.unix_socket import PRIVATE, listen
+from trustplane.keys.audit import FILE as AUDIT_KEY_FILE
+from trustplane.keys.audit import AuditKey
+from trustplane.keys.authority import AuthorityKeys
+from trustplane.keys.leaf import LeafKey
+from trustplane.keys.sealing import choose_kek, credentials_directory
+from trustplane.main.server_door import Behind, Door
+from trustplane.main.server_metrics import ServerMetrics
+from trustplane.main.settings import ServerSettings
+from trustplane.registry.model import KeyKind, Profile, RenewalWindow
+from trustplane.spiffe import bundle_document
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.store.store import Store
+from trustplane.store.topics import Topic
+from trustplane.wire import proof
+from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
+from trustplane.wire.http_api import admin_application, public_application
+from trustplane.wire.http_door import ServerFacts
+from trustplane.wire.http_serve import HttpServer, tcp_listener
+from trustplane.wire.node_server import TlsIdentity, allow_tls_1_3_only, open_door
+from trustplane.wire.node_service import EnrolmentService, NodeDoors, NodeService
+
+# Of nodes and servers. Their leaves are not the operator's to shape: agents renew them by themselves.
+OWN_PROFILE = Profile("trustplane", 1, KeyKind.P256, timedelta(hours=1), timedelta(seconds=30), RenewalWindow(0.4, 0.6))
+DOOR_CLOSES_WITHIN = 2.0  # seconds
+
+_log = structlog.get_logger("server")
+
+
+class ServerKey:
+    """The server's SVID as the doors need it; satisfies `wire.node_service.ServerKey`."""
+
+    def __init__(self, identity: Feed[KeyedSvid | None], bundle: Callable[[], Bundle]) -> None:
+        self._identity = identity
+        self._bundle = bundle
+
+    def keyed(self) -> KeyedSvid:
+        keyed = self._identity.value
+        if keyed is None:
+            raise Unavailable(
+                code="server-starting",
+                what="the server has no identity yet",
+                why="it was started just now",
+                fix="try again",
+                retry_after=timedelta(seconds=1),
+            )
+        return keyed
+
+    def chain(self) -> tuple[bytes, ...]:
+        return self.keyed().svid.der()
+
+    def prove(self, purpose: bytes, nonce: bytes) -> bytes:
+        return proof.sign(load_der_private_key(self.keyed().key_pkcs8, None), purpose, nonce)
+
+    def tls(self) -> TlsIdentity:
+        keyed = self.keyed()
+        return TlsIdentity(keyed.svid.pem(), keyed.key_pem(), self._bundle().x509_pem())
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    store: Store
+    authorities: KeepAuthorities
+    desired: KeepDesiredState
+    enrol: EnrolNodes
+    issuer: IssueX509
+    minter: MintJwt
+    identity: KeepServerIdentity
+    checkpoints: SealCheckpoint
+    connected: ConnectedAgents
+    door: Door
+
+
+def run(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
+    allow_tls_1_3_only()
+    log_to_stderr()
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: ServerSettings) -> None:
+    clock = SystemClock()
+    _prepare_directory(settings.data_dir)
+    async with await Store.open(settings.database, clock) as store:
+        flows = _flows(settings, store, clock)
+        await flows.authorities.start()
+        await flows.desired.load()
+        await flows.desired.trust(flows.authorities.bundle())
+        await flows.identity.obtain()
+        async with asyncio.TaskGroup() as tasks:
+            keeping = [tasks.create_task(work) for work in _work(flows, clock)]
+            async with AsyncExitStack() as doors:
+                await _open_doors(settings, flows, clock, doors)
+                _log.info("ready", trust_domain=str(settings.trust_domain), instance=str(settings.instance))
+                await until_asked_to_stop()
+                _log.info("stopping")
+            for task in keeping:
+                task.cancel()
+
+
+def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
+    kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
+    instance = Instance(settings.trust_domain, settings.instance)
+    authorities = KeepAuthorities(store, AuthorityKeys(kek), instance, settings.lifetimes, clock)
+    desired = KeepDesiredState(settings.trust_domain, store, store, store, clock)
+    issuer = IssueX509(store, authorities.x509_signer, desired, OWN_PROFILE)
+    enrol = EnrolNodes(store, store, store, issuer, clock)
+    audit_key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
+    note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
+    connected = ConnectedAgents()
+    facts = ServerFacts(
+        settings.trust_domain,
+        settings.instance,
+        version("trustplane"),
+        settings.database.split(":", 1)[0].split("+", 1)[0],
+        clock.now(),
+    )
+    return Flows(
+        store=store,
+        authorities=authorities,
+        desired=desired,
+        enrol=enrol,
+        issuer=issuer,
+        minter=MintJwt(store, authorities.jwt_signer, desired),
+        identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
+        checkpoints=SealCheckpoint(store, note_key, audit_key.sign),
+        connected=connected,
+        door=Door(Behind(facts, store, authorities, desired, enrol, connected, str(note_key), clock)),
+    )
+
+
+def _work(flows: Flows, clock: SystemClock) -> list[Coroutine[None, None, None]]:
+    random = SystemRandom()
+    return [
+        flows.authorities.run(),
+        flows.identity.run(random),
+        flows.checkpoints.run(clock),
+        _follow_standing(flows),
+        _follow_store(flows),
+    ]
+
+
+async def _follow_standing(flows: Flows) -> None:
+    """Every node is told of a bundle as soon as this instance stands by it."""
+    async for standing in flows.authorities.standing.values():
+        if standing is not None:
+            await flows.desired.trust(standing.bundle)
+
+
+async def _follow_store(flows: Flows) -> None:
+    """What another replica, or an agent, changed."""
+    async for topic in flows.store.changes():
+        match topic:
+            case Topic.AUTHORITIES:
+                await flows.authorities.settle()
+            case Topic.REVISION:
+                await flows.desired.load()
+                await flows.desired.refresh()
+            case Topic.AGENTS | Topic.HOSTING:
+                await flows.desired.refresh()
+
+
+async def _open_doors(settings: ServerSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack) -> None:
+    key = ServerKey(flows.identity.identity, flows.authorities.bundle)
+    metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected)
+    await _open_agent_doors(settings, flows, key, metrics, doors)
+    admin = listen(settings.admin_socket, PRIVATE)
+    doors.callback(admin.close)
+    await _serve_http(HttpServer(admin_application(flows.door, metrics.registry, clock), admin.listener), doors)
+    if settings.listen_https is not None:
+        context = server_context(key.keyed())
+        listener = tcp_listener(settings.listen_https.host, settings.listen_https.port)
+        application = public_application(flows.door, metrics.registry, clock)
+        await _serve_http(HttpServer(application, listener, context), doors)
+        _in_background(_present_each(context, flows.identity.identity), doors)
+
+
+async def _open_agent_doors(
+    settings: ServerSettings, flows: Flows, key: ServerKey, metrics: ServerMetrics, doors: AsyncExitStack
+) -> None:
+    clock = SystemClock()
+
+    def own_bundle() -> bytes:
+        return bundle_document.encode(flows.authorities.bundle())
+
+    behind = NodeDoors(
+        flows.enrol, metrics.counted(flows.issuer), flows.minter, flows.desired.views, flows.store, flows.connected
+    )
+    certificates = NodeCertificateCas.from_file(settings.node_certificates_ca)
+    nodes, _ = open_door(str(settings.listen_node), key.tls, clients_have_certificates=True)
+    service = NodeService(settings.trust_domain, behind, key, own_bundle, clock)
+    node_pb2_grpc.add_NodeServicer_to_server(service, nodes)
+    enrolment, _ = open_door(str(settings.listen_enrolment), key.tls, clients_have_certificates=False)
+    enrolling = EnrolmentService(flows.enrol, certificates, own_bundle, clock)
+    node_pb2_grpc.add_EnrolmentServicer_to_server(enrolling, enrolment)
+    for door in (nodes, enrolment):
+        await door.start()
+        doors.push_async_callback(door.stop, DOOR_CLOSES_WITHIN)
+
+
+async def _serve_http(server: HttpServer, doors: AsyncExitStack) -> None:
+    _in_background(server.run_until_cancelled(), doors)
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to await
+        await asyncio.sleep(0.01)
+
+
+def _in_background(work: Coroutine[None, None, None], doors: AsyncExitStack) -> None:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    doors.push_async_callback(end)
+
+
+async def _present_each(context: ssl.SSLContext, identity: Feed[KeyedSvid | None]) -> None:
+    async for keyed in identity.values():
+        if keyed is not None:
+            present(context, keyed)
+
+
+def _prepare_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        raise Refused(
+            code="data-dir-unusable",
+            what=f"the data directory {path} cannot be used",
+            why=error.strerror or str(error),
+            fix="choose another with --data-dir, or make it writable for the user the server runs as",
+        ) from None
