@@ -106,15 +106,16 @@ class MemoryRecords:
         self.leases[name] = (holder, until)
         return True
 
-    async def audit_head(self) -> tuple[int, Sequence[bytes]]:
-        frontier = Frontier().append(map(leaf_hash, self.bodies))
-        return frontier.size, frontier.roots
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
+        frontier = Frontier().extend(map(leaf_hash, self.bodies))
+        return frontier.size, frontier.hashes
 
     async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]:
         found = self.bodies[start : start + limit]
         return [AuditEntry(start + place, body, leaf_hash(body)) for place, body in enumerate(found)]
 
-    async def put_checkpoint(self, note: str) -> None:
+    async def put_checkpoint(self, note: str, size: int) -> None:
+        del size
         self._write()
         self.checkpoints.append(note)
 

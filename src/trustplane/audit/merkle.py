@@ -26,52 +26,48 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """A tree of `size` leaves as the roots of its full subtrees, the largest first: one for each bit set in `size`."""
+    """A tree of `size` leaves as the hashes of its full subtrees, the largest first: one for each bit set in `size`."""
 
     size: int = 0
-    roots: tuple[bytes, ...] = ()
+    hashes: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.size < 0 or len(self.roots) != self.size.bit_count() or any(len(r) != HASH_BYTES for r in self.roots):
+        if self.size < 0 or len(self.hashes) != self.size.bit_count() or any(len(h) != HASH_BYTES for h in self.hashes):
             raise Broken(
                 code="bad-frontier",
-                what=f"a tree of {self.size} leaves is kept as {len(self.roots)} subtrees",
-                why="it has one full subtree for each bit set in its size, each with a root of 32 bytes",
+                what=f"a tree of {self.size} leaves is kept as {len(self.hashes)} subtrees",
+                why="it has one full subtree for each bit set in its size, each with a hash of 32 bytes",
                 fix="trustplane audit verify; restore the audit log from a backup when it finds a difference",
             )
 
-    def append(self, leaves: Iterable[bytes]) -> Frontier:
-        """The tree with these leaf hashes added."""
-        size, roots = self.size, list(self.roots)
+    def append(self, leaf: bytes) -> Frontier:
+        """The tree with one more leaf hash."""
+        return self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> Frontier:
+        """The tree with these leaf hashes added, in order."""
+        size, hashes = self.size, list(self.hashes)
         for leaf in leaves:
-            roots.append(leaf)
+            hashes.append(leaf)
             size += 1
             # Two subtrees of one size become one: as often as the new size can be halved.
             for _ in range((size & -size).bit_length() - 1):
-                right = roots.pop()
-                roots.append(node_hash(roots.pop(), right))
-        return Frontier(size, tuple(roots))
+                right = hashes.pop()
+                hashes.append(node_hash(hashes.pop(), right))
+        return Frontier(size, tuple(hashes))
 
     @property
     def root(self) -> bytes:
-        if not self.roots:
+        if not self.hashes:
             return EMPTY_ROOT
-        *rest, root = self.roots
+        *rest, root = self.hashes
         for left in reversed(rest):
             root = node_hash(left, root)
         return root
 
-    def encode(self) -> bytes:
-        """The roots one after the other; the size is kept beside them."""
-        return b"".join(self.roots)
-
-    @classmethod
-    def decode(cls, size: int, encoded: bytes) -> Frontier:
-        return cls(size, tuple(encoded[at : at + HASH_BYTES] for at in range(0, len(encoded), HASH_BYTES)))
-
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    return Frontier().append(leaves).root
+    return Frontier().extend(leaves).root
 
 
 def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:

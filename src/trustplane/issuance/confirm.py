@@ -7,6 +7,8 @@ issuing does, and the agent verifies every certificate before it uses it (decisi
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -16,6 +18,8 @@ from trustplane.issuance.shape import Order
 from trustplane.issuance.tbs import assemble
 from trustplane.spiffe.x509_svid import X509Svid
 
+_HEADER_BYTES = 4  # tag and length of a SEQUENCE of 256 to 65535 bytes, which every certificate of ours is
+
 
 def confirm(order: Order, body: bytes, signature: bytes) -> bytes:
     """The DER certificate, seen to hold the body that was signed and the signature over it."""
@@ -24,7 +28,8 @@ def confirm(order: Order, body: bytes, signature: bytes) -> bytes:
         certificate = x509.load_der_x509_certificate(der)
     except ValueError as error:
         raise _broken(order, f"it cannot be read: {error}") from error
-    if certificate.tbs_certificate_bytes != body or certificate.signature != signature:
+    held = der[_HEADER_BYTES:].startswith(body) and hashlib.sha256(body).digest() == order.tbs_sha256
+    if not held or certificate.serial_number != order.serial or certificate.signature != signature:
         raise _broken(order, "it does not hold the bytes that were ordered")
     return der
 

@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from trustplane.fault import Broken, Unavailable
 from trustplane.issuance.admit import Admitted
 from trustplane.issuance.tbs import EMPTY_NAME, Body, Extension, extension, name
-from trustplane.trust.authority import Authority, AuthorityId
+from trustplane.trust.authority import Authority
 
 SHORTEST_LEAF = timedelta(seconds=20)  # as for profiles: less cannot be renewed in time
 
@@ -92,7 +92,7 @@ def key_id(spki: bytes) -> bytes:
 def shape(admitted: Admitted, authority: Authority, serial: int, at: datetime) -> Order:
     """The order for one leaf. Unavailable while the authority cannot sign one that is worth having."""
     not_before, not_after = _validity(admitted, authority, at)
-    issuer, issuer_key = _issuer(_certificate(authority), authority.id)
+    issuer, issuer_key = _issuer(authority)
     body = Body(
         serial=serial,
         issuer=issuer,
@@ -152,10 +152,10 @@ def _certificate(authority: Authority) -> x509.Certificate:
 
 
 @lru_cache(maxsize=16)
-def _issuer(certificate: x509.Certificate, authority: AuthorityId) -> tuple[asn1.TLV, Extension]:
-    own_key_id = bytes.fromhex(authority.hex)[:_KEY_ID_BYTES]
+def _issuer(authority: Authority) -> tuple[asn1.TLV, Extension]:
+    own_key_id = bytes.fromhex(authority.id.hex)[:_KEY_ID_BYTES]
     named = x509.AuthorityKeyIdentifier(own_key_id, authority_cert_issuer=None, authority_cert_serial_number=None)
-    return name(certificate.subject), extension(named, critical=False)
+    return name(_certificate(authority).subject), extension(named, critical=False)
 
 
 def _octets(value: bytes) -> bytes:

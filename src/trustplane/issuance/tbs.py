@@ -23,8 +23,6 @@ _VERSION_3 = 2
 ECDSA_SHA256 = asn1.decode_der(asn1.TLV, bytes.fromhex("300a06082a8648ce3d040302"))  # RFC 5758 §3.2
 EMPTY_NAME = asn1.decode_der(asn1.TLV, bytes.fromhex("3000"))
 
-Time = asn1.UTCTime | asn1.GeneralizedTime
-
 
 @asn1.sequence
 class Extension:
@@ -34,18 +32,20 @@ class Extension:
 
 
 @asn1.sequence
-class _Validity:
+class Validity:
     not_before: asn1.UTCTime | asn1.GeneralizedTime
     not_after: asn1.UTCTime | asn1.GeneralizedTime
 
 
 @asn1.sequence
-class _TbsCertificate:
+class TbsCertificate:
+    """RFC 5280 §4.1.2, without the unique identifiers that nobody uses."""
+
     version: Annotated[int, asn1.Explicit(0)]
     serial: int
     algorithm: asn1.TLV
     issuer: asn1.TLV
-    validity: _Validity
+    validity: Validity
     subject: asn1.TLV
     key: asn1.TLV
     extensions: Annotated[list[Extension], asn1.Explicit(3)]
@@ -60,7 +60,7 @@ class _Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a certificate says. Instants lose their microseconds, which X.509 cannot hold."""
+    """What a certificate says. Instants are whole seconds: X.509 holds no parts of them."""
 
     serial: int
     issuer: asn1.TLV
@@ -81,17 +81,22 @@ class Body:
 
     def der(self) -> bytes:
         return asn1.encode_der(
-            _TbsCertificate(
+            TbsCertificate(
                 version=_VERSION_3,
                 serial=self.serial,
                 algorithm=ECDSA_SHA256,
                 issuer=self.issuer,
-                validity=_Validity(not_before=_time(self.not_before), not_after=_time(self.not_after)),
+                validity=Validity(not_before=_time(self.not_before), not_after=_time(self.not_after)),
                 subject=self.subject,
                 key=asn1.decode_der(asn1.TLV, self.spki),
                 extensions=list(self.extensions),
             )
         )
+
+
+def read(body: bytes) -> TbsCertificate:
+    """What these bytes say."""
+    return asn1.decode_der(TbsCertificate, body)
 
 
 def extension(value: x509.ExtensionType, *, critical: bool) -> Extension:
@@ -111,5 +116,4 @@ def assemble(body: bytes, signature: bytes) -> bytes:
 
 
 def _time(at: datetime) -> asn1.UTCTime | asn1.GeneralizedTime:
-    whole = at.replace(microsecond=0)
-    return asn1.UTCTime(whole) if whole < _UTC_TIME_ENDS else asn1.GeneralizedTime(whole)
+    return asn1.UTCTime(at) if at < _UTC_TIME_ENDS else asn1.GeneralizedTime(at)

@@ -58,6 +58,9 @@ class Authority:
     not_before: datetime
     not_after: datetime
 
+    def __hash__(self) -> int:
+        return hash(self.id)  # of all fields it would cost more than what is cached by it
+
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.kind is AuthorityKind.JWT):
             raise Broken(

@@ -19,10 +19,10 @@ from trustplane.issuance.lints import (
     spiffe_x509_4_3_key_usage,
     spiffe_x509_4_4_both_sides,
 )
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
 from trustplane.issuance.shape import Order
 
-LINTS: dict[str, Callable[[Draft], str | None]] = {
+LINTS: dict[str, Callable[[Reading], str | None]] = {
     module.__name__.rpartition(".")[2]: module.check
     for module in (
         rfc5280_4_1_2_2_serial,
@@ -41,10 +41,10 @@ LINTS: dict[str, Callable[[Draft], str | None]] = {
 def lint(order: Order) -> None:
     """Broken, with everything found, unless the order keeps every rule."""
     try:
-        draft = Draft.of(order)
+        reading = Reading.of(order)
     except ValueError as error:
         raise _broken(order, f"it cannot be read back: {error}") from error
-    found = [f"{name}: {wrong}" for name, check in LINTS.items() if (wrong := check(draft)) is not None]
+    found = [f"{name}: {wrong}" for name, check in LINTS.items() if (wrong := check(reading)) is not None]
     if found:
         raise _broken(order, "; ".join(found))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
 
 
-def check(draft: Draft) -> str | None:
-    serial = draft.certificate.serial_number
-    if serial != draft.order.serial:
-        return f"the serial is {serial:x}, not the {draft.order.serial:x} that was ordered"
+def check(reading: Reading) -> str | None:
+    serial = reading.body.serial
+    if serial != reading.order.serial:
+        return f"the serial is {serial:x}, not the {reading.order.serial:x} that was ordered"
     return None if serial >> 126 == 1 else f"the serial {serial:x} is not 16 octets that begin with the bits 01"

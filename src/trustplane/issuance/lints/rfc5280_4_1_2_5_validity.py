@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
 
 
-def check(draft: Draft) -> str | None:
-    order = draft.order
-    begins, ends = draft.certificate.not_valid_before_utc, draft.certificate.not_valid_after_utc
-    if not order.authority.not_before <= begins < ends <= order.authority.not_after:
-        return f"{begins} to {ends} is not inside the authority's {order.authority.not_before} to its NotAfter"
-    longest = order.admitted.profile.lifetime + order.admitted.profile.backdate
+def check(reading: Reading) -> str | None:
+    authority, profile = reading.order.authority, reading.order.admitted.profile
+    begins, ends = reading.body.validity.not_before.as_datetime(), reading.body.validity.not_after.as_datetime()
+    if not authority.not_before <= begins < ends <= authority.not_after:
+        return f"{begins} to {ends} is not inside the authority's {authority.not_before} to {authority.not_after}"
+    longest = profile.lifetime + profile.backdate
     return None if ends - begins <= longest else f"{begins} to {ends} is longer than the profile's {longest}"

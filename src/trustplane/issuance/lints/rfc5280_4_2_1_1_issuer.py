@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography import x509
+from cryptography.hazmat import asn1
 
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
+from trustplane.trust.authority import Authority
+
+_OID = x509.AuthorityKeyIdentifier.oid
+_HEADER = bytes.fromhex("30168014")  # SEQUENCE, keyIdentifier [0] of 20 octets
 
 
-def check(draft: Draft) -> str | None:
-    authority = draft.order.authority
-    named = draft.value(x509.AuthorityKeyIdentifier, critical=False)
-    if authority.certificate is None or draft.certificate.issuer != authority.certificate.subject:
-        return "the issuer is not the authority's subject"
-    if named is None or named.key_identifier != bytes.fromhex(authority.id.hex)[:20]:
+def check(reading: Reading) -> str | None:
+    subject, key_identifier = _expected(reading.order.authority)
+    if reading.extensions.get(_OID) != key_identifier:
         return "the authority key identifier does not name the authority's key"
-    return None
+    return None if asn1.encode_der(reading.body.issuer) == subject else "the issuer is not the authority's subject"
+
+
+@lru_cache(maxsize=16)
+def _expected(authority: Authority) -> tuple[bytes | None, tuple[bool, bytes]]:
+    subject = authority.certificate.subject.public_bytes() if authority.certificate else None
+    return subject, (False, _HEADER + bytes.fromhex(authority.id.hex)[:20])

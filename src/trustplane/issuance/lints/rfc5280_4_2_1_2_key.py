@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography import x509
+from cryptography.hazmat import asn1
 
-from trustplane.issuance.lints.draft import Draft
-from trustplane.issuance.shape import key_id
+from trustplane.issuance.lints.reading import Reading
+
+_OID = x509.SubjectKeyIdentifier.oid
+_HEADER = bytes.fromhex("0414")  # OCTET STRING of 20
 
 
-def check(draft: Draft) -> str | None:
-    proved = draft.order.admitted.csr.spki
-    named = draft.value(x509.SubjectKeyIdentifier, critical=False)
-    if named is None or named.digest != key_id(proved):
+def check(reading: Reading) -> str | None:
+    proved = reading.order.admitted.csr.spki
+    if asn1.encode_der(reading.body.key) != proved:
+        return "the key is not the one that was proved"
+    # RFC 7093 §2, method 4
+    if reading.extensions.get(_OID) != (False, _HEADER + hashlib.sha256(proved).digest()[:20]):
         return "the subject key identifier is not that of the key"
-    # Searched for, not parsed: a parsed key costs more than all lints, and no other field can hold these bytes whole.
-    return None if proved in draft.certificate.tbs_certificate_bytes else "the key is not the one that was proved"
+    return None

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
 
-_SIGNS = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
+_OID = x509.KeyUsage.oid
+_SIGNS = (True, bytes.fromhex("03020780"))  # BIT STRING, bit 0
 
 
-def check(draft: Draft) -> str | None:
-    usage = draft.value(x509.KeyUsage, critical=True)
-    return None if usage == _SIGNS else f"key usage is {usage}, not critical digitalSignature alone"
+def check(reading: Reading) -> str | None:
+    found = reading.extensions.get(_OID)
+    return None if found == _SIGNS else f"key usage is {found}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from trustplane.issuance.lints.draft import Draft
+from trustplane.issuance.lints.reading import Reading
 
-_BOTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+_OID = x509.ExtendedKeyUsage.oid
+_BOTH = (False, bytes.fromhex("301406082b0601050507030106082b06010505070302"))  # id-kp 1 and 2
 
 
-def check(draft: Draft) -> str | None:
-    usage = draft.value(x509.ExtendedKeyUsage, critical=False)
-    return None if usage == _BOTH else f"extended key usage is {usage}, not serverAuth and clientAuth"
+def check(reading: Reading) -> str | None:
+    found = reading.extensions.get(_OID)
+    return None if found == _BOTH else f"extended key usage is {found}"
