@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.properties.registry.views import VIEWS
+from trustplane.registry.view import NodeView
+from trustplane.registry.view_change import applied, difference, digest
+
+
+@given(VIEWS, VIEWS)
+def test_applying_a_difference_gives_the_new_view(old: NodeView, new: NodeView) -> None:
+    assert applied(old, difference(old, new)) == new
+
+
+@given(VIEWS, VIEWS)
+def test_digests_are_equal_exactly_when_the_content_is(one: NodeView, other: NodeView) -> None:
+    same_content = replace(one, revision=0) == replace(other, revision=0)
+    assert (digest(one) == digest(other)) == same_content
+    assert difference(one, other).is_empty == same_content
+
+
+@given(VIEWS, st.integers(0, 9))
+def test_a_revision_is_no_content(view: NodeView, revision: int) -> None:
+    assert digest(replace(view, revision=revision)) == digest(view)
+
+
+@given(VIEWS, VIEWS, st.data())
+def test_a_change_of_any_one_field_changes_the_digest(one: NodeView, other: NodeView, data: st.DataObject) -> None:
+    assume(one.sidecars and other.sidecars)
+    mine, theirs = one.sidecars[0], other.sidecars[0]
+    name = data.draw(st.sampled_from([field.name for field in fields(mine)]))
+    changes: dict[str, Any] = {name: getattr(theirs, name)}
+    changed = replace(mine, **changes)
+    views = [NodeView(0, (), (sidecar,), ()) for sidecar in (mine, changed)]
+    assert (digest(views[0]) == digest(views[1])) == (mine == changed)
+
+
+@given(VIEWS, VIEWS, VIEWS)
+def test_differences_compose(one: NodeView, two: NodeView, three: NodeView) -> None:
+    assert applied(applied(one, difference(one, two)), difference(two, three)) == three

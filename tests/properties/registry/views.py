@@ -1,0 +1,57 @@
+"""Node views of any content, for properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.selectors import Selector
+
+_LABELS = st.sampled_from(["a", "b", "c", "d"])
+_PORTS = st.integers(1, 4)
+_SERVICES = st.builds(ServiceName, _LABELS, _LABELS)
+_IDS = st.builds(
+    lambda path: SpiffeId(TrustDomain("x.example"), tuple(path)), st.lists(_LABELS, min_size=1, max_size=2)
+)
+_SELECTORS = st.frozensets(st.builds(Selector, st.sampled_from(["unix:uid", "unix:gid"]), _LABELS), max_size=3)
+_TIMES = st.sampled_from([timedelta(seconds=1), timedelta(minutes=1), timedelta(microseconds=1)])
+_OPERATIONS = st.builds(Operation, _LABELS, st.sampled_from(["GET", "PUT"]), st.sampled_from(["/", "/a", "/a/*"]))
+_ENDPOINTS = st.builds(Endpoint, st.sampled_from(["10.0.0.1", "::1"]), _PORTS)
+
+
+def _tuples(items: st.SearchStrategy[Any], key: Callable[[Any], Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(items, unique_by=key, max_size=3).map(lambda found: tuple(sorted(found, key=key)))
+
+
+_ENTRIES = st.builds(Entry, _SERVICES, _IDS, _SELECTORS, st.sampled_from(KeyKind), _LABELS, st.sampled_from(["", "h"]))
+_CALLERS = st.builds(Caller, _IDS, _tuples(_OPERATIONS, lambda one: one))
+_CALLEES = st.builds(Callee, _SERVICES, _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES)
+_SIDECARS = st.builds(
+    Sidecar,
+    service=_SERVICES,
+    spiffe_id=_IDS,
+    ports=st.builds(Ports, _PORTS, _PORTS),
+    callers=_tuples(_CALLERS, lambda one: one.spiffe_id),
+    callees=_tuples(_CALLEES, lambda one: one.service),
+    probes=_tuples(st.builds(Probe, st.just("GET"), st.sampled_from(["/a", "/b"])), lambda one: one),
+    longest_request=_TIMES,
+    leaf_lifetime=_TIMES,
+)
+_BUNDLES = st.builds(
+    TrustedBundle, st.builds(TrustDomain, _LABELS), st.sampled_from([b"", b"{}", b"\xff"]), st.sampled_from(["", "0"])
+)
+
+VIEWS = st.builds(
+    NodeView,
+    revision=st.integers(0, 3),
+    entries=_tuples(_ENTRIES, lambda one: one.spiffe_id),
+    sidecars=_tuples(_SIDECARS, lambda one: one.service),
+    bundles=_tuples(_BUNDLES, lambda one: one.trust_domain),
+)
