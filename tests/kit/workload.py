@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,10 +81,18 @@ class Endpoint:
     issuing: Issuing
     peers: PeerTable
     relay: Relay
+    inner: Path
+    loop: asyncio.AbstractEventLoop
 
     @property
     def address(self) -> str:
         return f"unix://{self.path}"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition that nothing announces; the test's own time limit bounds it."""
+    while not holds():  # noqa: ASYNC110 - what is watched belongs to other code and has no event
+        await asyncio.sleep(0.005)
 
 
 def _public_socket(folder: Path) -> ListeningSocket:
@@ -100,6 +108,7 @@ async def workload_endpoint(
     issuing: Issuing | None = None,
     limits: RelayLimits | None = None,
     pin: Pin = of_peer,
+    reader: ProcReader | None = None,
 ) -> AsyncIterator[Endpoint]:
     issuing = issuing or Issuing()
     held = entries if isinstance(entries, HeldIdentities) else issuing.held(entries)
@@ -108,12 +117,12 @@ async def workload_endpoint(
     peers = PeerTable()
     outer = _public_socket(folder)
     with inner_socket() as inner:
-        server = workload_server(serve, ProcCallers(peers, ProcReader()), inner)
+        server = workload_server(serve, ProcCallers(peers, reader or ProcReader()), inner)
         await server.start()
         relay = Relay(outer.listener, inner, peers, limits, pin)
         running = asyncio.create_task(relay.run())
         try:
-            yield Endpoint(outer.path, feed, issuing, peers, relay)
+            yield Endpoint(outer.path, feed, issuing, peers, relay, inner, asyncio.get_running_loop())
         finally:
             running.cancel()
             await asyncio.wait([running])

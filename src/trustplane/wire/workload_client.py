@@ -53,7 +53,7 @@ class FetchedJwt:
 
 def endpoint_target(address: str) -> str:
     """From a SPIFFE endpoint address (Workload Endpoint §4) to what gRPC dials."""
-    match = re.fullmatch(r"unix:(?://)?(/[^?#\0]+)", address)
+    match = re.fullmatch(r"unix:(?://)?(/[^/?#\0][^?#\0]*)", address)
     if match:
         return f"unix:{match[1]}"
     return _tcp_target(address)
