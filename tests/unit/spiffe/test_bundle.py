@@ -10,7 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.kit.ca import TestCa, p256, p384, rsa2048
 from trustplane.fault import Refused
 from trustplane.spiffe.bundle import MAX_AUTHORITIES, MAX_REFRESH_HINT, MAX_SEQUENCE, Bundle, JwtAuthority
-from trustplane.spiffe.certificates import certificates_from_concatenated_der, certificates_from_pem
+from trustplane.spiffe.certificates import (
+    certificate_from_der,
+    certificates_from_concatenated_der,
+    certificates_from_pem,
+    der_of,
+)
 from trustplane.spiffe.ids import TrustDomain
 
 ACME = TrustDomain("acme.example")
@@ -62,6 +67,13 @@ def test_an_authority_is_a_certificate_authority() -> None:
     for constraints in (None, (x509.BasicConstraints(ca=False, path_length=None), True)):
         refused(x509_authorities=(TestCa.root(ACME, basic_constraints=constraints).certificate,))
     refused(x509_authorities=(TestCa.root(ACME).leaf("/web")[0],))
+
+
+def test_an_authority_can_be_read_to_its_end() -> None:
+    """The library reads extensions on demand; a certificate that fails then is refused now."""
+    der = der_of(ROOTS[0])
+    twice = der.replace(b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x23")  # its key identifier -> its authority's
+    refused("bad-certificate", x509_authorities=(certificate_from_der(twice),))
 
 
 def test_an_authority_has_a_key_of_a_kind_we_use() -> None:

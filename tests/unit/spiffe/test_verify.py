@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.kit.ca import NOON, VALID_FROM, TestCa, name
+from tests.kit.ca import NO_NAME, NOON, VALID_FROM, TestCa, name
 from trustplane.fault import Broken, Refused
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import TrustDomain
@@ -162,3 +162,8 @@ def test_a_refusal_does_not_repeat_what_the_peer_chose_to_call_itself() -> None:
     assert caught.value.code == "svid-not-vouched-for"
     assert "critical" in str(caught.value)
     assert "all is well" not in str(caught.value)
+
+
+def test_a_root_without_a_subject_or_key_usage_vouches_for_nothing() -> None:
+    for root in (TestCa.root("acme.example", subject=NO_NAME), TestCa.root("acme.example", key_usage=None)):
+        refused(X509Svid(root.leaf_chain("/web")[0]), BundleSet.of(bundle(root)), "svid-not-vouched-for")
