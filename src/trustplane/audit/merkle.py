@@ -84,15 +84,16 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 def consistency_proof(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
     """PROOF(old_size, leaves) of RFC 6962 §2.1.2, over leaf hashes."""
-    if not 0 <= old_size <= len(leaves):
+    if not 0 < old_size <= len(leaves):
         raise _no_proof(f"a tree of {old_size} entries in one of {len(leaves)}")
-    return _subproof(old_size, leaves, known=True) if old_size else []
+    return _subproof(old_size, leaves, known=True)
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Refused unless the proof shows that leaf at that place under that root (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size:
         raise _unproved("the entry is not inside the tree")
+    _check_hashes((leaf, root, *proof))
     place, last, found = index, size - 1, leaf
     for step in proof:
         if last == 0:
@@ -111,12 +112,15 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 def verify_consistency(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequence[bytes]) -> None:
     """Refused unless the proof shows that the new tree continues the old one (RFC 9162 §2.1.4.2)."""
     (old_size, old_root), (new_size, new_root) = old, new
+    _check_hashes((old_root, new_root, *proof))
     if not 0 <= old_size <= new_size:
         raise _unproved("the newer tree is the smaller one")
-    if old_size in {0, new_size}:
-        if proof or (old_size == new_size and old_root != new_root) or (old_size == 0 and old_root != EMPTY_ROOT):
-            raise _unproved("a tree of no entries, or of the same size, has an empty proof and its own root")
+    if old_size == new_size:
+        if proof or old_root != new_root:
+            raise _unproved("a tree continues itself with an empty proof and the same root")
         return
+    if old_size == 0:
+        raise _unproved("every tree continues the empty one, so that proves nothing (RFC 9162 §2.1.4 leaves it out)")
     _walk_consistency(old, new, proof)
 
 
@@ -156,6 +160,11 @@ def _subproof(old_size: int, leaves: Sequence[bytes], *, known: bool) -> list[by
 def _split(size: int) -> int:
     """The largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
+
+
+def _check_hashes(hashes: Iterable[bytes]) -> None:
+    if any(len(each) != HASH_BYTES for each in hashes):
+        raise _unproved("it holds something that is not a SHA-256 hash")
 
 
 def _no_proof(what: str) -> Refused:
