@@ -29,7 +29,7 @@ def command(server_socket: ServerSocket, agent_socket: AgentSocket, *, as_json: 
             code="not-reachable",
             what=f"neither a server answers on {server_socket} nor an agent on {agent_socket}",
             why=f"{no_server.finding.why}; {no_agent.finding.why}",
-            fix="start them, or choose their sockets with --server-socket and --agent-socket; `trustplane demo` shows both",
+            fix="start them, or choose their sockets with --server-socket and --agent-socket",
         )
     if as_json:
         say_json({"server": server, "agent": agent})

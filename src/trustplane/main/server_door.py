@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from trustplane.audit import events
+from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
@@ -131,11 +132,11 @@ class Door:
     async def certificate(self, serial: int) -> IssuedCertificate | None:
         return await self._store.certificate(serial)
 
-    async def audit_size(self) -> int:
-        return (await self._store.audit_head())[0]
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
+        return await self._store.audit_head()
 
-    async def audit_entries(self, start: int, limit: int) -> Sequence[bytes]:
-        return [entry.body for entry in await self._store.audit_entries(start, limit)]
+    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]:
+        return await self._store.audit_entries(start, limit)
 
     async def audit_checkpoint(self) -> str:
         note = await self._store.latest_checkpoint()

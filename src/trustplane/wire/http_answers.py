@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from trustplane.audit.log import AuditEntry
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
 from trustplane.wire.http_shapes import (
     AgentShape,
+    AuditEntryShape,
     AuthorityShape,
     CertificateShape,
     HoldingShape,
@@ -96,6 +98,10 @@ def certificate_shape(certificate: IssuedCertificate) -> CertificateShape:
         renew_at=certificate.renew_at,
         issued_at=certificate.issued_at,
     )
+
+
+def audit_entry_shape(entry: AuditEntry) -> AuditEntryShape:
+    return AuditEntryShape(index=entry.index, body=entry.body, leaf_hash=entry.leaf_hash.hex())
 
 
 def authority_shape(authority: Authority) -> AuthorityShape:

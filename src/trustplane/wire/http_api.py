@@ -189,6 +189,15 @@ def _audit(to: ServerAnswers) -> tuple[Operation, ...]:
         ),
         Operation(
             "GET",
+            "/v1/audit/head",
+            "audit_head",
+            "how long the audit log is, its frontier, and the key of its checkpoints",
+            _READER,
+            shapes.AuditHeadShape,
+            to.audit_head,
+        ),
+        Operation(
+            "GET",
             "/v1/audit/checkpoint",
             "audit_checkpoint",
             "the newest signed checkpoint",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
 from trustplane.issuance.record import IssuedCertificate
@@ -101,10 +102,12 @@ class IssuedPort(Protocol):
 
 
 class AuditPort(Protocol):
-    async def audit_size(self) -> int: ...
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
+        """How many entries there are, and the hashes of the frontier that the log itself goes by."""
+        ...
 
-    async def audit_entries(self, start: int, limit: int) -> Sequence[bytes]:
-        """Bodies from index `start` on."""
+    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]:
+        """From index `start` on, as they are kept."""
         ...
 
     async def audit_checkpoint(self) -> str:

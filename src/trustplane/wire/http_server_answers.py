@@ -14,6 +14,7 @@ from trustplane.spiffe.names import NodeName
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_answers import (
     agent_shape,
+    audit_entry_shape,
     authority_shape,
     certificate_shape,
     holding_shape,
@@ -137,10 +138,12 @@ class ServerAnswers:
         return agent_shape(await self._door.ban_agent(NodeName(call.path("node")), call.operator()), ())
 
     async def audit_entries(self, call: Call) -> shapes.AuditEntriesShape:
-        start = call.number("start")
-        bodies = await self._door.audit_entries(start, call.number("limit"))
-        entries = (shapes.AuditEntryShape(index=start + at, body=body) for at, body in enumerate(bodies))
-        return shapes.AuditEntriesShape(size=await self._door.audit_size(), entries=tuple(entries))
+        found = await self._door.audit_entries(call.number("start"), call.number("limit"))
+        return shapes.AuditEntriesShape(entries=tuple(audit_entry_shape(one) for one in found))
+
+    async def audit_head(self, _: Call) -> shapes.AuditHeadShape:
+        size, hashes = await self._door.audit_head()
+        return shapes.AuditHeadShape(size=size, frontier=tuple(one.hex() for one in hashes), key=self._door.audit_key())
 
     async def audit_checkpoint(self, _: Call) -> shapes.CheckpointShape:
         return shapes.CheckpointShape(note=await self._door.audit_checkpoint(), key=self._door.audit_key())

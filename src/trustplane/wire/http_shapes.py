@@ -238,15 +238,23 @@ class ExplanationShape(Answer, frozen=True, kw_only=True):
 
 
 class AuditEntryShape(Answer, frozen=True, kw_only=True):
-    """`body` is the exact entry, base64: what the leaf hash is taken over."""
+    """`body` is the exact entry, base64; `leaf_hash` is what the log keeps for it, to be computed again."""
 
     index: int
     body: bytes
+    leaf_hash: str
 
 
 class AuditEntriesShape(Answer, frozen=True, kw_only=True):
-    size: int
     entries: tuple[AuditEntryShape, ...]
+
+
+class AuditHeadShape(Answer, frozen=True, kw_only=True):
+    """What the log says of itself. `key` verifies its checkpoints and is best kept from an earlier day."""
+
+    size: int
+    frontier: tuple[str, ...]
+    key: str
 
 
 class CheckpointShape(Answer, frozen=True, kw_only=True):
