@@ -58,6 +58,12 @@ class Recorded:
         self.reports: list[tuple[str, Held]] = []
         self._moved = asyncio.Event()
 
+    def opened(self, participant: str, *, managed: bool) -> None:
+        """Only what proxies hold is kept here."""
+
+    def closed(self, participant: str, *, managed: bool) -> None:
+        """Only what proxies hold is kept here."""
+
     def report(self, participant: str, held: Held) -> None:
         self.held[participant, held.thing] = held
         self.reports.append((participant, held))

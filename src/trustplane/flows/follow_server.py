@@ -7,7 +7,7 @@ state, not events: after a reconnect everything current is sent again, so nothin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -34,6 +34,8 @@ class Outbox:
     def __init__(self) -> None:
         self._holdings: dict[tuple[str, str], Holding] = {}
         self._unsent: set[tuple[str, str]] = set()
+        self._gone: set[str] = set()
+        self._complete_due = False
         self._hosting: frozenset[ServiceName] | None = None
         self._hosting_sent = True
         self._held: ViewHeld | None = None
@@ -43,6 +45,7 @@ class Outbox:
         key = (holding.participant, holding.thing)
         self._holdings[key] = holding
         self._unsent.add(key)
+        self._gone.discard(holding.participant)
         self._more.set()
 
     def forget(self, participant: str) -> None:
@@ -50,6 +53,8 @@ class Outbox:
         for key in [key for key in self._holdings if key[0] == participant]:
             del self._holdings[key]
             self._unsent.discard(key)
+        self._gone.add(participant)
+        self._more.set()
 
     def host(self, services: frozenset[ServiceName]) -> None:
         self._hosting = services
@@ -71,15 +76,18 @@ class Outbox:
     async def reports(self) -> AsyncIterator[Report]:
         """Everything current, then what changes. Start one per stream."""
         self._unsent = set(self._holdings)
+        self._gone.clear()
+        self._complete_due = True
         self._hosting_sent = self._hosting is None
         self._more.set()
         while True:
             await self._more.wait()
             self._more.clear()
-            for report in self._take():
+            for report in self.take():
                 yield report
 
-    def _take(self) -> list[Report]:
+    def take(self) -> list[Report]:
+        """What must be said now; it is not said again on this stream."""
         taken: list[Report] = []
         if self._held is not None:
             taken.append(self._held)
@@ -87,13 +95,21 @@ class Outbox:
         if not self._hosting_sent and self._hosting is not None:
             taken.append(HostingReport(self._hosting))
             self._hosting_sent = True
-        unsent = [self._holdings[key] for key in sorted(self._unsent)]
-        self._unsent.clear()
-        taken.extend(
-            HoldingsReport(tuple(unsent[start : start + HOLDINGS_A_REPORT]))
-            for start in range(0, len(unsent), HOLDINGS_A_REPORT)
-        )
+        taken.extend(self._take_holdings())
         return taken
+
+    def _take_holdings(self) -> Iterator[HoldingsReport]:
+        unsent = [self._holdings[key] for key in sorted(self._unsent)]
+        gone = tuple(sorted(self._gone))
+        self._unsent.clear()
+        self._gone.clear()
+        if self._complete_due or gone:
+            complete = self._complete_due and len(unsent) <= HOLDINGS_A_REPORT
+            yield HoldingsReport(tuple(unsent[:HOLDINGS_A_REPORT]), gone, complete)
+            del unsent[:HOLDINGS_A_REPORT]
+            self._complete_due = False
+        for start in range(0, len(unsent), HOLDINGS_A_REPORT):
+            yield HoldingsReport(tuple(unsent[start : start + HOLDINGS_A_REPORT]))
 
 
 class Links(Protocol):

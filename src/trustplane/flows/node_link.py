@@ -59,7 +59,11 @@ class ViewHeld:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsReport:
+    """`complete`: participants of this node that are not in it are gone."""
+
     holdings: tuple[Holding, ...]
+    gone: tuple[str, ...] = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

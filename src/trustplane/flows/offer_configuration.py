@@ -22,8 +22,7 @@ from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
-from trustplane.xds.guards import published
-from trustplane.xds.resources import Offer
+from trustplane.xds.guards import Published, published
 from trustplane.xds.sds_names import secrets_offer
 from trustplane.xds.snapshot import snapshot
 from trustplane.xds.surroundings import Surroundings
@@ -48,7 +47,7 @@ class OfferConfiguration:
         self._refusals = refusals
         self._clock = clock
         self._changes: Feed[int] = Feed(1)
-        self._offers: dict[ServiceName, Offer] = {}
+        self._offers: dict[ServiceName, Published] = {}
 
     async def run(self) -> None:
         """Compute every sidecar's offer anew whenever the view or an identity changes."""
@@ -69,7 +68,7 @@ class OfferConfiguration:
         held = self._identities.value
         keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         at = self._clock.now()
-        offers: dict[ServiceName, Offer] = {}
+        offers: dict[ServiceName, Published] = {}
         for sidecar in view.sidecars:
             before = self._offers.get(sidecar.service)
             offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at) or before
@@ -78,11 +77,11 @@ class OfferConfiguration:
         self._offers = offers
         self._changes.publish(self._changes.value + 1)
 
-    def _offer(self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime) -> Offer | None:
+    def _offer(self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime) -> Published | None:
         if svid is None:
             return None
         try:
-            return published(snapshot(sidecar, svid, bundles, self._here), at).offer
+            return published(snapshot(sidecar, svid, bundles, self._here), at)
         except Fault as fault:
             self._refusals.refused(sidecar.service, fault)
             return None
@@ -92,7 +91,7 @@ class OfferConfiguration:
             await self._changes.moved()
         return self._changes.value
 
-    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Offer | None:
+    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None:
         service = ServiceName.parse(node_id)
         entry = self._entry(lambda one: one.service == service)
         if entry is None or not entry.selectors <= selectors:
@@ -104,7 +103,7 @@ class OfferConfiguration:
             )
         return self._offers.get(service)
 
-    def secrets(self, selectors: frozenset[Selector]) -> Offer | None:
+    def secrets(self, selectors: frozenset[Selector]) -> Published | None:
         view = self._views.value
         held = self._identities.value
         if view is None:
@@ -115,7 +114,7 @@ class OfferConfiguration:
         if mine and not ready:
             return None
         own = mine[0].spiffe_id.trust_domain if mine else _own(view)
-        return published(secrets_offer(ready, held.bundles, own), self._clock.now()).offer
+        return published(secrets_offer(ready, held.bundles, own), self._clock.now())
 
     def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
         view = self._views.value

@@ -64,7 +64,9 @@ class SidecarUptake:
         participant = _participant(str(service))
         return tuple(one for key, one in self._holdings.items() if key[0] == participant)
 
-    def attached(self, participant: str) -> None:
+    def opened(self, participant: str, *, managed: bool) -> None:
+        if not managed:
+            return
         service = ServiceName.parse(participant)
         known = self._sidecars.get(service)
         streams = known.streams + 1 if known else 1
@@ -72,8 +74,11 @@ class SidecarUptake:
         listening = known.listening if known else False
         self._sidecars[service] = Attached(service, since, streams, None, listening)
 
-    def detached(self, participant: str) -> None:
-        self._change(ServiceName.parse(participant), self._without_stream)
+    def closed(self, participant: str, *, managed: bool) -> None:
+        if managed:
+            self._change(ServiceName.parse(participant), self._without_stream)
+        else:
+            self._forget(_participant(participant))
 
     def report(self, participant: str, held: Held) -> None:
         key = (_participant(participant), held.thing)
@@ -129,4 +134,5 @@ class SidecarUptake:
 
 
 def _participant(name: str) -> str:
-    return f"sidecar {name}"
+    """Our sidecars are known by their service; any other Envoy by its connection."""
+    return f"envoy {name}" if name.startswith("unix") else f"sidecar {name}"

@@ -125,8 +125,9 @@ def report(said: Report) -> node_pb2.Report:
         case ViewHeld(number, view_digest):
             held = node_pb2.Acknowledgement(number=number, view_digest=view_digest)
             return node_pb2.Report(acknowledgement=held)
-        case HoldingsReport(holdings):
-            return node_pb2.Report(holdings=node_pb2.Holdings(holdings=[_holding(one) for one in holdings]))
+        case HoldingsReport(holdings, gone, complete):
+            told = node_pb2.Holdings(holdings=[_holding(one) for one in holdings], gone=gone, complete=complete)
+            return node_pb2.Report(holdings=told)
         case HostingReport(services):
             return node_pb2.Report(hosting=node_pb2.Hosting(services=sorted(map(str, services))))
 

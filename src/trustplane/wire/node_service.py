@@ -62,6 +62,10 @@ class Uptake(Protocol):
 
     async def put_holdings(self, holdings: Sequence[Holding]) -> None: ...
 
+    async def drop_participants(self, node: NodeName, participants: Sequence[str]) -> None: ...
+
+    async def holdings(self) -> Sequence[Holding]: ...
+
     async def put_hosting(self, node: NodeName, services: frozenset[ServiceName], at: datetime) -> None: ...
 
 
@@ -202,13 +206,11 @@ class NodeService(node_pb2_grpc.NodeServicer):
         match report.WhichOneof("kind"):
             case "acknowledgement":
                 digest = report.acknowledgement.view_digest[:64]
-                await self._doors.uptake.put_holdings([Holding(node, f"agent {node}", "view", digest, digest, "", at)])
+                await self._doors.uptake.put_holdings([Holding(node, _agent_of(node), "view", digest, digest, "", at)])
             case "holdings":
                 if len(report.holdings.holdings) > MAX_HOLDINGS:
                     raise _too_much("holdings in one report", MAX_HOLDINGS)
-                await self._doors.uptake.put_holdings(
-                    [node_codec.holding(node, one) for one in report.holdings.holdings]
-                )
+                await self._take_holdings(node, report.holdings)
             case "hosting":
                 if len(report.hosting.services) > MAX_HOSTED:
                     raise _too_much("hosted services in one report", MAX_HOSTED)
@@ -216,6 +218,18 @@ class NodeService(node_pb2_grpc.NodeServicer):
                 await self._doors.uptake.put_hosting(node, services, at)
             case _:
                 return  # a newer agent may report what this server does not know yet
+
+    async def _take_holdings(self, node: NodeName, told: node_pb2.Holdings) -> None:
+        held = [node_codec.holding(node, one) for one in told.holdings]
+        gone = set(told.gone)
+        if told.complete:
+            here = {one.participant for one in held} | {_agent_of(node)}
+            known = {one.participant for one in await self._doors.uptake.holdings() if one.node == node}
+            gone |= known - here
+        if gone:
+            await self._doors.uptake.drop_participants(node, sorted(gone))
+        if held:
+            await self._doors.uptake.put_holdings(held)
 
     async def _admitted(self, context: Context) -> NodeName:
         node = self._caller(context)
@@ -241,6 +255,10 @@ class NodeService(node_pb2_grpc.NodeServicer):
                 fix="point the agent at a server of its own trust domain",
             )
         return node_of(spiffe_id)
+
+
+def _agent_of(node: NodeName) -> str:
+    return f"agent {node}"
 
 
 def _cancel_this_call() -> Callable[[], object]:

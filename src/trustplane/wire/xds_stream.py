@@ -57,7 +57,13 @@ class Offers(Protocol):
 
 
 class UptakeSink(Protocol):
+    """What becomes known of a proxy while it has streams. `managed`: a sidecar of ours, known by its service's name."""
+
+    def opened(self, participant: str, *, managed: bool) -> None: ...
+
     def report(self, participant: str, held: Held) -> None: ...
+
+    def closed(self, participant: str, *, managed: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class Stream:
         self._node = self._messages.node_of(first) or self._node
         look = self._look(selectors)
         look()  # refuses a peer that is not entitled before it is told anything
+        managed = self._only is None
+        self._ports.uptake.opened(self._node, managed=managed)
         try:
             async with asyncio.TaskGroup() as tasks:
                 followers = [tasks.create_task(self._follow(look)), tasks.create_task(self._retry())]
@@ -105,6 +113,8 @@ class Stream:
                     one.cancel()
         except BaseExceptionGroup as group:
             raise _cause(group) from None
+        finally:
+            self._ports.uptake.closed(self._node, managed=managed)
 
     def _look(self, selectors: frozenset[Selector]) -> Callable[[], Published | None]:
         offers = self._ports.offers

@@ -166,7 +166,7 @@ def test_reports_made_while_the_server_is_away_reach_it_later() -> None:
     bench.outbox.hold(holding("listener inbound", "d0"))
     bench.outbox.hold(holding("listener inbound", "d1"))
     bench.outbox.host(frozenset({ServiceName("shop", "web")}))
-    expected = HoldingsReport((holding("listener inbound", "d1"),))
+    expected = HoldingsReport((holding("listener inbound", "d1"),), complete=True)
     asyncio.run(bench.until(lambda: expected in link.heard))
     assert HostingReport(frozenset({ServiceName("shop", "web")})) in link.heard
 
@@ -176,7 +176,8 @@ def test_everything_current_is_said_again_to_the_next_server() -> None:
     second = ScriptedLink([])
     bench = Bench(first, second)
     bench.outbox.hold(holding("listener inbound", "d1"))
-    asyncio.run(bench.until(lambda: HoldingsReport((holding("listener inbound", "d1"),)) in second.heard))
+    expected = HoldingsReport((holding("listener inbound", "d1"),), complete=True)
+    asyncio.run(bench.until(lambda: expected in second.heard))
 
 
 def test_a_participant_that_is_gone_is_not_reported_again() -> None:
@@ -184,3 +185,12 @@ def test_a_participant_that_is_gone_is_not_reported_again() -> None:
     outbox.hold(holding("listener inbound", "d1"))
     outbox.forget("sidecar shop/web")
     assert outbox.holdings == ()
+
+
+def test_a_participant_that_goes_while_connected_is_reported_gone() -> None:
+    link = ScriptedLink([whole(1, view("web"))])
+    bench = Bench(link)
+    bench.outbox.hold(holding("listener inbound", "d1"))
+    asyncio.run(bench.until(lambda: ViewHeld(1, digest(view("web"))) in link.heard))
+    bench.outbox.forget("sidecar shop/web")
+    assert list(bench.outbox.take()) == [HoldingsReport((), gone=("sidecar shop/web",))]
