@@ -22,6 +22,7 @@ BREAKS = [
     ("A node agent cannot issue", "main/planted_detour.py", "trustplane.keys.authority"),
     ("Only a composition root touches keys", "cli/planted_keys.py", "trustplane.keys"),
 ]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 VERDICT = re.compile(r"^(.+?) (KEPT|BROKEN)(?: |$)", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ def _lint_imports(root: Path) -> str:
         text=True,
         check=False,
     )
-    return done.stdout + done.stderr
+    return COLOUR.sub("", done.stdout + done.stderr)
 
 
 def test_each_contract_fails_when_it_is_broken(copy: Path) -> None:
