@@ -30,6 +30,11 @@ class Findings:
     def __len__(self) -> int:
         return len(self._found) + self._left_out
 
+    @property
+    def is_full(self) -> bool:
+        """Whether looking further is of no use to anyone."""
+        return len(self._found) >= MAX_FINDINGS
+
     def add(self, *, code: str, what: str, why: str, fix: str, place: Place | None) -> None:
         self.keep(Finding(code=code, what=what, why=why, fix=fix, place=place))
 

@@ -33,7 +33,7 @@ def _tuples(items: st.SearchStrategy[Any], key: Callable[[Any], Any]) -> st.Sear
 _ENTRIES = st.builds(Entry, _SERVICES, _IDS, _SELECTORS, st.sampled_from(KeyKind), _LABELS, st.sampled_from(["", "h"]))
 _CALLERS = st.builds(Caller, _IDS, _tuples(_OPERATIONS, lambda one: one))
 _CALLEES = st.builds(Callee, _SERVICES, _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES)
-_SIDECARS = st.builds(
+SIDECARS = st.builds(
     Sidecar,
     service=_SERVICES,
     spiffe_id=_IDS,
@@ -52,6 +52,6 @@ VIEWS = st.builds(
     NodeView,
     revision=st.integers(0, 3),
     entries=_tuples(_ENTRIES, lambda one: one.spiffe_id),
-    sidecars=_tuples(_SIDECARS, lambda one: one.service),
+    sidecars=_tuples(SIDECARS, lambda one: one.service),
     bundles=_tuples(_BUNDLES, lambda one: one.trust_domain),
 )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 from trustplane.fault import Place
-from trustplane.registry.admission.selectors import share_a_node
+from trustplane.registry.admission.placement import meeting
 from trustplane.registry.draft import Draft, Drafted
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import Service
@@ -29,16 +28,20 @@ def check_ports(draft: Draft, findings: Findings) -> None:
         for port, use in _uses(drafted):
             uses[port].append(use)
     for port, wanted in sorted(uses.items()):
-        for one, other in combinations(wanted, 2):
-            if share_a_node(one.service, other.service):
-                findings.add(
-                    code="port-clash",
-                    what=f"port {port} is {other.service.name}'s {other.purpose} and "
-                    f"{one.service.name}'s {one.purpose}",
-                    why="both may be on one node, and the second to start would fail",
-                    fix="choose another port, or put the two on different nodes",
-                    place=other.place,
-                )
+        for one, other in meeting(wanted, _user):
+            findings.add(
+                code="port-clash",
+                what=f"port {port} is {other.service.name}'s {other.purpose} and {one.service.name}'s {one.purpose}",
+                why="both may be on one node, and the second to start would fail",
+                fix="choose another port, or put the two on different nodes",
+                place=other.place,
+            )
+            if findings.is_full:
+                return
+
+
+def _user(use: _Use) -> Service:
+    return use.service
 
 
 def _uses(drafted: Drafted[Service]) -> Iterator[tuple[int, _Use]]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain, combinations, product
+from itertools import chain, product
 
+from trustplane.registry.admission.placement import meeting, share_a_node
 from trustplane.registry.draft import Draft, Drafted
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import Service
@@ -27,13 +28,10 @@ def check_selectors(draft: Draft, findings: Findings) -> None:
         _check_single(drafted, findings)
     for pair in _comparable([drafted for drafted in services if drafted.value.selectors]):
         one, other = sorted(pair, key=lambda drafted: drafted.value.name)
-        if share_a_node(one.value, other.value) and not _told_apart(one.value, other.value):
+        if not _told_apart(one.value, other.value):
             _ambiguous(one, other, findings)
-
-
-def share_a_node(one: Service, other: Service) -> bool:
-    """Whether some node may host both; a service without nodes may be on any."""
-    return not one.nodes or not other.nodes or not one.nodes.isdisjoint(other.nodes)
+        if findings.is_full:
+            return
 
 
 def _single_valued(service: Service) -> dict[str, str]:
@@ -46,7 +44,7 @@ def _told_apart(one: Service, other: Service) -> bool:
 
 
 def _comparable(services: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
-    """The pairs that the most common fact does not tell apart already; all other pairs need no look."""
+    """The pairs that can meet and that the most common fact does not tell apart; all others need no look."""
     facts = {drafted.value.name: _single_valued(drafted.value) for drafted in services}
     counts = Counter(chain.from_iterable(facts.values()))
     pivot = counts.most_common(1)[0][0] if counts else ""
@@ -55,9 +53,15 @@ def _comparable(services: Sequence[Entry]) -> Iterator[tuple[Entry, Entry]]:
     for drafted in services:
         value = facts[drafted.value.name].get(pivot)
         (silent if value is None else buckets[value]).append(drafted)
-    yield from chain.from_iterable(combinations(bucket, 2) for bucket in buckets.values())
-    yield from combinations(silent, 2)
-    yield from product(silent, chain.from_iterable(buckets.values()))
+    for alike in (*buckets.values(), silent):
+        yield from meeting(alike, _service)
+    for one, other in product(silent, chain.from_iterable(buckets.values())):
+        if share_a_node(one.value, other.value):
+            yield one, other
+
+
+def _service(drafted: Entry) -> Service:
+    return drafted.value
 
 
 def _check_some(drafted: Entry, findings: Findings) -> None:
