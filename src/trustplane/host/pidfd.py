@@ -15,6 +15,7 @@ import socket
 from trustplane.fault import Refused
 
 SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
+_CLOSED = -1
 _NO_SUCH_OPTION = frozenset({errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EINVAL})
 
 
@@ -30,6 +31,8 @@ class PidFd:
 
     def alive(self) -> bool:
         """False from the moment the process exits, also while it waits to be reaped."""
+        if self._fd == _CLOSED:
+            return False
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return not poll.poll(0)
@@ -38,7 +41,10 @@ class PidFd:
         return PidFd(os.dup(self._fd))
 
     def close(self) -> None:
-        os.close(self._fd)
+        # The number is forgotten, since it may be another descriptor's by the next line.
+        fd, self._fd = self._fd, _CLOSED
+        if fd != _CLOSED:
+            os.close(fd)
 
 
 def of_peer(connection: socket.socket, pid: int) -> PidFd:

@@ -16,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from trustplane.attest import proc_text
@@ -27,7 +28,7 @@ from trustplane.host.pidfd import PidFd, gone
 MAX_FILE = 1 << 20  # of a text under /proc
 MAX_EXECUTABLE = 1 << 30
 MAX_DIGESTS = 1024
-MAX_SECONDS = 20
+LIMIT = timedelta(seconds=20)
 PROC = Path("/proc")
 
 
@@ -57,9 +58,9 @@ class Digests:
 
 
 class ProcReader:
-    def __init__(self, root: Path = PROC) -> None:
+    def __init__(self, root: Path = PROC, digests: Digests | None = None) -> None:
         self._root = root
-        self._digests = Digests()
+        self._digests = digests or Digests()
 
     def read(self, peer: Peer, pidfd: PidFd, *, digest: bool) -> Evidence:
         """Blocks: reads files, the user database and, for the digest, a whole executable."""
@@ -151,6 +152,7 @@ class ProcCaller:
 
     peer: Peer
     reader: ProcReader
+    limit: timedelta = LIMIT
 
     async def evidence(self, *, digest: bool) -> Evidence:
         # A copy, because the connection may end, and its pidfd's number be reused, while the thread still reads.
@@ -160,12 +162,12 @@ class ProcCaller:
             raise gone(self.peer.pid) from error
         reading = asyncio.get_running_loop().run_in_executor(None, self._read_and_close, pidfd, digest)
         try:
-            async with asyncio.timeout(MAX_SECONDS):
+            async with asyncio.timeout(self.limit.total_seconds()):
                 return await reading
         except TimeoutError:
             raise Unavailable(
                 code="attestation-slow",
-                what=f"the calling process (pid {self.peer.pid}) could not be looked at in {MAX_SECONDS} s",
+                what=f"the calling process (pid {self.peer.pid}) could not be looked at within {self.limit}",
                 why="reading /proc, the user database or its executable takes too long",
                 fix="look for a hanging file system or name service on this node",
             ) from None
