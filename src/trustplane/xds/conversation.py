@@ -98,7 +98,7 @@ class Conversation:
     @property
     def refusing(self) -> bool:
         """Whether the proxy refuses something that a retry might bring home."""
-        return any(topic.refused for topic in self._topics.values())
+        return any(topic.refused or topic.refused_whole for topic in self._topics.values())
 
     def feed(self, event: Event) -> tuple[Effect, ...]:
         if self._closed:
@@ -173,10 +173,11 @@ class Conversation:
         topic.names = names
 
     def _answered(self, topic: Topic, refusal: str | None) -> None:
+        whole = self._dialect is Dialect.STATE
         if refusal is None:
-            accept(topic, whole=self._dialect is Dialect.STATE)
+            accept(topic, whole=whole)
         else:
-            refuse(topic, refusal[:MAX_REFUSAL_CHARACTERS])
+            refuse(topic, refusal[:MAX_REFUSAL_CHARACTERS], whole=whole)
 
     def _due(self, topic: Topic, offer: Offer) -> Answer | None:
         if not topic.asked or topic.on_its_way is not None:
@@ -203,15 +204,13 @@ class Conversation:
 
     def _due_state(self, topic: Topic, offer: Offer) -> Answer | None:
         whole = topic.wanted(offer)
-        if topic.claimed and topic.claimed == whole_version(whole):
-            topic.held = {name: one.version for name, one in whole.items()}
-        topic.claimed = ""
+        topic.believe(whole)
         if not self._may_withdraw(topic, offer):
             whole |= {name: one for name, one in topic.retained.items() if name in topic.held and name not in whole}
-        topic.suspects = []
-        if not whole or (not topic.changed(whole) and not topic.gone(whole)):
+        version = whole_version(whole)
+        if not whole or not topic.lags(whole) or topic.refused_whole == version:
             return None
-        return self._answer(topic, whole_version(whole), whole)
+        return self._answer(topic, version, whole)
 
     def _may_withdraw(self, topic: Topic, offer: Offer) -> bool:
         users = (self._topics[kind] for kind in (Kind.LISTENER, Kind.ROUTE))

@@ -6,7 +6,7 @@ the culprit is known by name; a refused resource is not sent again until it chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from trustplane.xds.resources import Kind, Offer, Resource, digest_of
@@ -38,6 +38,7 @@ class Topic:
     held: dict[str, str] = field(default_factory=dict)  # name -> version the proxy acknowledged
     refused: dict[str, str] = field(default_factory=dict)  # name -> version it refused
     refusals: dict[str, str] = field(default_factory=dict)  # name -> its words
+    refused_whole: str = ""  # version of a state of the world it refused
     suspects: list[str] = field(default_factory=list)
     on_its_way: Answer | None = None
     last_nonce: str = ""
@@ -67,10 +68,15 @@ class Topic:
             return []
         return sorted(name for name in self.held if name not in wanted and self.refused.get(name) != REMOVED)
 
+    def lags(self, whole: Mapping[str, Resource]) -> bool:
+        """Whether the proxy does not hold this state of the world; more than was asked for does no harm."""
+        held = {name: self.held.get(name) for name in (self.held if self.kind.whole else whole)}
+        return held != {name: one.version for name, one in whole.items()}
+
     def settled(self, offer: Offer) -> bool:
-        """The proxy holds all that is wanted, and nothing else of this kind."""
+        """The proxy holds all that is wanted, and nothing else of this kind. Until it has asked, who knows."""
         if not self.asked:
-            return True
+            return not offer.of(self.kind)
         wanted = self.wanted(offer)
         same = all(self.held.get(name) == one.version for name, one in wanted.items())
         return self.on_its_way is None and same and not self.gone(wanted)
@@ -78,10 +84,20 @@ class Topic:
     def sent(self, answer: Answer) -> None:
         self.on_its_way = answer
         self.last_nonce = answer.nonce
-        for one in answer.resources:
+        self.remember(answer.resources)
+
+    def remember(self, resources: Iterable[Resource]) -> None:
+        for one in resources:
             self.aliases[one.version] = one.known_as
             if self.kind is Kind.CLUSTER:
                 self.retained[one.name] = one
+
+    def believe(self, whole: Mapping[str, Resource]) -> None:
+        """A state-of-the-world proxy that connects again says what it holds by one version for all of it."""
+        if self.claimed and self.claimed == whole_version(whole):
+            self.held = {name: one.version for name, one in whole.items()}
+            self.remember(whole.values())
+        self.claimed = ""
 
     def forget(self, name: str) -> None:
         for memory in (self.held, self.refused, self.refusals):
@@ -89,6 +105,7 @@ class Topic:
 
     def retry(self) -> None:
         self.refused.clear()
+        self.refused_whole = ""
 
     def states(self, offer: Offer, seen: frozenset[str]) -> Iterator[tuple[str, str, str, str]]:
         """(name, desired, held, refusal) of all that is wanted or was `seen` before."""
@@ -124,18 +141,20 @@ def accept(topic: Topic, *, whole: bool) -> None:
             topic.held[name] = version
 
 
-def refuse(topic: Topic, text: str) -> None:
-    """The proxy kept what it had."""
+def refuse(topic: Topic, text: str, *, whole: bool) -> None:
+    """The proxy kept what it had. Of a refused `whole` no part can be told apart, so it is remembered as one."""
     answer = topic.on_its_way
     if answer is None:
         return
     topic.on_its_way = None
-    carried = answer.carried()
+    carried = {name: version for name, version in answer.carried().items() if topic.held.get(name, "") != version}
     topic.refusals.update(dict.fromkeys(carried, text))
-    if len(carried) > 1:
-        topic.suspects = sorted(carried)
-    else:
+    if whole:
+        topic.refused_whole = answer.version
+    elif len(carried) == 1:
         topic.refused.update(carried)
+    else:
+        topic.suspects = sorted(carried)
 
 
 def whole_version(resources: Mapping[str, Resource]) -> str:
