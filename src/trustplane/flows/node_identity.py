@@ -7,7 +7,9 @@ needed when it has none left.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -21,6 +23,7 @@ from trustplane.flows.keep_leaves import LeafKey
 from trustplane.flows.node_link import Link, NodeIdentity
 from trustplane.flows.retry import Patience
 from trustplane.registry.model import KeyKind
+from trustplane.registry.view import NodeView
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.names import node_of
@@ -105,6 +108,19 @@ class KeepNodeIdentity:
         self._log.info("node identity", id=str(svid.spiffe_id), serial=f"{svid.serial:x}", until=str(svid.not_after))
         return identity
 
+    async def remember(self, views: Feed[NodeView | None]) -> None:
+        """Keep the own trust domain's newest bundle with the identity, so that servers are known by it ever after."""
+        async for view in views.values():
+            known = self.identity.value
+            if view is None or known is None:
+                continue
+            own = known.keyed.svid.spiffe_id.trust_domain
+            newest = next((one.document for one in view.bundles if one.trust_domain == own), None)
+            if newest is not None and newest != known.bundle_document:
+                identity = replace(known, bundle_document=newest)
+                self._file.save(identity)
+                self.identity.publish(identity)
+
     def _failed(self, event: str, fault: Fault) -> None:
         if self.last_fault is None or self.last_fault.code != fault.code:
             self._log.warning(event, code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
@@ -123,13 +139,12 @@ class KeepLink:
         addresses: Sequence[str],
         connect: Callable[[str, NodeIdentity, Bundle], Awaitable[ClosableLink]],
         identity: Feed[NodeIdentity | None],
-        bundle: Callable[[], Bundle],
     ) -> None:
         self._addresses = list(addresses)
         self._connect = connect
         self._identity = identity
-        self._bundle = bundle
-        self._open: tuple[NodeIdentity, str, ClosableLink] | None = None
+        self._dialling = asyncio.Lock()
+        self._open: tuple[NodeIdentity, ClosableLink] | None = None
 
     @property
     def address(self) -> str | None:
@@ -145,23 +160,28 @@ class KeepLink:
                 why="it has not enrolled, or waits for a server to enrol with",
                 fix="trustplane agent status shows what it waits for",
             )
-        bundle = self._bundle()
-        if self._open is not None and self._open[0] is identity and self._open[1] == bundle.digest:
-            return self._open[2]
-        await self.drop()
-        link = await self._connect_any(identity, bundle)
-        self._open = (identity, bundle.digest, link)
-        return link
+        async with self._dialling:
+            if self._open is not None and self._open[0] is identity:
+                return self._open[1]
+            await self._close()
+            link = await self._connect_any(identity)
+            self._open = (identity, link)
+            return link
 
     async def drop(self) -> None:
         """Close the link; the next dial begins at the next address."""
         if self._open is not None:
-            link = self._open[2]
-            self._open = None
             self._addresses.append(self._addresses.pop(0))
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._open is not None:
+            link = self._open[1]
+            self._open = None
             await link.close()
 
-    async def _connect_any(self, identity: NodeIdentity, bundle: Bundle) -> ClosableLink:
+    async def _connect_any(self, identity: NodeIdentity) -> ClosableLink:
+        bundle = bundle_document.decode(identity.bundle_document, identity.keyed.svid.spiffe_id.trust_domain)
         faults: list[Fault] = []
         for _ in range(len(self._addresses)):
             try:

@@ -1,1 +1,222 @@
-"""The agent process."""
+"""The agent process, put together: settings in, one TaskGroup running until it is asked to stop.
+
+The sockets open at once, so that workloads which start early wait for an identity and not for a file. What the agent
+earned before is used again after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+
+import grpc
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from trustplane.attest.entitlement import needs_digest
+from trustplane.flows.feed import Feed
+from trustplane.flows.follow_server import FollowServer, Outbox
+from trustplane.flows.keep_leaves import KeepLeaves
+from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
+from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
+from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.host.clock import SystemClock
+from trustplane.host.directories import own_directory
+from trustplane.host.envoy import find_envoy
+from trustplane.host.hosting_file import HostingFile
+from trustplane.host.identity_file import IdentityFile
+from trustplane.host.logs import log_to_stderr
+from trustplane.host.peers import PeerTable
+from trustplane.host.proc import ProcCallers, ProcReader
+from trustplane.host.relay import Relay, inner_socket
+from trustplane.host.signals import until_asked_to_stop
+from trustplane.host.unix_socket import PRIVATE, listen
+from trustplane.keys.leaf import LeafKey
+from trustplane.main.agent_door import BehindAgent, Door
+from trustplane.main.agent_enrolment import Enrolment
+from trustplane.main.first_fault import first_fault
+from trustplane.main.settings import AgentSettings
+from trustplane.registry.view import NodeView
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.selectors import Selector
+from trustplane.wire import xds
+from trustplane.wire.descriptors import Descriptors
+from trustplane.wire.http_agent import agent_application
+from trustplane.wire.http_serve import HttpServer
+from trustplane.wire.node_client import NodeClient, ServerTrust
+from trustplane.wire.workload_api import workload_server
+from trustplane.wire.xds_messages import XdsMessages
+from trustplane.wire.xds_stream import XdsPorts
+from trustplane.xds.surroundings import Surroundings
+
+_log = structlog.get_logger("agent")
+
+
+class _Xds:
+    """The ports of `wire.xds` that attest a peer, over the agent's relay."""
+
+    def __init__(self, callers: ProcCallers, views: Feed[NodeView | None]) -> None:
+        self._callers = callers
+        self._views = views
+
+    async def selectors(self, peer: str) -> frozenset[Selector]:
+        view = self._views.value
+        digest = needs_digest(view.entries) if view else False
+        return (await self._callers.of(peer).evidence(digest=digest)).selectors()
+
+
+class _Minter:
+    def __init__(self, links: KeepLink) -> None:
+        self._links = links
+
+    async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
+        link = await self._links.dial()
+        return await link.mint(spiffe_id, audience)
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    started_at: datetime
+    node: KeepNodeIdentity
+    links: KeepLink
+    follower: FollowServer
+    leaves: KeepLeaves
+    offers: OfferConfiguration
+    uptake: SidecarUptake
+    views: Feed[NodeView | None]
+    identities: Feed[HeldIdentities]
+
+
+def run(settings: AgentSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
+    log_to_stderr()
+    try:
+        uvloop.run(_serve(settings))
+    except BaseExceptionGroup as group:
+        raise first_fault(group) from None
+
+
+async def _serve(settings: AgentSettings) -> None:
+    clock = SystemClock()
+    own_directory(settings.data_dir)
+    flows = _flows(settings, clock)
+    async with AsyncExitStack() as doors:
+        relays = await _open_sockets(settings, flows, clock, doors)
+        _log.info("serving", workload_socket=str(settings.workload_socket), xds_socket=str(settings.xds_socket))
+        async with asyncio.TaskGroup() as tasks:
+            keeping = [tasks.create_task(work) for work in (*_work(flows), *(relay.run() for relay in relays))]
+            await until_asked_to_stop()
+            _log.info("stopping")
+            for task in keeping:
+                task.cancel()
+        await flows.links.drop()
+
+
+def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
+    views: Feed[NodeView | None] = Feed(None)
+    identities = Feed(HeldIdentities.nothing_yet())
+    outbox = Outbox()
+    node = KeepNodeIdentity(IdentityFile(settings.data_dir), Enrolment(settings, clock), LeafKey.generate, clock)
+
+    async def connect(address: str, identity: NodeIdentity, bundle: Bundle) -> NodeClient:
+        trust = ServerTrust(bundle, clock)
+        return await NodeClient.connect(address, identity.keyed, trust, settings.address, version("trustplane"))
+
+    links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
+    uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
+    here = Surroundings(settings.loopback, settings.address)
+    return Flows(
+        started_at=clock.now(),
+        node=node,
+        links=links,
+        follower=FollowServer(links, views, outbox, clock),
+        leaves=KeepLeaves(links.dial, LeafKey.generate, views, identities, clock),
+        offers=OfferConfiguration(views, identities, here, uptake, clock),
+        uptake=uptake,
+        views=views,
+        identities=identities,
+    )
+
+
+def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
+    random = SystemRandom()
+    return [
+        flows.node.run(flows.links.dial, random),
+        flows.node.remember(flows.views),
+        _once_enrolled(flows, flows.follower.run(random)),
+        _once_enrolled(flows, flows.leaves.run(random)),
+        flows.offers.run(),
+        flows.uptake.run(),
+    ]
+
+
+async def _once_enrolled(flows: Flows, work: Coroutine[None, None, None]) -> None:
+    async for identity in flows.node.identity.values():
+        if identity is not None:
+            return await work
+
+
+async def _open_sockets(
+    settings: AgentSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack
+) -> tuple[Relay, Relay]:
+    """Both public sockets behind their relays, and the one for people. The relays are still to be run."""
+    peers = PeerTable()
+    callers = ProcCallers(peers, ProcReader())
+    serve = ServeIdentities(flows.identities, _Minter(flows.links), clock)
+    inner = doors.enter_context(inner_socket())
+    workloads = Relay(_listen(settings.workload_socket, doors), inner, peers)
+    await _start(workload_server(serve, callers, inner), doors)
+
+    ports = XdsPorts(_Xds(callers, flows.views), flows.offers, flows.uptake)
+    inner = doors.enter_context(inner_socket())
+    proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
+    await _start(_xds_server(settings, ports, inner), doors)
+
+    behind = BehindAgent(
+        settings,
+        flows.started_at,
+        flows.node,
+        flows.links,
+        flows.follower,
+        flows.leaves,
+        flows.views,
+        flows.uptake,
+        clock,
+    )
+    door = Door(behind, lambda: workloads.connections)
+    admin = listen(settings.admin_socket, PRIVATE)
+    doors.callback(admin.close)
+    http = HttpServer(agent_application(door, CollectorRegistry()), admin.listener)
+    serving = asyncio.create_task(http.run_until_cancelled())
+    doors.callback(serving.cancel)
+    return workloads, proxies
+
+
+def _xds_server(settings: AgentSettings, ports: XdsPorts, inner: Path) -> grpc.aio.Server:
+    descriptors = Descriptors.of(find_envoy(settings.envoy), settings.data_dir)
+    server = grpc.aio.server(options=xds.SERVER_OPTIONS)
+    server.add_generic_rpc_handlers(xds.services(ports, XdsMessages(descriptors)))
+    server.add_insecure_port(f"unix:{inner}")
+    return server
+
+
+async def _start(server: grpc.aio.Server, doors: AsyncExitStack) -> None:
+    await server.start()
+    doors.push_async_callback(server.stop, None)
+
+
+def _listen(path: Path, doors: AsyncExitStack) -> socket.socket:
+    opened = listen(path)
+    doors.callback(opened.close)
+    return opened.listener

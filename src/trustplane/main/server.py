@@ -7,14 +7,12 @@ open can answer.
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 from random import SystemRandom
 
 import structlog
@@ -22,7 +20,7 @@ import uvloop
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
-from trustplane.fault import Refused, Unavailable
+from trustplane.fault import Unavailable
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
@@ -33,6 +31,7 @@ from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.host.clock import SystemClock
+from trustplane.host.directories import own_directory
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
@@ -43,6 +42,7 @@ from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import choose_kek, credentials_directory
+from trustplane.main.first_fault import first_fault
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
@@ -115,12 +115,15 @@ def run(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
     allow_tls_1_3_only()
     log_to_stderr()
-    uvloop.run(_serve(settings))
+    try:
+        uvloop.run(_serve(settings))
+    except BaseExceptionGroup as group:
+        raise first_fault(group) from None
 
 
 async def _serve(settings: ServerSettings) -> None:
     clock = SystemClock()
-    _prepare_directory(settings.data_dir)
+    own_directory(settings.data_dir)
     async with await Store.open(settings.database, clock) as store:
         flows = _flows(settings, store, clock)
         await flows.authorities.start()
@@ -258,17 +261,3 @@ async def _present_each(context: ssl.SSLContext, identity: Feed[KeyedSvid | None
     async for keyed in identity.values():
         if keyed is not None:
             present(context, keyed)
-
-
-def _prepare_directory(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise PermissionError(13, "permission denied")
-    except OSError as error:
-        raise Refused(
-            code="data-dir-unusable",
-            what=f"the data directory {path} cannot be used",
-            why=error.strerror or str(error),
-            fix="choose another with --data-dir, or make it writable for the user the server runs as",
-        ) from None
