@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from trustplane.fault import Finding
 from trustplane.wire import http_shapes as shapes
-from trustplane.wire.http_faults import encode, finding_shape
+from trustplane.wire.http_faults import encode
+from trustplane.wire.http_findings import finding_shape
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_routes import Access, Call, Operation, Raw, application
 

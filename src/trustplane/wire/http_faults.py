@@ -13,8 +13,9 @@ import msgspec
 import structlog
 from starlette.responses import Response
 
-from trustplane.fault import Broken, Fault, Finding, Refused, Unavailable
-from trustplane.wire.http_shapes import ErrorShape, FindingShape
+from trustplane.fault import Broken, Refused, Unavailable
+from trustplane.wire.http_findings import error_shape
+from trustplane.wire.http_shapes import ErrorShape
 
 _log = structlog.get_logger()
 
@@ -32,32 +33,6 @@ _STATUS = {
     "unknown-revision": 404,
 }
 _UNAUTHENTICATED = 401
-
-
-def finding_shape(finding: Finding) -> FindingShape:
-    return FindingShape(
-        code=finding.code,
-        what=finding.what,
-        why=finding.why,
-        fix=finding.fix,
-        place=str(finding.place) if finding.place else None,
-    )
-
-
-def error_shape(fault: Fault) -> ErrorShape:
-    """A fault in full, as its caller or its operator may see it."""
-    first = finding_shape(fault.finding)
-    several = len(fault.findings) > 1
-    wait = fault.retry_after if isinstance(fault, Unavailable) else None
-    return ErrorShape(
-        code=first.code,
-        what=first.what,
-        why=first.why,
-        fix=first.fix,
-        place=first.place,
-        findings=tuple(finding_shape(one) for one in fault.findings) if several else (),
-        retry_after_seconds=wait.total_seconds() if wait else None,
-    )
 
 
 def answer_fault(fault: Exception) -> Response:

@@ -25,7 +25,8 @@ from trustplane.wire.http_answers import (
 )
 from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_explain import certificate_asked_for, explain
-from trustplane.wire.http_faults import encode, finding_shape
+from trustplane.wire.http_faults import encode
+from trustplane.wire.http_findings import finding_shape
 from trustplane.wire.http_plan import plan_shape
 from trustplane.wire.http_routes import Call, Raw
 

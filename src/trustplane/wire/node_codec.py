@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from trustplane.fault import Broken, Fault, Refused, Unavailable
-from trustplane.flows.issue import Issued
+from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.node_link import (
     HoldingsReport,
     HostingReport,
@@ -47,10 +46,6 @@ def duration(length: timedelta) -> Duration:
     return message
 
 
-def node_identity(issued: Issued, bundle: bytes) -> node_pb2.NodeIdentity:
-    return node_pb2.NodeIdentity(chain=issued.chain, renew_at=timestamp(issued.renew_at), bundle=bundle)
-
-
 def identity_parts(message: node_pb2.NodeIdentity) -> tuple[X509Svid, datetime, bytes]:
     return X509Svid.from_der(tuple(message.chain)), instant(message.renew_at), message.bundle
 
@@ -67,13 +62,6 @@ def enrolled(reply: object) -> node_pb2.NodeIdentity:
     raise _out_of_turn("an identity")
 
 
-def x509_result(outcome: Issued | Fault) -> node_pb2.X509Result:
-    if isinstance(outcome, Fault):
-        return node_pb2.X509Result(refusal=refusal(outcome))
-    issued = node_pb2.X509Issued(chain=outcome.chain, renew_at=timestamp(outcome.renew_at))
-    return node_pb2.X509Result(issued=issued)
-
-
 def leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
     if result.WhichOneof("outcome") == "refusal":
         return _fault(result.refusal)
@@ -81,23 +69,6 @@ def leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
         return LeafIssued(X509Svid.from_der(tuple(result.issued.chain)), instant(result.issued.renew_at))
     except Refused as fault:
         return fault
-
-
-def refusal(fault: Fault) -> node_pb2.Refusal:
-    """What the agent may know: all of a refusal, of our own faults only that they are ours."""
-    if isinstance(fault, Broken):
-        return node_pb2.Refusal(
-            code="server-broken",
-            what="the server could not issue this",
-            why="a fault of its own, recorded in its log",
-            fix="ask whoever runs the server to look for this instant in its log",
-            retry_after=duration(timedelta(seconds=5)),
-        )
-    found = fault.finding
-    message = node_pb2.Refusal(code=found.code, what=found.what, why=found.why, fix=found.fix)
-    if isinstance(fault, Unavailable):
-        message.retry_after.FromTimedelta(fault.retry_after or timedelta(seconds=1))
-    return message
 
 
 def _fault(message: node_pb2.Refusal) -> Fault:

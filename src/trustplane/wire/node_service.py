@@ -26,7 +26,7 @@ from trustplane.flows.push_views import ViewFeed
 from trustplane.registry.records import Holding
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName, node_of
-from trustplane.wire import node_codec, proof
+from trustplane.wire import node_answers, node_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
 
@@ -108,7 +108,7 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
         yield node_pb2.CertificateEnrolmentReply(identity=self._identity(issued))
 
     def _identity(self, issued: Issued) -> node_pb2.NodeIdentity:
-        return node_codec.node_identity(issued, self._own_bundle())
+        return node_answers.node_identity(issued, self._own_bundle())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
         self, request: node_pb2.NodeRenewal, context: Context
     ) -> node_pb2.NodeIdentity:
         issued = await self._doors.enrol.renew(self._caller(context), request.csr, _address(request.address))
-        return node_codec.node_identity(issued, self._own_bundle())
+        return node_answers.node_identity(issued, self._own_bundle())
 
     @answering
     async def IssueX509(  # noqa: N802 - the protocol's name
@@ -165,7 +165,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
             raise _too_much("orders in one call", MAX_ORDERS)
         wanted = [Request(order.spiffe_id, order.csr) for order in request.orders]
         outcomes = await self._doors.issuer.issue(node, wanted, self._clock.now())
-        return node_pb2.X509Results(results=[node_codec.x509_result(outcome) for outcome in outcomes])
+        return node_pb2.X509Results(results=[node_answers.x509_result(outcome) for outcome in outcomes])
 
     @answering
     async def IssueJwt(  # noqa: N802 - the protocol's name
