@@ -16,11 +16,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Unpack
 
 import grpc
 import httpx
 
-from tests.kit.ca import TestCa, pkcs8
+from tests.kit.ca import Overrides, TestCa, pkcs8
 from trustplane.fault import Refused
 from trustplane.host.envoy import Envoy, EnvoySettings, find_envoy, running
 from trustplane.registry.model import Operation, Ports, Probe
@@ -81,11 +82,14 @@ class Desired:
 
     def __init__(self) -> None:
         self.sidecars: dict[str, Published] = {}
+        self.known_but_not_loaded: set[str] = set()
         self.identities: Published | None = None
         self._number = 0
         self._moved = asyncio.Event()
 
     def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None:
+        if node_id in self.known_but_not_loaded and node_id not in self.sidecars:
+            return None
         if node_id not in self.sidecars:
             raise Refused(code="not-entitled", what=f"not {node_id}", why="it is not in this test", fix="add it")
         return self.sidecars[node_id]
@@ -179,8 +183,8 @@ class EnvoyBench:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    def keyed(self, spiffe_id: SpiffeId | str, ca: TestCa | None = None) -> KeyedSvid:
-        chain, key = (ca or self.issuing).leaf_chain(spiffe_id)
+    def keyed(self, spiffe_id: SpiffeId | str, ca: TestCa | None = None, **overrides: Unpack[Overrides]) -> KeyedSvid:
+        chain, key = (ca or self.issuing).leaf_chain(spiffe_id, **overrides)
         return KeyedSvid(X509Svid(chain), pkcs8(key))
 
     def add(
@@ -269,7 +273,7 @@ class EnvoyBench:
         def all_held() -> bool:
             held = self.uptake.held
             return all(
-                (found := held.get((member.node, thing))) is not None and found.held == version
+                (found := held.get((member.node, thing))) is not None and found.held == version and not found.refusal
                 for thing, version in desired.items()
             )
 
@@ -317,7 +321,7 @@ class EnvoyBench:
                 for line in log_lines(self.members[name].log):
                     if wanted(line):
                         return line
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)
 
 
 def log_lines(path: Path) -> list[dict[str, object]]:

@@ -114,8 +114,11 @@ class Topic:
             target = wanted.get(name)
             version = self.held.get(name, "")
             desired = target.known_as if target else ""
-            held = desired if target and target.version == version else self.aliases.get(version, version)
-            yield name, desired, held, self.refusals.get(name, "")
+            if target is not None and target.version == version:
+                self.refusals.pop(name, None)  # what it refused is no longer asked of it
+                yield name, desired, desired, ""
+            else:
+                yield name, desired, self.aliases.get(version, version), self.refusals.get(name, "")
 
     def tidy(self) -> None:
         """Drop memories of versions that nothing refers to any more."""

@@ -1,0 +1,228 @@
+"""Certificates, bundles, rules and our own server change while requests flow through real Envoys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.kit.ca import TestCa
+from tests.kit.envoy_bench import ACME, EnvoyBench, Member, load, more
+from trustplane.fault import Refused
+from trustplane.registry.model import Operation
+from trustplane.registry.view import Endpoint
+from trustplane.spiffe.bundle import Bundle, BundleSet
+from trustplane.xds.conversation import Held
+from trustplane.xds.guards import published
+from trustplane.xds.resources import Kind, Offer
+
+READ = Operation("read", "GET", "/read")
+
+
+def run(folder: Path, scenario: Callable[[EnvoyBench], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with EnvoyBench(folder) as bench:
+            bench.add("pay", allows={"web": (READ, Operation("slow", "GET", "/slow"))})
+            bench.add("web", calls=["pay"])
+            await bench.start()
+            await scenario(bench)
+
+    asyncio.run(whole())
+
+
+async def publish_all(bench: EnvoyBench) -> None:
+    for member in bench.members.values():
+        bench.publish(member)
+    for member in bench.members.values():
+        await bench.settled(member)
+
+
+async def rotate_leaves(bench: EnvoyBench) -> None:
+    for member in bench.members.values():
+        member.svid = bench.keyed(member.sidecar.spiffe_id)
+    await publish_all(bench)
+
+
+async def in_use(bench: EnvoyBench, member: Member) -> set[int]:
+    """The serials that Envoy itself says it runs."""
+    assert member.envoy is not None
+    found = await member.envoy.admin.certs()
+    return {int(str(each["serial_number"]), 16) for one in found for each in one["cert_chain"]}  # type: ignore[attr-defined] # JSON from Envoy
+
+
+def test_leaves_rotate_under_load_without_a_failed_request(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        # Connections end after five seconds, so that every rotation is followed by handshakes.
+        short = {"leaf_lifetime": timedelta(seconds=20), "longest_request": timedelta(seconds=1)}
+        for member in bench.members.values():
+            bench.publish(member, **short)
+        async with load(bench, "web", "pay", "/read") as statuses:
+            for _ in range(8):
+                await rotate_leaves(bench)
+                await more(statuses, 50)
+            last = bench.members["web"].svid.svid.serial
+            await bench.logged("pay", lambda line: int(str(line.get("peer_serial") or 0), 16) == last)
+        assert set(statuses) == {200}
+        for member in bench.members.values():
+            assert member.svid.svid.serial in await in_use(bench, member)
+
+    run(socket_dir, scenario)
+
+
+def test_a_root_is_replaced_under_load_without_a_failed_request(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        old = bench.root
+        new = TestCa.root(ACME)
+        async with load(bench, "web", "pay", "/read") as statuses:
+            bench.bundles = BundleSet.of(Bundle(ACME, (old.certificate, new.certificate)))
+            await publish_all(bench)
+            bench.issuing = new.intermediate()
+            await rotate_leaves(bench)
+            bench.bundles = BundleSet.of(Bundle(ACME, (new.certificate,)))
+            await publish_all(bench)
+            await more(statuses, 100)
+        assert set(statuses) == {200}
+        held = bench.uptake.held["shop/pay", "secret/spiffe://acme.example"]
+        assert held.held == bench.bundles[ACME].digest
+
+    run(socket_dir, scenario)
+
+
+def test_a_caller_taken_off_the_list_is_refused_on_its_open_connection(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+        before = await handshakes(bench, pay)
+        bench.publish(pay, callers=())
+        await bench.settled(pay)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 403
+        assert await handshakes(bench, pay) == before
+
+    run(socket_dir, scenario)
+
+
+async def handshakes(bench: EnvoyBench, member: Member) -> int:
+    assert member.envoy is not None
+    return sum((await member.envoy.admin.stats(r"^listener\..*\.ssl\.handshake$")).values())
+
+
+def test_our_server_may_restart_and_sends_nothing_that_is_held(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay, web = bench.members["pay"], bench.members["web"]
+        updates = r"(update_success|ssl_context_update_by_sds|listener_modified|cluster_modified)$"
+        async with load(bench, "web", "pay", "/read") as statuses:
+            assert pay.envoy is not None
+            before = await pay.envoy.admin.stats(updates)
+            await bench.stop_ads()
+            await more(statuses, 50)
+            bench.uptake.held.clear()
+            await bench.start_ads()
+            await bench.settled(pay)
+            await bench.settled(web)
+            assert await pay.envoy.admin.stats(updates) == before
+            await rotate_leaves(bench)
+            await more(statuses, 50)
+        assert set(statuses) == {200}
+
+    run(socket_dir, scenario)
+
+
+def test_a_server_that_has_nothing_loaded_yet_takes_nothing_away(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        loaded = bench.desired.sidecars.pop(pay.node)
+        await bench.stop_ads()
+        bench.desired.known_but_not_loaded.add(pay.node)
+        bench.uptake.held.clear()
+        await bench.start_ads()
+        await bench.settled(bench.members["web"])
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+        bench.desired.publish(pay.node, loaded)
+        await bench.settled(pay)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+
+    run(socket_dir, scenario)
+
+
+def test_what_a_proxy_refuses_is_recorded_with_its_words_and_the_rest_is_taken(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        offer = bench.desired.sidecars[pay.node].offer
+        bad = broken_listener(offer)
+        bench.desired.publish(pay.node, published(bad, bench.at))
+        thing = "listener/inbound"
+        await bench.uptake.until(lambda: bool(bench.uptake.held[pay.node, thing].refusal))
+        told = bench.uptake.held[pay.node, thing]
+        assert told.held == offer.of(Kind.LISTENER)["inbound"].version != told.desired
+        assert "inbound" in told.refusal
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+        bench.publish(pay)
+        await bench.settled(pay)
+        assert bench.uptake.held[pay.node, thing] == Held(thing, told.held, told.held)
+
+    run(socket_dir, scenario)
+
+
+def broken_listener(offer: Offer) -> Offer:
+    """Well-formed, and refused by Envoy alone: an address that is none."""
+    listener = offer.of(Kind.LISTENER)["inbound"]
+    address = {"socket_address": {"address": "not-an-address", "port_value": 1}}
+    bad = replace(listener, content={**listener.content, "address": address})
+    return Offer((*(one for one in offer if one is not listener), bad))
+
+
+def test_a_callee_nobody_hosts_answers_503_and_comes_back(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        web, pay = bench.members["web"], bench.members["pay"]
+        callee = web.sidecar.callees[0]
+        bench.publish(web, callees=(replace(callee, endpoints=()),))
+        await bench.settled(web)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 503
+        bench.publish(web, callees=(replace(callee, endpoints=(Endpoint("127.0.0.1", pay.sidecar.ports.mesh),)),))
+        await bench.settled(web)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+
+    run(socket_dir, scenario)
+
+
+def test_a_callee_that_is_no_longer_called_goes_with_its_port(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        web = bench.members["web"]
+        url = bench.url("web", "pay", "/read")
+        bench.publish(web, callees=())
+        gone = ("cluster/outbound/shop/pay", "listener/outbound/shop/pay")
+        await bench.uptake.until(lambda: all(bench.uptake.held[web.node, thing].held == "" for thing in gone))
+        assert web.envoy is not None
+        assert not await web.envoy.admin.stats(r"^cluster\.outbound/shop/pay\.membership_total$")
+        with pytest.raises(OSError, match="Connect call failed"):
+            await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+
+    run(socket_dir, scenario)
+
+
+def test_a_sidecar_drains_before_it_stops(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        assert pay.envoy is not None
+        slow = asyncio.create_task(bench.call("web", "pay", "GET", "/slow"))
+        while not pay.served:
+            await asyncio.sleep(0.01)
+        await pay.envoy.stop()
+        assert (await slow).status_code == 200
+
+    run(socket_dir, scenario)
+
+
+def test_an_expired_leaf_is_not_published_and_the_one_before_stays(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        pay.svid = bench.keyed(pay.sidecar.spiffe_id, bench.issuing, not_after=bench.at - timedelta(seconds=1))
+        with pytest.raises(Refused, match="expired"):
+            bench.publish(pay)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+
+    run(socket_dir, scenario)
