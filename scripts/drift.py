@@ -27,8 +27,8 @@ def main() -> int:
         print(f"ok: nothing drifted ({', '.join(script.stem for script in generators)})")
         return 0
     print("FAILED: these files had drifted from what generates them; they are now as they should be, commit them")
-    print("\n".join(f"  {path}" for path in drifted))
-    subprocess.run(["git", "--no-pager", "diff", "--", *drifted], cwd=ROOT, check=True)
+    print("\n".join(f"  {path}" for path in drifted), flush=True)
+    subprocess.run(["git", "--no-pager", "diff", "--", *drifted], cwd=ROOT, check=False)
     return 1
 
 
