@@ -15,6 +15,8 @@ from trustplane.store.topics import Topic
 
 Row = Mapping[str, Any]
 
+_COUNTED = {"preserve_rowcount": True}  # of an INSERT too, which ON CONFLICT may turn into nothing
+
 
 class Transaction:
     """`alone` says that only one piece of work runs here, so it may take the time to say exactly what is wrong."""
@@ -32,7 +34,7 @@ class Transaction:
 
     def write(self, statement: Executable, parameters: Row | Sequence[Row] | None = None) -> int:
         """The number of rows it changed."""
-        changed = self._connection.execute(statement, parameters).rowcount
+        changed = self._connection.execute(statement, parameters, execution_options=_COUNTED).rowcount
         self.written += abs(changed)  # -1 where a driver cannot tell
         return changed
 
