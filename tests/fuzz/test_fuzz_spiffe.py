@@ -174,7 +174,7 @@ def test_tokens_of_odd_json_are_taken_or_refused(header: dict[str, object], said
 
 
 HUGE: dict[str, tuple[str, bytes]] = {
-    "id": ("id", b"spiffe://a/" + b"b/" * 2_000_000),
+    "id": ("id", b"spiffe://a/" + b"bb/" * 2_000_000),
     "token of dots": ("token", b"." * 4_000_000),
     "token": ("token", b"e30." + b"A" * 4_000_000 + b".AA"),
     "deep claims": ("token", TOKEN.split(".")[0].encode() + b"." + b"W1tb" * 3000 + b".AA"),

@@ -110,8 +110,6 @@ def _split_der(blob: bytes) -> Iterator[bytes]:
         if len(header) < 2 or header[0] != 0x30:
             raise bad_certificate(f"byte {start} starts no certificate", "a DER certificate is a SEQUENCE (0x30)")
         octets = header[1] & 0x7F if header[1] & 0x80 else 0
-        if octets > 3:
-            raise bad_certificate(f"byte {start} starts no certificate", "its length is indefinite or enormous")
         length = int.from_bytes(blob[start + 2 : start + 2 + octets]) if octets else header[1]
         end = start + 2 + octets + length
         yield blob[start:end]

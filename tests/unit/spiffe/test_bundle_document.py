@@ -75,6 +75,13 @@ def test_x5_10_an_entry_whose_certificate_is_damaged_refuses_the_document(change
     refused(with_key(0, **change))
 
 
+def test_x5_10_the_certificate_is_base64_without_breaks() -> None:
+    (good,) = fields()["keys"][0]["x5c"]
+    for spelled in (f"{good[:64]}\n{good[64:]}", f" {good}", good.rstrip("=") + "*="):
+        refused(with_key(0, x5c=[spelled]))
+    assert read(with_key(0, x5c=[good])) == BUNDLE
+
+
 def test_x5_10_the_certificate_is_a_ca_certificate_and_the_key_is_its_own() -> None:
     refused(with_key(0, x5c=["AAAA"]), "bad-certificate")
     leaf = fields(BUNDLE)["keys"]

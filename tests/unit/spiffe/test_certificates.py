@@ -104,3 +104,9 @@ def test_a_name_of_the_wrong_type_is_refused() -> None:
     bits = der.replace(b"\x06\x03\x55\x04\x03\x0c\x08\x00", b"\x06\x03\x55\x04\x03\x03\x08\x00")
     assert bits != der
     refused(lambda: read_whole(certificate_from_der(bits)), "bad-certificate")
+
+
+def test_a_kind_of_name_the_library_does_not_know_is_refused() -> None:
+    edi_party_name = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x02\xa5\x00")
+    odd, _ = CA.leaf("/web", san=(edi_party_name, True))
+    refused(lambda: X509Svid((odd,)), "bad-certificate")

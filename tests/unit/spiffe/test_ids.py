@@ -161,6 +161,8 @@ def test_the_constructor_refuses_what_parsing_refuses() -> None:
         with pytest.raises(Refused):
             SpiffeId(acme, path)
     with pytest.raises(Refused):
+        SpiffeId(acme, ("a" * MAX_ID_BYTES,))
+    with pytest.raises(Refused):
         TrustDomain("Acme")
 
 

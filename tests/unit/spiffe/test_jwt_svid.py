@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tests.kit.ca import NOON, p256, p384, rsa2048
 from tests.kit.tokens import SigningKey, claims, part, sign, token
@@ -119,6 +120,17 @@ def test_jw_3_the_public_key_is_no_secret_to_sign_with() -> None:
 def test_jw_3_the_algorithm_fits_the_key(alg: str, kid: str) -> None:
     signed = token(KEYS["rsa"], {"alg": alg, "kid": kid}, claims(), JwtAlgorithm.RS256)
     refused(signed, "jwt-not-vouched-for")
+
+
+@pytest.mark.parametrize(
+    ("alg", "kid", "width"),
+    [("ES256", "ec384", 48), ("ES384", "ec256", 32), ("ES512", "ec384", 48), ("ES384", "ec512", 66)],
+)
+def test_jw_3_an_algorithm_has_one_curve(alg: str, kid: str, width: int) -> None:
+    """RFC 7518 §3.4. The signature is sound, but for a curve that this algorithm does not name."""
+    signed = f"{part({'alg': alg, 'kid': kid})}.{part(claims())}"
+    r, s = decode_dss_signature(sign(signed.encode(), KEYS[kid], JwtAlgorithm(alg)))
+    refused(f"{signed}.{part(r.to_bytes(width) + s.to_bytes(width))}", "jwt-not-vouched-for")
 
 
 @pytest.mark.parametrize("typ", ["jwt", "wit+jwt", "at+jwt", "JWS", "", 5, ["JWT"], False])
@@ -237,6 +249,8 @@ def test_each_token_has_one_spelling() -> None:
     assert same_bits != signature
     for spelled in (same_bits, signature + "==", signature + "\n", "+/" + signature[2:], "é" + signature[1:]):
         refused(f"{header}.{payload}.{spelled}", "bad-jwt")
+        with pytest.raises(Refused):
+            JwtSvid.parse(f"{header}.{payload}.{spelled}")
 
 
 @pytest.mark.parametrize(
