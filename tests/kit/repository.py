@@ -47,6 +47,11 @@ def findings(files: dict[str, bytes]) -> tuple[Finding, ...]:
     return refused.value.findings
 
 
+def admitted(files: dict[str, bytes]) -> frozenset[str]:
+    """The services of a repository with nothing wrong, as `namespace/service`."""
+    return frozenset(map(str, read(files).services))
+
+
 def only(files: dict[str, bytes]) -> Finding:
     """The one thing that is wrong."""
     found = findings(files)

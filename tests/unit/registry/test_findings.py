@@ -27,7 +27,11 @@ def test_only_refusals_are_collected() -> None:
 
 
 def test_nothing_found_is_nothing_refused() -> None:
-    Findings().refuse_if_any()
+    findings = Findings()
+    with findings.at(Place("a", 1)):
+        pass
+    findings.refuse_if_any()
+    assert len(findings) == 0
 
 
 def test_findings_beyond_the_limit_are_counted() -> None:

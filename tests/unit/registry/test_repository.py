@@ -8,7 +8,7 @@ import pytest
 from tests.kit.repository import PAYMENTS, WEB, findings, only, repository
 from trustplane.fault import Refused
 from trustplane.registry.layout import MAX_FILES
-from trustplane.registry.model import Call, KeyKind, Operation, Ports, Probe, RenewalWindow
+from trustplane.registry.model import Call, KeyKind, Operation, Ports, Probe, Profile, RenewalWindow, Service
 from trustplane.registry.repository import read
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -28,50 +28,68 @@ def test_a_minimal_repository_gets_the_defaults() -> None:
     assert (standard.version, standard.key, standard.lifetime) == (0, KeyKind.P256, timedelta(hours=1))
 
 
+EVERY_KEY = """
+    owners: [cash-team]
+    selectors: [unix:uid:1001, unix:path:/usr/bin/web]
+    nodes: [node-a, node-b]
+    profile: long
+    id: spiffe://acme.example/till/front
+    ports: {app: 20101, mesh: 20201}
+    operations: {show: POST /pages/*}
+    calls: {shop/payments: {listen: 20301}}
+    probes: [HEAD /alive, GET /alive]
+    data: [pii, payment]
+    longest_request: 1m
+    hint: front
+"""
+
+
 def test_every_key_of_a_service_takes_effect() -> None:
+    state = read(
+        repository(
+            namespaces="shop: {owners: [shop-team, cash-team], prefixes: [/till]}",
+            profiles__long="lifetime: 30d",
+            shop__web=EVERY_KEY,
+        )
+    )
+    assert state.services[ServiceName("shop", "web")] == Service(
+        name=ServiceName("shop", "web"),
+        spiffe_id=SpiffeId.parse("spiffe://acme.example/till/front"),
+        owners=("cash-team",),
+        selectors=frozenset({Selector("unix:uid", "1001"), Selector("unix:path", "/usr/bin/web")}),
+        profile="long",
+        nodes=frozenset({NodeName("node-a"), NodeName("node-b")}),
+        ports=Ports(app=20101, mesh=20201),
+        operations=(Operation("show", "POST", "/pages/*"),),
+        calls=(Call(ServiceName("shop", "payments"), 20301),),
+        probes=(Probe("GET", "/alive"), Probe("HEAD", "/alive")),
+        data=frozenset({"pii", "payment"}),
+        longest_request=timedelta(minutes=1),
+        hint="front",
+    )
+
+
+def test_every_key_of_a_profile_and_of_the_trust_domain_takes_effect() -> None:
     state = read(
         repository(
             trustdomain="""
                 trust_domain: acme.example
                 default_profile: short
-                readers: [spiffe://acme.example/till/front]
+                readers: [spiffe://acme.example/ns/shop/sa/web]
             """,
-            namespaces="shop: {owners: [shop-team, cash-team], prefixes: [/till]}",
             profiles__short="{version: 3, key: rsa2048, lifetime: 15m, backdate: 10s, renew: 40%-60%}",
-            profiles__long="lifetime: 30d",
-            shop__web="""
-                owners: [cash-team]
-                selectors: [unix:uid:1001, unix:path:/usr/bin/web]
-                nodes: [node-a, node-b]
-                profile: long
-                id: spiffe://acme.example/till/front
-                ports: {app: 20101, mesh: 20201}
-                operations: {show: POST /pages/*}
-                calls: {shop/payments: {listen: 20301}}
-                probes: [HEAD /alive, GET /alive]
-                data: [pii, payment]
-                longest_request: 1m
-                hint: front
-            """,
         )
     )
-    web = state.services[ServiceName("shop", "web")]
-    assert web.owners == ("cash-team",)
-    assert web.selectors == {Selector("unix:uid", "1001"), Selector("unix:path", "/usr/bin/web")}
-    assert web.nodes == {NodeName("node-a"), NodeName("node-b")}
-    assert (web.profile, web.hint, web.longest_request) == ("long", "front", timedelta(minutes=1))
-    assert web.spiffe_id == SpiffeId.parse("spiffe://acme.example/till/front")
-    assert web.ports == Ports(app=20101, mesh=20201)
-    assert web.operations == (Operation("show", "POST", "/pages/*"),)
-    assert web.calls == (Call(ServiceName("shop", "payments"), 20301),)
-    assert web.probes == (Probe("GET", "/alive"), Probe("HEAD", "/alive"))
-    assert web.data == {"pii", "payment"}
-    assert state.services[ServiceName("shop", "payments")].profile == "short"
-    short = state.profiles["short"]
-    assert (short.version, short.key, short.renew) == (3, KeyKind.RSA2048, RenewalWindow(0.4, 0.6))
-    assert (short.lifetime, short.backdate) == (timedelta(minutes=15), timedelta(seconds=10))
-    assert state.profiles["long"].lifetime == timedelta(days=30)
-    assert state.readers == {web.spiffe_id}
+    assert {service.profile for service in state.services.values()} == {"short"}
+    assert state.profiles["short"] == Profile(
+        name="short",
+        version=3,
+        key=KeyKind.RSA2048,
+        lifetime=timedelta(minutes=15),
+        backdate=timedelta(seconds=10),
+        renew=RenewalWindow(0.4, 0.6),
+    )
+    assert state.readers == {SpiffeId.parse("spiffe://acme.example/ns/shop/sa/web")}
 
 
 def test_names_that_yaml_would_convert_are_names() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.kit.repository import WEB, findings, only, repository
 from trustplane.registry.repository import read
+from trustplane.spiffe.names import ServiceName
 
 
 def test_one_id_is_one_service() -> None:
@@ -32,12 +33,13 @@ def test_an_id_lies_under_a_prefix_of_its_namespace(spiffe_id: str) -> None:
 
 
 def test_an_id_may_lie_under_a_further_prefix() -> None:
-    read(
+    state = read(
         repository(
             namespaces="shop: {owners: [shop-team], prefixes: [/till/a]}",
             shop__web=WEB + "id: spiffe://acme.example/till/a/web\n",
         )
     )
+    assert state.services[ServiceName("shop", "web")].spiffe_id.path == ("till", "a", "web")
 
 
 def test_an_id_of_another_trust_domain_is_refused() -> None:
@@ -76,7 +78,7 @@ def test_namespaces_hold_disjoint_prefixes(prefix: str) -> None:
 
 
 def test_sibling_prefixes_of_two_namespaces_are_fine() -> None:
-    read(
+    state = read(
         repository(
             namespaces="""
                 bank: {owners: [bank-team], prefixes: [/till/bank]}
@@ -84,6 +86,7 @@ def test_sibling_prefixes_of_two_namespaces_are_fine() -> None:
             """
         )
     )
+    assert state.namespaces["bank"].prefixes == (("till", "bank"),)
 
 
 def test_a_namespace_has_owners() -> None:

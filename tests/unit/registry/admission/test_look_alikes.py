@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.repository import WEB, only, repository
+from tests.kit.repository import WEB, admitted, only, repository
 from trustplane.registry.admission.look_alikes import skeleton
-from trustplane.registry.repository import read
 
 
 @pytest.mark.parametrize(
@@ -52,12 +51,9 @@ def test_services_of_one_namespace_do_not_look_alike() -> None:
 
 
 def test_services_of_two_namespaces_may_have_one_name() -> None:
-    read(
-        repository(
-            namespaces="{shop: {owners: [shop-team]}, bank: {owners: [bank-team]}}",
-            bank__payment="selectors: [unix:uid:9]",
-        )
-    )
+    namespaces = "{shop: {owners: [shop-team]}, bank: {owners: [bank-team]}}"
+    found = admitted(repository(namespaces=namespaces, bank__payment="selectors: [unix:uid:9]"))
+    assert found == {"shop/web", "shop/payments", "bank/payment"}
 
 
 def test_namespaces_and_profiles_do_not_look_alike() -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.repository import PAYMENTS, WEB, findings, only, repository
-from trustplane.registry.repository import read
+from tests.kit.repository import PAYMENTS, WEB, admitted, only, repository
 
 
 def test_a_profile_exists() -> None:
@@ -60,9 +59,8 @@ def test_a_probe_opens_no_operation(operation: str, probe: str) -> None:
 
 
 def test_a_probe_beside_operations_is_fine() -> None:
-    read(
-        repository(shop__payments=PAYMENTS.replace("data:", "  look: GET /a/*\nprobes: [GET /a, GET /healthz]\ndata:"))
-    )
+    content = PAYMENTS.replace("data:", "  look: GET /a/*\nprobes: [GET /a, GET /healthz]\ndata:")
+    assert admitted(repository(shop__payments=content)) == {"shop/web", "shop/payments"}
 
 
 def test_a_reader_is_a_service() -> None:
@@ -72,23 +70,21 @@ def test_a_reader_is_a_service() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "line"),
+    ("mine", "other"),
     [
-        (PAYMENTS.replace("app: 20102", "app: 20101"), 2),
-        (PAYMENTS.replace("mesh: 20202", "mesh: 20201"), 2),
-        (PAYMENTS.replace("mesh: 20202", "mesh: 20301"), 2),
-        (PAYMENTS.replace("mesh: 20202", "mesh: 20102"), 2),
+        ("app: 20102", "app: 20101"),  # web's app port
+        ("mesh: 20202", "mesh: 20201"),  # web's mesh port
+        ("mesh: 20202", "mesh: 20301"),  # web's way to payments
+        ("mesh: 20202", "mesh: 20102"),  # its own app port
     ],
 )
-def test_ports_of_services_that_share_a_node_differ(content: str, line: int) -> None:
-    codes = {finding.code for finding in findings(repository(shop__payments=content))}
-    assert codes == {"port-clash"}
+def test_ports_of_services_that_share_a_node_differ(mine: str, other: str) -> None:
+    assert only(repository(shop__payments=PAYMENTS.replace(mine, other))).code == "port-clash"
 
 
 def test_services_that_share_no_node_may_use_one_port() -> None:
-    read(
-        repository(
-            shop__web=WEB + "nodes: [a]\n",
-            shop__payments=PAYMENTS.replace("app: 20102", "app: 20101") + "nodes: [b]\n",
-        )
-    )
+    payments = PAYMENTS.replace("app: 20102", "app: 20101") + "nodes: [b]\n"
+    assert admitted(repository(shop__web=WEB + "nodes: [a]\n", shop__payments=payments)) == {
+        "shop/web",
+        "shop/payments",
+    }

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.repository import findings, only, repository
-from trustplane.registry.repository import read
+from tests.kit.repository import admitted, findings, only, repository
 
 
 def two(one: str, other: str, nodes: tuple[str, str] = ("", "")) -> dict[str, bytes]:
@@ -43,7 +42,7 @@ def test_two_entries_that_one_process_can_show_are_refused(one: str, other: str)
     ],
 )
 def test_a_fact_with_two_values_tells_entries_apart(one: str, other: str) -> None:
-    read(two(one, other))
+    assert admitted(two(one, other)) == {"shop/payments", "shop/query"}
 
 
 def test_why_a_subset_is_ambiguous_is_said_precisely() -> None:
@@ -60,7 +59,7 @@ def test_only_entries_that_share_a_node_matter_to_each_other(nodes: tuple[str, s
     if refused:
         assert only(files).code == "ambiguous-selectors"
     else:
-        read(files)
+        assert admitted(files) == {"shop/payments", "shop/query"}
 
 
 def test_every_ambiguous_pair_is_found() -> None:
@@ -127,4 +126,4 @@ def test_a_selector_nobody_can_show_is_refused(selector: str, code: str) -> None
     ],
 )
 def test_a_selector_of_each_kind_is_accepted(selector: str) -> None:
-    read(repository(shop__web=f"selectors: ['{selector}']", shop__payments=None))
+    assert admitted(repository(shop__web=f"selectors: ['{selector}']", shop__payments=None)) == {"shop/web"}
