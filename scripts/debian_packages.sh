@@ -7,6 +7,7 @@ set -euo pipefail
 # tool, the package that holds it, what is tested with it
 needs=(
     "openssl openssl every issued certificate is verified by openssl verify"
+    "unshare util-linux processes in other namespaces are attested, and tests run without a network"
 )
 
 missing=()

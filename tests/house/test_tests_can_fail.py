@@ -1,4 +1,7 @@
-"""Every test can fail: it asserts, expects a raise, or calls something in its module or tests/kit that does."""
+"""Every test can fail: it asserts, expects a raise, or calls something in its module or tests/kit that does.
+
+Nor is one left out because the machine lacks a tool.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,17 @@ def test_every_test_can_fail() -> None:
         for name in _cannot_fail(parsed(path))
     ]
     assert not idle, "\n".join(idle)
+
+
+def test_no_test_is_skipped_for_want_of_a_tool() -> None:
+    skipped = [
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+        for path in modules("tests")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("skipif", ".skip", "importorskip"))
+        if "which(" in ast.unparse(node) or "importorskip" in ast.unparse(node.func)
+    ]
+    assert not skipped, "use tests.kit.debian.tool (decisions/0071):\n" + "\n".join(skipped)
 
 
 def test_a_test_that_only_runs_is_noticed() -> None:
