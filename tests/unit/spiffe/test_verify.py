@@ -97,7 +97,7 @@ def test_the_instant_is_one_and_the_same_in_every_zone() -> None:
     chain, _ = ACME.leaf_chain("/web", not_before=NOON, not_after=NOON + SECOND)
     for hours in (-12, 0, 14):
         at = NOON.astimezone(timezone(timedelta(hours=hours)))
-        verify_x509(X509Svid(chain), BundleSet.of(bundle(ACME)), at)
+        assert verify_x509(X509Svid(chain), BundleSet.of(bundle(ACME)), at).path == ("web",)
 
 
 def test_an_instant_without_zone_is_our_mistake() -> None:
@@ -147,7 +147,8 @@ def test_a_set_does_not_change_with_what_it_was_made_of() -> None:
 
 
 def test_a_leaf_valid_from_the_start_of_its_authority_is_vouched_for() -> None:
-    verify_x509(X509Svid(ACME.leaf_chain("/web")[0]), BundleSet.of(bundle(ACME)), VALID_FROM)
+    svid = X509Svid(ACME.leaf_chain("/web")[0])
+    assert verify_x509(svid, BundleSet.of(bundle(ACME)), VALID_FROM) == svid.spiffe_id
 
 
 def test_a_refusal_does_not_repeat_what_the_peer_chose_to_call_itself() -> None:
