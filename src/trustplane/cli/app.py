@@ -6,12 +6,14 @@ error[code]: what, why and fix, or with --json as one JSON object.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import cast
 
 import typer
 
 from trustplane.cli import agent, apply, audit, demo, explain, plan, server, sidecar, status, svid
-from trustplane.cli.output import Exit, exit_of, show_fault
+from trustplane.cli.output import Exit, WrongInput, exit_of, show_fault
 from trustplane.fault import Fault
 
 app = typer.Typer(
@@ -24,21 +26,42 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for one in (demo, status, plan, apply, explain, sidecar):
-    app.command(epilog=one.EXAMPLES)(one.command)
+    app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 for group in (server, agent, svid, audit):
     app.add_typer(group.group)
+
+# The parser's own complaints; typer exports only this leaf of their family.
+_UsageError = typer.BadParameter.__mro__[1]
 
 
 def run() -> None:
     """The entry point. Ctrl-C ends quietly with the code shells expect of it."""
+    as_json = "--json" in sys.argv
     try:
-        app(standalone_mode=True)
+        sys.exit(app(prog_name="trustplane", standalone_mode=False))
     except Fault as fault:
-        show_fault(fault, as_json="--json" in sys.argv)
+        show_fault(fault, as_json=as_json)
         sys.exit(exit_of(fault))
+    except _UsageError as error:
+        _show_usage(error, as_json=as_json)
+        sys.exit(Exit.WRONG_INPUT)
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not complain while closing it.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_usage(error: Exception, *, as_json: bool) -> None:
+    complaint = cast("typer.BadParameter", error)
+    if not as_json:
+        complaint.show()
+        return
+    wrong = WrongInput(
+        code="wrong-usage",
+        what="the command line is not understood",
+        why=complaint.format_message(),
+        fix="trustplane --help, or --help after the command",
+    )
+    show_fault(wrong, as_json=True)

@@ -120,7 +120,7 @@ def _verified(of: Verification, checkpoints: list[Checkpoint], kept: int, *, as_
         )
         return
     say(
-        f"verified: {of.size} entries, {len(checkpoints)} signed checkpoints, {kept} of them yours; root {of.root.hex()}"
+        f"verified: {of.size} entries, {len(checkpoints)} signed checkpoints, {kept} kept by you; root {of.root.hex()}"
     )
     if not kept:
         note("note: all checkpoints came from this server; keep one elsewhere: trustplane audit show --checkpoint")

@@ -15,7 +15,7 @@ from enum import IntEnum
 import msgspec
 
 from trustplane.fault import Fault, Finding, Place, Refused, Unavailable
-from trustplane.wire.http_faults import error_shape
+from trustplane.wire.http_findings import error_shape
 
 
 class Exit(IntEnum):

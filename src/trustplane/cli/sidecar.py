@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +10,8 @@ from typing import Annotated
 import typer
 
 from trustplane.cli.arguments import as_input, duration, service
-from trustplane.cli.output import note, say_json
+from trustplane.cli.output import say_json
 from trustplane.cli.sockets import run_dir
-from trustplane.fault import Unavailable
-from trustplane.host.envoy import EnvoySettings, find_envoy, running
-from trustplane.spiffe.names import ServiceName
 from trustplane.xds.bootstrap import Sockets, bootstrap
 
 EXAMPLES = """\b
@@ -65,39 +61,16 @@ def command(
     if print_bootstrap:
         say_json(configuration)
         return
+    # Envoy's client costs every other command a tenth of a second.
+    from trustplane.cli.run_sidecar import run_sidecar  # noqa: PLC0415
+    from trustplane.host.envoy import EnvoySettings, find_envoy  # noqa: PLC0415
+
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = EnvoySettings(
         binary=find_envoy(envoy),
-        directory=place,
+        directory=place.absolute(),
         admin=place.absolute() / "admin.sock",
         drain=duration(drain),
         stdout=sys.stdout.fileno(),
     )
-    asyncio.run(_run(of, settings, configuration))
-
-
-async def _run(of: ServiceName, settings: EnvoySettings, configuration: dict[str, object]) -> None:
-    told_to_stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
-    async with running(settings, configuration) as envoy:
-        note(f"envoy runs as pid {envoy.pid} for {of}; waiting for its agent")
-        ended = asyncio.create_task(envoy.exited())
-        ready = asyncio.create_task(envoy.ready())
-        stop = asyncio.create_task(told_to_stop.wait())
-        await asyncio.wait((ready, ended, stop), return_when=asyncio.FIRST_COMPLETED)
-        if ready.done() and not ready.exception():
-            note(f"{of} is served; its own files are in {settings.directory}")
-            await asyncio.wait((ended, stop), return_when=asyncio.FIRST_COMPLETED)
-        for task in (ready, stop):
-            task.cancel()
-        if not ended.done():
-            await envoy.stop()
-        exited = await ended
-    if not told_to_stop.is_set():
-        raise Unavailable(
-            code="envoy-ended",
-            what=f"the Envoy of {of} ended with code {exited.code}",
-            why="; ".join(exited.last_words[-3:]) or "it said nothing",
-            fix=f"read {settings.directory / 'envoy.log'}, and see that the agent runs: trustplane agent status",
-        )
+    asyncio.run(run_sidecar(of, settings, configuration))

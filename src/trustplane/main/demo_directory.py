@@ -19,6 +19,7 @@ from pathlib import Path
 from trustplane.fault import Refused
 
 PREFIX = "trustplane-demo-"
+LOCK = "lock"
 ADDRESSES_TRIED = 50
 
 
@@ -28,7 +29,7 @@ def run_directory(parent: Path) -> Iterator[Path]:
     _remove_abandoned(parent)
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     directory.chmod(0o755)  # services and sidecars run as users of their own and must reach what is theirs in it
-    held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    held = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield directory
@@ -42,7 +43,7 @@ def _remove_abandoned(parent: Path) -> None:
         if left.is_symlink() or left.lstat().st_uid != os.geteuid():
             continue
         with contextlib.suppress(OSError):
-            held = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            held = os.open(left / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by its demo as long as that lives
                 shutil.rmtree(left, ignore_errors=True)
