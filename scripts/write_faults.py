@@ -19,8 +19,8 @@ CLASSES = {
     "Refused": "The caller must change something. Exit code 1, or 2 where the input itself is wrong.",
     "Unavailable": "Nobody must change anything; it may work later. Exit code 3.",
     "Broken": (
-        "We must change something: an invariant of ours does not hold. Exit code 1, with a reference to the log, which\n"
-        "has the cause. What nobody foresaw has no code of its own; peers are told `unforeseen` and the reference."
+        "We must change something: an invariant of ours does not hold. Exit code 1, with a reference to the log,\n"
+        "which has the cause. What nobody foresaw has no code of its own; peers are told `unforeseen` and the reference."
     ),
 }
 INTRODUCTION = """\
