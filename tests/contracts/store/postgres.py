@@ -100,7 +100,8 @@ class PostgresServer:
             except psycopg.OperationalError:
                 assert self._process is not None
                 ended = self._process.poll() is not None
-                assert not ended and time.monotonic() < give_up, (self._folder / "log").read_text()
+                if ended or time.monotonic() > give_up:
+                    pytest.fail("PostgreSQL does not start:\n" + (self._folder / "log").read_text(), pytrace=False)
                 time.sleep(0.02)
             else:
                 return

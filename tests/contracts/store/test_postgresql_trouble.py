@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 
 import psycopg
 
@@ -11,7 +12,7 @@ from tests.contracts.store.postgres import PostgresServer
 from tests.contracts.store.records import AGENT, NODE, NOW, bodies, code_of, opened
 
 
-async def test_nobody_there_is_unavailable(socket_dir: str) -> None:
+async def test_nobody_there_is_unavailable(socket_dir: Path) -> None:
     assert await code_of(opened(f"postgresql://someone:hunter2@/x?host={socket_dir}")) == "store-unreachable"
 
 

@@ -8,7 +8,6 @@ import resource
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.store.records import AGENT, NODE, NOW, bodies, code_of, opened
+from tests.kit.children import run_python
 from trustplane.fault import Broken, Refused, Unavailable
 from trustplane.store import engines
 
@@ -46,19 +46,25 @@ async def test_a_full_disk_is_said_and_work_goes_on_when_there_is_room(sqlite_ur
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root; RLIMIT_FSIZE is tested above")
 async def test_a_really_full_file_system(tmp_path: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], check=True)
-    try:
+    with small_file_system(tmp_path):
         async with await opened(f"sqlite:///{tmp_path}/t.db") as store:
             await store.append_audit([b"before"], NOW)
             filler = tmp_path / "filler"
             await asyncio.to_thread(fill, filler)
             assert await code_of(store.append_audit([BIG], NOW)) == "store-full"
             assert await bodies(store) == [b"before"]
-            filler.unlink()
+            await asyncio.to_thread(filler.unlink)
             await store.append_audit([b"after"], NOW)
             assert await bodies(store) == [b"before", b"after"]
+
+
+@contextmanager
+def small_file_system(folder: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
+    try:
+        yield
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", folder], check=True)
 
 
 def fill(path: Path) -> None:
@@ -85,23 +91,27 @@ async def test_a_locked_database_is_said_and_reads_go_on(sqlite_url: str, monkey
 
 async def test_a_damaged_file_is_not_written_to(tmp_path: Path) -> None:
     path = tmp_path / "t.db"
-    path.write_bytes(b"this is not a database, whatever its name says" * 100)
+    content = b"this is not a database, whatever its name says" * 100
+    await asyncio.to_thread(path.write_bytes, content)
     with pytest.raises(Broken) as broken:
         await opened(f"sqlite:///{path}")
     assert broken.value.code == "store-corrupt"
-    assert path.read_bytes().startswith(b"this is not")
+    assert await asyncio.to_thread(path.read_bytes) == content
 
 
 async def test_damage_inside_a_file_is_said(sqlite_url: str) -> None:
-    path = Path(sqlite_url.removeprefix("sqlite:///"))
     async with await opened(sqlite_url) as store:
         await store.append_audit([BIG] * 5, NOW)
-    content = bytearray(path.read_bytes())
-    content[4096:] = os.urandom(len(content) - 4096)
-    path.write_bytes(content)
+    damage(Path(sqlite_url.removeprefix("sqlite:///")))
     with pytest.raises(Broken) as broken:
         await opened(sqlite_url)
     assert broken.value.code == "store-corrupt"
+
+
+def damage(path: Path) -> None:
+    """All pages but the first, which says how to read the others."""
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
 
 
 _READ_ONLY = """
@@ -120,15 +130,17 @@ async def test_a_folder_that_cannot_be_written_is_said(socket_dir: Path, *, exis
     if exists:
         async with await opened(url):
             pass
-        (socket_dir / "t.db").chmod(0o444)
-    socket_dir.chmod(0o555)
+    assert await asyncio.to_thread(opened_read_only, socket_dir, url) == "store-read-only\n"
+
+
+def opened_read_only(folder: Path, url: str) -> str:
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _READ_ONLY, url], capture_output=True, text=True, check=False, timeout=60
-        )
+        return run_python(_READ_ONLY, url).stdout
     finally:
-        socket_dir.chmod(0o755)
-    assert done.stdout == "store-read-only\n", done.stderr
+        folder.chmod(0o755)
 
 
 async def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
