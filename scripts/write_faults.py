@@ -20,7 +20,7 @@ CLASSES = {
     "Unavailable": "Nobody must change anything; it may work later. Exit code 3.",
     "Broken": (
         "We must change something: an invariant of ours does not hold. Exit code 1, with a reference to the log,\n"
-        "which has the cause. What nobody foresaw has no code of its own; peers are told `unforeseen` and the reference."
+        "which has the cause. What nobody foresaw has no code; peers are told `unforeseen` with the reference."
     ),
 }
 INTRODUCTION = """\
