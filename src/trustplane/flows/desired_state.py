@@ -7,6 +7,7 @@ changes, never by looking.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -82,7 +83,7 @@ class KeepDesiredState:
         return Right(node, spiffe_id, self._state().profiles[service.profile])
 
     async def plan(self, files: Mapping[str, bytes]) -> Plan:
-        return plan(self._current[1] if self._current else None, self._read(files))
+        return plan(self._current[1] if self._current else None, await self._read(files))
 
     async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
         return await self._apply(files, by, restored_from=None)
@@ -93,7 +94,7 @@ class KeepDesiredState:
         return await self._apply(files, by, restored_from=number)
 
     async def _apply(self, files: Mapping[str, bytes], by: str, restored_from: int | None) -> tuple[Revision, Plan]:
-        candidate = self._read(files)
+        candidate = await self._read(files)
         await self.load()
         running = self._current
         difference = plan(running[1] if running else None, candidate)
@@ -103,7 +104,7 @@ class KeepDesiredState:
         at = self._clock.now()
         expected = running[0].number if running else None
         await self._journal.append_audit([events.revision_intent((expected or 0) + 1, digest, by, at)], at)
-        texts = {path: content.decode() for path, content in files.items()}
+        texts = {path: content.decode() for path, content in files.items() if not layout.is_ignored(path)}
         revision = await self._revisions.put_revision(texts, digest, by, at, restored_from, expected_current=expected)
         outcome = events.revision_applied(revision.number, digest, by, restored_from, at)
         await self._journal.append_audit([outcome], self._clock.now())
@@ -111,8 +112,9 @@ class KeepDesiredState:
         await self.refresh()
         return revision, difference
 
-    def _read(self, files: Mapping[str, bytes]) -> DesiredState:
-        state = repository.read(files)
+    async def _read(self, files: Mapping[str, bytes]) -> DesiredState:
+        # In a thread: a repository of a thousand services takes about a second to read and admit.
+        state = await asyncio.to_thread(repository.read, files)
         if state.trust_domain != self._trust_domain:
             raise Refused(
                 code="other-trust-domain",
@@ -127,7 +129,7 @@ class KeepDesiredState:
         newest = await self._revisions.current_revision()
         if newest is not None and (self._current is None or newest.number != self._current[0].number):
             files = {path: text.encode() for path, text in newest.files.items()}
-            self._take((newest, self._read(files)))
+            self._take((newest, await self._read(files)))
 
     def _take(self, current: tuple[Revision, DesiredState]) -> None:
         self._current = current
