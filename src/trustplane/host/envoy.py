@@ -187,6 +187,7 @@ async def _start(settings: EnvoySettings, config: Path) -> asyncio.subprocess.Pr
             pass_fds=(descriptor,),
             cwd=settings.directory,
             env={},
+            start_new_session=True,  # Ctrl-C is for us, who drain before we end it
         )
     finally:
         os.close(descriptor)
