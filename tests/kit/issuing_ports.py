@@ -11,18 +11,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from cryptography import x509
+
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.fault import Refused, Unavailable
 from trustplane.issuance.admit import Right
+from trustplane.issuance.authority_shape import issuing_body, root_body
+from trustplane.issuance.confirm import confirm, confirm_authority
 from trustplane.issuance.record import IssuedCertificate
-from trustplane.keys.authority import AuthorityKeys
+from trustplane.issuance.shape import Order
+from trustplane.keys.authority import AuthorityKey, AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
-from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 
 ACME = TrustDomain("acme.example")
 NODE = NodeName("node-a")
@@ -142,3 +147,43 @@ class RightsTable:
 
     def right(self, node: NodeName, spiffe_id: SpiffeId) -> Right | None:
         return self.rights.get((node, spiffe_id))
+
+
+@dataclass(frozen=True)
+class MemoryAuthority:
+    """A root and an issuing authority below it, with their keys, made as the flow makes them."""
+
+    root: Authority
+    issuing: Authority
+    key: AuthorityKey
+
+    @classmethod
+    def at(cls, at: datetime = NOON, lifetime: timedelta = timedelta(days=30)) -> MemoryAuthority:
+        (root_key, _), (key, _) = authority_keys().make(), authority_keys().make()
+        body = root_body(ACME, root_key.public_key, 1 << 126, at, timedelta(days=3650))
+        certificate = confirm_authority(body.der(), root_key.sign(body.der()), issuer=None)
+        root = _authority(AuthorityKind.ROOT, root_key, certificate, None)
+        body = issuing_body(root, NODE, key.public_key, (1 << 126) + 1, at=at, lifetime=lifetime)
+        certificate = confirm_authority(body.der(), root_key.sign(body.der()), issuer=root.certificate)
+        return cls(root, _authority(AuthorityKind.ISSUING, key, certificate, root.id), key)
+
+    def leaf(self, order: Order) -> bytes:
+        body = order.redeem()
+        return confirm(order, body, self.key.sign(body))
+
+
+def _authority(
+    kind: AuthorityKind, key: AuthorityKey, certificate: x509.Certificate, parent: AuthorityId | None
+) -> Authority:
+    return Authority(
+        id=key.id,
+        kind=kind,
+        state=AuthorityState.ACTIVE,
+        trust_domain=ACME,
+        owner=NODE if parent else None,
+        public_key=key.public_key,
+        certificate=certificate,
+        parent=parent,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )

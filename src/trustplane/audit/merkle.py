@@ -114,13 +114,13 @@ def verify_consistency(old: tuple[int, bytes], new: tuple[int, bytes], proof: Se
     (old_size, old_root), (new_size, new_root) = old, new
     if not 0 <= old_size <= new_size:
         raise _unproved("the newer tree is the smaller one")
+    if old_size == 0:
+        raise _unproved("every tree continues the empty one, so that proves nothing (RFC 9162 §2.1.4 leaves it out)")
     if old_size == new_size:
         if proof or old_root != new_root:
             raise _unproved("a tree continues itself with an empty proof and the same root")
         return
     _check_hashes((old_root, new_root, *proof))
-    if old_size == 0:
-        raise _unproved("every tree continues the empty one, so that proves nothing (RFC 9162 §2.1.4 leaves it out)")
     _walk_consistency(old, new, proof)
 
 
