@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from trustplane.fault import Refused
@@ -160,17 +161,28 @@ def _engine(url: URL, connections: int, **options: str) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    for statement in _SQLITE:
-        connection.execute(statement)
+    try:
+        for statement in _SQLITE:
+            connection.execute(statement)
+    except sqlite3.Error as error:
+        raise _unusable(error) from error
 
 
 def _set_up_postgres(connection: Any, _: ConnectionPoolEntry) -> None:  # noqa: ANN401 - SQLAlchemy's wrapper
-    usual = connection.autocommit
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for statement in _POSTGRES:
-            cursor.execute(statement)
-    connection.autocommit = usual
+    try:
+        usual = connection.autocommit
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for statement in _POSTGRES:
+                cursor.execute(statement)
+        connection.autocommit = usual
+    except psycopg.Error as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: sqlite3.Error | psycopg.Error) -> OperationalError:
+    """What SQLAlchemy would have made of it: it does not translate what happens while a connection is set up."""
+    return OperationalError("setting up a connection", None, error)
 
 
 def _begin_immediate(connection: Connection) -> None:

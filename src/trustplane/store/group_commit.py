@@ -25,7 +25,7 @@ from trustplane.store.transaction import Transaction
 
 MAX_WAITING = 4096
 MAX_GROUP = 256
-ATTEMPTS = 4  # of one piece of work, when other writers are in its way or the connection was lost before the commit
+ATTEMPTS = 4  # of one piece of work, when other writers are in its way
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
@@ -115,7 +115,7 @@ class GroupCommit:
         try:
             return self._transact(jobs, topics)
         except SQLAlchemyError as error:
-            if isinstance(fault_of(error), Unavailable) and not is_conflict(error) and not is_lost_connection(error):
+            if isinstance(fault_of(error), Unavailable) and not is_lost_connection(error):
                 # A full or locked database would answer each of them the same, and perhaps as slowly.
                 return [fault_of(error) for _ in jobs]
         except _OutcomeUnknownError:
@@ -140,7 +140,8 @@ class GroupCommit:
             try:
                 return self._transact([job], topics)[0]
             except SQLAlchemyError as error:
-                if attempt < ATTEMPTS and (is_conflict(error) or is_lost_connection(error)):
+                # A lost connection is made again once: if that fails too, waiting longer is the caller's choice.
+                if (attempt < ATTEMPTS and is_conflict(error)) or (attempt == 1 and is_lost_connection(error)):
                     continue
                 return fault_of(error)
             except _OutcomeUnknownError:

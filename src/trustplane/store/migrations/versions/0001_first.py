@@ -18,13 +18,15 @@ def _required(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
 
 
 def upgrade() -> None:
-    _desired_state_and_nodes()
+    _desired_state()
+    _nodes()
+    _uptake()
     _issuing()
     _audit_log()
     _singletons()
 
 
-def _desired_state_and_nodes() -> None:
+def _desired_state() -> None:
     op.create_table(
         "revisions",
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -34,6 +36,9 @@ def _desired_state_and_nodes() -> None:
         _required("applied_at", sa.BigInteger()),
         sa.Column("restored_from", sa.BigInteger, sa.ForeignKey("revisions.number")),
     )
+
+
+def _nodes() -> None:
     op.create_table(
         "join_tokens",
         sa.Column("token_sha256", sa.LargeBinary(32), primary_key=True),
@@ -54,6 +59,9 @@ def _desired_state_and_nodes() -> None:
         _required("expires_at", sa.BigInteger()),
         _required("banned", sa.Boolean()),
     )
+
+
+def _uptake() -> None:
     op.create_table(
         "hosting",
         sa.Column("node", sa.Text, primary_key=True),
