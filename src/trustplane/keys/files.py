@@ -9,7 +9,8 @@ from pathlib import Path
 
 from trustplane.fault import Refused, Unavailable
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+EVERYBODY = stat.S_IRWXO
 
 
 def create_private(path: Path, content: bytes) -> bool:
@@ -40,8 +41,8 @@ def create_private(path: Path, content: bytes) -> bool:
     return True
 
 
-def read_private(path: Path, largest: int) -> bytes:
-    """The content, refused when others may read or write the file or it is somebody else's."""
+def read_private(path: Path, largest: int, closed_to: int = OTHERS) -> bytes:
+    """The content, refused when the mode lets in those it must be closed to, or the file is somebody else's."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -51,12 +52,14 @@ def read_private(path: Path, largest: int) -> bytes:
             why=str(error),
             fix=f"check that it exists and is a file of this user (no symbolic link): ls -l {path}",
         ) from error
-    with open(handle, "rb") as file:  # noqa: PTH123 - the descriptor just checked below
-        _check(path, os.fstat(handle), largest)
-        return file.read(largest)
+    try:
+        _check(path, os.fstat(handle), largest, closed_to)
+        return os.read(handle, largest)
+    finally:
+        os.close(handle)
 
 
-def _check(path: Path, found: os.stat_result, largest: int) -> None:
+def _check(path: Path, found: os.stat_result, largest: int, closed_to: int) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
         raise Refused(
             code="not-a-key-file",
@@ -64,7 +67,7 @@ def _check(path: Path, found: os.stat_result, largest: int) -> None:
             why=f"it is not a regular file of at most {largest} bytes",
             fix="name the file that holds the key",
         )
-    if found.st_mode & _OTHERS:
+    if found.st_mode & closed_to:
         raise Refused(
             code="key-file-open-to-others",
             what=f"{path} has mode {stat.S_IMODE(found.st_mode):04o}",

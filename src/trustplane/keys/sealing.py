@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from trustplane.fault import Refused
-from trustplane.keys.files import create_private, read_private
+from trustplane.keys.files import EVERYBODY, create_private, read_private
 
 CREDENTIAL = "trustplane-seal"
 KEY_FILE = "seal.key"
@@ -62,7 +62,9 @@ class Kek:
 
     @classmethod
     def from_credential(cls, path: Path) -> Kek:
-        return cls(read_private(path, _LARGEST), stretched=False, told_as=f"the systemd credential {CREDENTIAL}")
+        # systemd lets the unit's user in by an access list, which shows as bits of the group (systemd.exec(5)).
+        content = read_private(path, _LARGEST, closed_to=EVERYBODY)
+        return cls(content, stretched=False, told_as=f"the systemd credential {CREDENTIAL}")
 
     def seal(self, plaintext: bytes, bound_to: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
