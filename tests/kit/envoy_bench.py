@@ -12,32 +12,30 @@ import json
 import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Unpack
+from typing import Self, Unpack
 
 import grpc
 import httpx
 
 from tests.kit.ca import Overrides, TestCa, pkcs8
-from trustplane.fault import Refused
+from tests.kit.xds_ports import Attested, Desired, Recorded
 from trustplane.host.envoy import Envoy, EnvoySettings, find_envoy, running
 from trustplane.registry.model import Operation, Ports, Probe
 from trustplane.registry.view import Callee, Caller, Endpoint, Sidecar
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName, default_id
-from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.xds import SERVER_OPTIONS, services
 from trustplane.wire.xds_messages import XdsMessages
 from trustplane.wire.xds_stream import XdsPorts
 from trustplane.xds.bootstrap import BOOTSTRAP, Sockets, bootstrap
-from trustplane.xds.conversation import Held
-from trustplane.xds.guards import Published, published
+from trustplane.xds.guards import published
 from trustplane.xds.snapshot import snapshot
 from trustplane.xds.surroundings import Surroundings
 
@@ -49,79 +47,6 @@ DRAIN = timedelta(seconds=2)
 LOOPBACK = "127.0.0.1"
 # Beside the temporary folders, so that a test run reads the 100 MB binary once.
 DESCRIPTOR_CACHE = Path(tempfile.gettempdir()) / "trustplane-test-descriptors"
-
-
-class Recorded:
-    """What sidecars hold, as `wire.xds` reported it."""
-
-    def __init__(self) -> None:
-        self.held: dict[tuple[str, str], Held] = {}
-        self.reports: list[tuple[str, Held]] = []
-        self._moved = asyncio.Event()
-
-    def opened(self, participant: str, *, managed: bool) -> None:
-        """Only what proxies hold is kept here."""
-
-    def closed(self, participant: str, *, managed: bool) -> None:
-        """Only what proxies hold is kept here."""
-
-    def report(self, participant: str, held: Held) -> None:
-        self.held[participant, held.thing] = held
-        self.reports.append((participant, held))
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
-
-    async def until(self, found: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            while not found():
-                await self._moved.wait()
-
-
-class Desired:
-    """What each proxy should hold, kept by the test."""
-
-    def __init__(self) -> None:
-        self.sidecars: dict[str, Published] = {}
-        self.known_but_not_loaded: set[str] = set()
-        self.identities: Published | None = None
-        self._number = 0
-        self._moved = asyncio.Event()
-
-    def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None:
-        if node_id in self.known_but_not_loaded and node_id not in self.sidecars:
-            return None
-        if node_id not in self.sidecars:
-            raise Refused(code="not-entitled", what=f"not {node_id}", why="it is not in this test", fix="add it")
-        return self.sidecars[node_id]
-
-    def secrets(self, selectors: frozenset[Selector]) -> Published | None:
-        return self.identities
-
-    def publish(self, node_id: str, found: Published) -> None:
-        self.sidecars[node_id] = found
-        self.move()
-
-    def move(self) -> None:
-        self._number += 1
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
-
-    async def changed(self, since: int) -> int:
-        while self._number <= since:
-            await self._moved.wait()
-        return self._number
-
-
-class Anyone:
-    """Attests every peer as uid 0; a peer in `refused` is none."""
-
-    def __init__(self) -> None:
-        self.refuses = False
-
-    async def selectors(self, peer: str) -> frozenset[Selector]:
-        if self.refuses:
-            raise Refused(code="caller-unseen", what="who calls cannot be seen", why="a test said so", fix="none")
-        return frozenset({Selector("unix:uid", "0")})
 
 
 @dataclass
@@ -147,7 +72,7 @@ class Reply:
     body: bytes
 
 
-class RefusedConnection(Exception):
+class RefusedConnection(Exception):  # noqa: N818 - what happened, as the tests read it
     """The other side ended the connection instead of answering."""
 
 
@@ -168,13 +93,13 @@ class EnvoyBench:
         self.bundles = BundleSet.of(Bundle(ACME, (self.root.certificate,)))
         self.uptake = Recorded()
         self.desired = Desired()
-        self.peers = Anyone()
+        self.peers = Attested()
         self.members: dict[str, Member] = {}
         self.at = datetime.now(UTC)  # noqa: TID251 - real Envoys verify by the real clock
         self._ads: grpc.aio.Server | None = None
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> EnvoyBench:
+    async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         self._stack.push_async_callback(self.stop_ads)
         await self.start_ads()
@@ -353,8 +278,15 @@ async def load(bench: EnvoyBench, caller: str, callee: str, path: str) -> AsyncI
 async def more(statuses: list[int], count: int) -> None:
     """Return when that many further requests were answered."""
     goal = len(statuses) + count
+    await until(lambda: len(statuses) >= goal)
+
+
+async def until(found: Callable[[], bool]) -> None:
+    """Return when that is so; nothing announces it, so it is looked at again and again."""
     async with asyncio.timeout(PATIENCE.total_seconds()):
-        while len(statuses) < goal:
+        while True:
+            if found():
+                return
             await asyncio.sleep(0.01)
 
 
@@ -363,7 +295,7 @@ async def _closed(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-def _service(member: Member) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+def _service(member: Member) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """HTTP/1.1, answers with what it was asked; `/slow` takes a second."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

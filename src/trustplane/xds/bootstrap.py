@@ -6,9 +6,11 @@ Only the sidecar's own files and sockets appear in it: no TCP administration por
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePath
 
 from trustplane.fault import Refused
+from trustplane.registry.view import Sidecar
 from trustplane.spiffe.names import ServiceName
 from trustplane.xds.resources import typed
 
@@ -37,6 +39,12 @@ class Sockets:
                     why=f"a Unix socket needs an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes",
                     fix="choose a shorter directory, for example --run-dir /run/trustplane",
                 )
+
+
+def drain_time(sidecar: Sidecar) -> timedelta:
+    """For Envoy's `--drain-time-s`: longer than any request, because those still under way at its end are cut off."""
+    requests = [sidecar.longest_request, *(callee.longest_request for callee in sidecar.callees)]
+    return max(requests) + timedelta(seconds=5)
 
 
 def bootstrap(service: ServiceName, sockets: Sockets) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import ACME, EnvoyBench, Member, load, more
+from tests.kit.envoy_bench import ACME, EnvoyBench, Member, load, more, until
 from trustplane.fault import Refused
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Endpoint
@@ -209,8 +209,7 @@ def test_a_sidecar_drains_before_it_stops(socket_dir: Path) -> None:
         pay = bench.members["pay"]
         assert pay.envoy is not None
         slow = asyncio.create_task(bench.call("web", "pay", "GET", "/slow"))
-        while not pay.served:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(pay.served))
         await pay.envoy.stop()
         assert (await slow).status_code == 200
 
