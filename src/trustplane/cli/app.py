@@ -31,7 +31,7 @@ for group in (server, agent, svid, audit):
     app.add_typer(group.group)
 
 # The parser's own complaints; typer exports only this leaf of their family.
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run() -> None:

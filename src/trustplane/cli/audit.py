@@ -119,9 +119,7 @@ def _verified(of: Verification, checkpoints: list[Checkpoint], kept: int, *, as_
             {"verified": True, "size": of.size, "root": of.root.hex(), "checkpoints": len(checkpoints), "kept": kept}
         )
         return
-    say(
-        f"verified: {of.size} entries, {len(checkpoints)} signed checkpoints, {kept} kept by you; root {of.root.hex()}"
-    )
+    say(f"verified: {of.size} entries, {len(checkpoints)} signed checkpoints, {kept} kept by you; root {of.root.hex()}")
     if not kept:
         note("note: all checkpoints came from this server; keep one elsewhere: trustplane audit show --checkpoint")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from trustplane.cli.output import fields, instant, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.cli.svid_files import read_svid
 from trustplane.spiffe.ids import SCHEME
-from trustplane.wire.http_shapes import ExplanationShape
+from trustplane.wire.http_shapes import ExplanationShape, HoldingShape
 
 EXAMPLES = """\b
 Examples:
@@ -56,8 +57,15 @@ def _text(found: ExplanationShape) -> str:
             ("sidecar on", ", ".join(found.hosted_on)),
         ]
     )
-    held = [
-        f"  {one.participant} on {one.node}: {one.thing} {one.state} {one.refusal}".rstrip() for one in found.held_by
-    ]
+    held = [f"  {line}" for line in _held(found.held_by)]
     why = [f"  {one}" for one in found.why]
     return "\n".join([found.spiffe_id, about, *(["held by", *held] if held else []), "why", *why])
+
+
+def _held(holdings: Sequence[HoldingShape]) -> Iterator[str]:
+    """One line for each participant, and one for each thing it does not hold."""
+    for who in dict.fromkeys((one.participant, one.node) for one in holdings):
+        its = [one for one in holdings if (one.participant, one.node) == who]
+        missing = [one for one in its if one.state != "held"]
+        yield f"{who[0]} on {who[1]}: {len(its) - len(missing)} of {len(its)} things as they should be"
+        yield from (f"  {one.thing}: {one.state} {one.refusal}".rstrip() for one in missing)

@@ -108,8 +108,10 @@ class _Demo:
 
     def _site(self) -> tuple[Site, dict[str, Path]]:
         tell, lifetime = self._screen.tell, self._options.leaf_lifetime
-        shop = find_shop(self._options.shop).with_lifetime(lifetime)
-        tell(f"the example's trust repository, with leaves of {lifetime.total_seconds():.0f} s instead of its own")
+        original = find_shop(self._options.shop)
+        shop = original.with_lifetime(lifetime)
+        own = ", ".join(sorted({f"{one.lifetime}" for one in original.state.profiles.values()}))
+        tell(f"the example's trust repository, changed in a copy: leaves live {lifetime}, not {own}")
         is_root = os.geteuid() == 0
         executables: dict[str, Path] = {}
         if not is_root:
@@ -139,6 +141,9 @@ class _Demo:
         self._traffic = traffic
         if self._options.seconds is not None:
             asyncio.get_running_loop().call_later(self._options.seconds, traffic.stop)
+        self._screen.tell("look inside from another terminal, with trustplane status, explain or audit verify, after:")
+        self._screen.tell(f"  export TRUSTPLANE_SERVER_SOCKET={site.socket('server')}")
+        self._screen.tell(f"  export TRUSTPLANE_AGENT_SOCKET={site.socket('agent')}")
         with self._screen.live():
             flowing = asyncio.create_task(traffic.run())
             watching = asyncio.create_task(self._watch(mesh, children))

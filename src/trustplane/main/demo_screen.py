@@ -17,7 +17,7 @@ from trustplane.main.demo_log import Tally
 from trustplane.main.demo_report import Renewals, Report
 from trustplane.main.demo_traffic import Counts
 
-EVENTS_SHOWN = 8
+EVENTS_SHOWN = 10
 PLAIN_EVERY_SECONDS = 5.0
 
 
@@ -84,12 +84,12 @@ class Screen:
         return table
 
     def _line(self, counts: Counts, tally: Tally) -> Text:
-        mtls = "yes" if tally.all_mtls else "NO"
+        mtls = "yes" if tally.all_mtls else ("NO" if tally.without_mtls else "not logged yet")
         parts = (
             f"{counts.requests} requests, {counts.rps():.0f}/s, ",
             (f"{counts.failed} failed", "bold red" if counts.failed else "green"),
             f"; {tally.inbound} calls between services, all mTLS: ",
-            (mtls, "green" if tally.all_mtls else "bold red"),
+            (mtls, "bold red" if tally.without_mtls else "green"),
             f"; {counts.refused} refused as they should be",
         )
         return Text.assemble(*parts)

@@ -124,7 +124,7 @@ def _explanation(known: Known) -> ExplanationShape:
 def _is_about(holding: Holding, known: Known) -> bool:
     """Secrets are named after their SPIFFE ID; a sidecar is named after its service."""
     service = known.service
-    return str(known.spiffe_id) in holding.thing.split() or (
+    return holding.thing == f"secret/{known.spiffe_id}" or (
         service is not None and holding.participant == f"sidecar {service.name}"
     )
 

@@ -1,0 +1,70 @@
+"""Writes docs/commands.md: every command's help, as `--help` prints it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "commands.md"
+COMMANDS = (
+    "",
+    "demo",
+    "status",
+    "plan",
+    "apply",
+    "explain",
+    "sidecar",
+    "server",
+    "server run",
+    "server status",
+    "server bundle",
+    "server token create",
+    "agent",
+    "agent run",
+    "agent status",
+    "svid",
+    "svid fetch",
+    "svid watch",
+    "svid show",
+    "svid verify",
+    "audit",
+    "audit show",
+    "audit verify",
+)
+HEAD = """\
+# Commands
+
+Written by `scripts/write_command_docs.py` from each command's `--help`; do not edit.
+
+Every command takes `--json`, ends with 0 when it is done, 1 when it was refused or failed, 2 on wrong usage or input,
+and 3 when there is nobody to ask, and prints failures to standard error as `error[code]`: what, why and fix. The codes
+are listed in [faults.md](faults.md).
+"""
+
+
+def main() -> None:
+    sections = [HEAD]
+    for command in COMMANDS:
+        title = f"trustplane {command}".strip()
+        sections.append(f"## {title}\n\n```text\n{_help(command)}\n```\n")
+    PAGE.write_text("\n".join(sections))
+
+
+def _help(command: str) -> str:
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "100", "NO_COLOR": "1", "HOME": "/"}
+    shown = subprocess.run(
+        [sys.executable, "-m", "trustplane.cli", *command.split(), "--help"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return "\n".join(line.rstrip() for line in shown.strip().splitlines())
+
+
+if __name__ == "__main__":
+    main()
