@@ -25,6 +25,7 @@ from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.feed import Feed
+from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.mint_jwt import MintJwt
@@ -178,6 +179,7 @@ def _work(flows: Flows, clock: SystemClock) -> list[Coroutine[None, None, None]]
         flows.authorities.run(),
         flows.identity.run(random),
         flows.checkpoints.run(clock),
+        ForgetExpired(flows.store, clock).run(),
         _follow_standing(flows),
         _follow_store(flows),
     ]
