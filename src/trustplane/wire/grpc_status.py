@@ -40,6 +40,7 @@ _STATUS = {
     "agent-banned": grpc.StatusCode.PERMISSION_DENIED,
     "agent-unknown": grpc.StatusCode.PERMISSION_DENIED,
     "bad-audience": grpc.StatusCode.INVALID_ARGUMENT,
+    "bad-request-message": grpc.StatusCode.INVALID_ARGUMENT,
     "bad-spiffe-id": grpc.StatusCode.INVALID_ARGUMENT,
     "caller-gone": grpc.StatusCode.PERMISSION_DENIED,
     "caller-unseen": grpc.StatusCode.PERMISSION_DENIED,
@@ -53,6 +54,11 @@ _STATUS = {
     "not-an-agent": grpc.StatusCode.PERMISSION_DENIED,
     "not-entitled": grpc.StatusCode.PERMISSION_DENIED,
     "wit-not-offered": grpc.StatusCode.UNIMPLEMENTED,
+    "xds-name-too-long": grpc.StatusCode.INVALID_ARGUMENT,
+    "xds-name-unknown": grpc.StatusCode.INVALID_ARGUMENT,
+    "xds-silent-stream": grpc.StatusCode.INVALID_ARGUMENT,
+    "xds-too-many-names": grpc.StatusCode.INVALID_ARGUMENT,
+    "xds-type-unknown": grpc.StatusCode.INVALID_ARGUMENT,
 }
 _MAY_PASS = frozenset(
     {
@@ -151,6 +157,72 @@ def _answering_stream(method: Callable[..., AsyncIterator[_Answer]]) -> Callable
 async def _abort(context: object, error: Exception) -> NoReturn:
     status = status_of(error)
     await cast("grpc.aio.ServicerContext[Any, Any]", context).abort(status.code, status.details, status.metadata)
+
+
+class RefuseMalformed(grpc.aio.ServerInterceptor):
+    """Answers a request that is no message of its method with INVALID_ARGUMENT.
+
+    Left to itself gRPC answers UNKNOWN with our parser's words, which clients retry, and logs a traceback for each.
+    Requests that stream are left alone.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        method = await continuation(handler_call_details)
+        if method is None or method.request_streaming:
+            return method
+        deserialize = _or_malformed(method.request_deserializer)
+        if method.unary_stream is not None:
+            stream = _refusing_stream(method.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(stream, deserialize, method.response_serializer)
+        call = _refusing_call(cast("Callable[..., Any]", method.unary_unary))
+        return grpc.unary_unary_rpc_method_handler(call, deserialize, method.response_serializer)
+
+
+class _Malformed:
+    """Stands for a request that could not be read."""
+
+
+def _or_malformed(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    def read(raw: bytes) -> object:
+        try:
+            return deserialize(raw) if deserialize else raw
+        except DecodeError:
+            return _Malformed()
+
+    return read
+
+
+def _refusing_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def answered(request: object, context: object) -> object:
+        if isinstance(request, _Malformed):
+            await _abort(context, _bad_message())
+        return await method(request, context)
+
+    return answered
+
+
+def _refusing_stream(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def answered(request: object, context: object) -> AsyncIterator[object]:
+        if isinstance(request, _Malformed):
+            await _abort(context, _bad_message())
+        async with contextlib.aclosing(method(request, context)) as messages:
+            async for message in messages:
+                yield message
+
+    return answered
+
+
+def _bad_message() -> Refused:
+    return Refused(
+        code="bad-request-message",
+        what="the request is not a message of this method",
+        why="it cannot be parsed as the protobuf message the method takes",
+        fix="use a client generated from the same protocol",
+    )
 
 
 def fault_of(error: grpc.aio.AioRpcError) -> Fault:

@@ -18,7 +18,7 @@ from trustplane.flows.serve_identities import Caller, ServeIdentities, X509Grant
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.wire.gen.workload import messages_pb2 as pb
 from trustplane.wire.gen.workload import service_pb2_grpc
-from trustplane.wire.grpc_status import answering, status_of
+from trustplane.wire.grpc_status import RefuseMalformed, answering, status_of
 
 HEADER = ("workload.spiffe.io", "true")
 MAX_REQUEST_BYTES = 64 * 1024
@@ -141,7 +141,7 @@ class WorkloadApi(service_pb2_grpc.SpiffeWorkloadAPIServicer):
 
 def workload_server(serve: ServeIdentities, callers: Callers, inner: Path) -> grpc.aio.Server:
     """Not started. `inner` is the socket behind a relay; no other may reach it."""
-    server = grpc.aio.server(interceptors=(RequireHeader(),), options=OPTIONS)
+    server = grpc.aio.server(interceptors=(RequireHeader(), RefuseMalformed()), options=OPTIONS)
     service_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server(WorkloadApi(serve, callers), server)
     server.add_insecure_port(f"unix:{inner}")
     return server
