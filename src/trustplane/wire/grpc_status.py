@@ -29,7 +29,9 @@ _Answer = TypeVar("_Answer")
 
 FAULT_KEY = "trustplane-fault-bin"
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
-MAX_TEXT = 1000  # of each sentence: all metadata of a call together must stay under gRPC's 8 KiB
+# Bytes of each sentence: as metadata in base64 and percent-encoded in the details, all of it must stay under the 8 KiB
+# of headers that gRPC takes.
+MAX_TEXT = 600
 DEFAULT_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=10)
 
@@ -114,7 +116,8 @@ def _ours(fault: Exception) -> Status:
 
 
 def _clip(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    raw = text.encode(errors="replace")
+    return text if len(raw) <= MAX_TEXT else raw[: MAX_TEXT - 3].decode(errors="ignore") + "..."
 
 
 @overload
