@@ -38,7 +38,7 @@ class Validity:
 
 
 @asn1.sequence
-class TbsCertificate:
+class _TbsCertificate:
     """RFC 5280 §4.1.2, without the unique identifiers that nobody uses."""
 
     version: Annotated[int, asn1.Explicit(0)]
@@ -81,7 +81,7 @@ class Body:
 
     def der(self) -> bytes:
         return asn1.encode_der(
-            TbsCertificate(
+            _TbsCertificate(
                 version=_VERSION_3,
                 serial=self.serial,
                 algorithm=ECDSA_SHA256,
@@ -92,11 +92,6 @@ class Body:
                 extensions=list(self.extensions),
             )
         )
-
-
-def read(body: bytes) -> TbsCertificate:
-    """What these bytes say."""
-    return asn1.decode_der(TbsCertificate, body)
 
 
 def extension(value: x509.ExtensionType, *, critical: bool) -> Extension:

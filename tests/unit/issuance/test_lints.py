@@ -26,7 +26,7 @@ from trustplane.spiffe.ids import TrustDomain
 AUTHORITY = MemoryAuthority.at(NOON)
 SERIAL = (1 << 126) + 7
 ADMITTED = admit(Ask(NODE, WEB, Csr.parse(leaf_key().csr())), Right(NODE, WEB, profile()))
-GOOD = tbs.read(shape(ADMITTED, AUTHORITY.issuing, SERIAL, NOON).peek())
+GOOD = asn1.decode_der(tbs._TbsCertificate, shape(ADMITTED, AUTHORITY.issuing, SERIAL, NOON).peek())
 
 
 def body(**changes: object) -> Body:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from cryptography import x509
 from cryptography.hazmat import asn1
 
 from trustplane.issuance.lints.reading import Reading
 from trustplane.trust.authority import Authority
 
-_OID = x509.AuthorityKeyIdentifier.oid
-_HEADER = bytes.fromhex("30168014")  # SEQUENCE, keyIdentifier [0] of 20 octets
+_OID = bytes.fromhex("0603551d23")
+_HEADER = bytes.fromhex("041830168014")  # OCTET STRING, SEQUENCE, keyIdentifier [0] of 20 octets
 
 
 def check(reading: Reading) -> str | None:
     subject, key_identifier = _expected(reading.order.authority)
-    if reading.extensions.get(_OID) != key_identifier:
+    if key_identifier not in reading.extensions:
         return "the authority key identifier does not name the authority's key"
     return None if asn1.encode_der(reading.body.issuer) == subject else "the issuer is not the authority's subject"
 
 
 @lru_cache(maxsize=16)
-def _expected(authority: Authority) -> tuple[bytes | None, tuple[bool, bytes]]:
+def _expected(authority: Authority) -> tuple[bytes | None, bytes]:
     subject = authority.certificate.subject.public_bytes() if authority.certificate else None
-    return subject, (False, _HEADER + bytes.fromhex(authority.id.hex)[:20])
+    return subject, _OID + _HEADER + bytes.fromhex(authority.id.hex)[:20]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from cryptography import x509
 from cryptography.hazmat import asn1
 
 from trustplane.issuance.lints.reading import Reading
 
-_OID = x509.SubjectKeyIdentifier.oid
-_HEADER = bytes.fromhex("0414")  # OCTET STRING of 20
+_OID = bytes.fromhex("0603551d0e")
+_HEADER = bytes.fromhex("04160414")  # OCTET STRING of an OCTET STRING of 20
 
 
 def check(reading: Reading) -> str | None:
@@ -18,6 +17,6 @@ def check(reading: Reading) -> str | None:
     if asn1.encode_der(reading.body.key) != proved:
         return "the key is not the one that was proved"
     # RFC 7093 §2, method 4
-    if reading.extensions.get(_OID) != (False, _HEADER + hashlib.sha256(proved).digest()[:20]):
+    if _OID + _HEADER + hashlib.sha256(proved).digest()[:20] not in reading.extensions:
         return "the subject key identifier is not that of the key"
     return None

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from cryptography import x509
+from trustplane.issuance.lints.reading import CRITICAL, Reading
 
-from trustplane.issuance.lints.reading import Reading, content
-
-_OID = x509.SubjectAlternativeName.oid
+_OID = bytes.fromhex("0603551d11")
+_SEQUENCE, _OCTETS, _URI, _DNS = 0x30, 0x04, 0x86, 0x82  # a GeneralName's [6] and [2], RFC 5280 §4.2.1.6
 
 
 def check(reading: Reading) -> str | None:
     admitted = reading.order.admitted
-    critical, value = reading.extensions.get(_OID, (False, b""))
-    if content(reading.body.subject) or not critical:
-        return "the subject is not empty, or the names are missing or not critical"
-    wanted = b"".join((_name(0x86, str(admitted.spiffe_id)), *(_name(0x82, each) for each in admitted.dns_names)))
-    if value != b"\x30" + _length(len(wanted)) + wanted or not admitted.spiffe_id.path:
-        return f"the names are {value.hex()}, not {admitted.spiffe_id} and {admitted.dns_names}"
-    return None
+    names = _tagged(_URI, str(admitted.spiffe_id).encode("ascii"))
+    for each in admitted.dns_names:
+        names += _tagged(_DNS, each.encode("ascii"))
+    wanted = _OID + CRITICAL + _tagged(_OCTETS, _tagged(_SEQUENCE, names))
+    if bytes(reading.body.subject.data) or not admitted.spiffe_id.path:
+        return "the subject is not empty, or the SPIFFE ID has no path"
+    return None if wanted in reading.extensions else f"the names are not {admitted.spiffe_id}, {admitted.dns_names}"
 
 
-def _name(tag: int, text: str) -> bytes:
-    """A GeneralName (RFC 5280 §4.2.1.6): [6] is a URI, [2] a DNS name."""
-    octets = text.encode("ascii")
-    return bytes((tag,)) + _length(len(octets)) + octets
-
-
-def _length(size: int) -> bytes:
+def _tagged(tag: int, content: bytes) -> bytes:
+    size = len(content)
     if size < 0x80:
-        return bytes((size,))
+        return bytes((tag, size)) + content
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((0x80 | len(octets),)) + octets
+    return bytes((tag, 0x80 | len(octets))) + octets + content

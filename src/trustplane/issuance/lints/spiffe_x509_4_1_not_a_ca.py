@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from cryptography import x509
+from trustplane.issuance.lints.reading import CRITICAL, Reading
 
-from trustplane.issuance.lints.reading import Reading
-
-_OID = x509.BasicConstraints.oid
-_NOT_A_CA = (True, bytes.fromhex("3000"))
+_NOT_A_CA = bytes.fromhex("0603551d13") + CRITICAL + bytes.fromhex("04023000")
 
 
 def check(reading: Reading) -> str | None:
-    found = reading.extensions.get(_OID)
-    return None if found == _NOT_A_CA else f"basic constraints are {found}"
+    return None if _NOT_A_CA in reading.extensions else "basic constraints are not critical with cA false"

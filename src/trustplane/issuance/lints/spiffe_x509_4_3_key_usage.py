@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from cryptography import x509
+from trustplane.issuance.lints.reading import CRITICAL, Reading
 
-from trustplane.issuance.lints.reading import Reading
-
-_OID = x509.KeyUsage.oid
-_SIGNS = (True, bytes.fromhex("03020780"))  # BIT STRING, bit 0
+_SIGNS = bytes.fromhex("0603551d0f") + CRITICAL + bytes.fromhex("040403020780")  # BIT STRING, bit 0
 
 
 def check(reading: Reading) -> str | None:
-    found = reading.extensions.get(_OID)
-    return None if found == _SIGNS else f"key usage is {found}"
+    return None if _SIGNS in reading.extensions else "key usage is not critical with digitalSignature alone"
