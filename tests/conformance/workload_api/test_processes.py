@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import grpc
 import pytest
 
 from tests.kit.children import connected_child, ends, run_python, shared_connection, sleeper_with_pid
+from tests.kit.debian import tool
 from tests.kit.workload import Endpoint, entry, until, workload_endpoint
 from trustplane.fault import Refused
 from trustplane.host.peers import peer_of
@@ -70,11 +70,10 @@ def test_a_workload_with_the_wrong_uid_is_denied(socket_dir: Path) -> None:
 
 
 @as_root
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
 def test_a_process_in_a_namespace_below_the_agents_is_attested(socket_dir: Path) -> None:
     async def scenario() -> None:
         async with workload_endpoint(socket_dir, [entry("web")]) as endpoint:
-            assert await asyncio.to_thread(fetched_by, endpoint, 0, "unshare", "--pid", "--fork") == WEB
+            assert await asyncio.to_thread(fetched_by, endpoint, 0, tool("unshare"), "--pid", "--fork") == WEB
 
     asyncio.run(scenario())
 
@@ -95,7 +94,6 @@ except Refused as fault:
 
 
 @as_root
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
 def test_a_process_the_agent_cannot_see_is_denied(socket_dir: Path) -> None:
     """The agent stands in a child pid namespace here, and the caller outside: its pid reads as 0."""
     outer = listen(socket_dir / "api.sock")
@@ -106,7 +104,7 @@ def test_a_process_the_agent_cannot_see_is_denied(socket_dir: Path) -> None:
             caller.connect(str(outer.path))
             descriptor = outer.listener.fileno()
             found = subprocess.run(
-                ["unshare", "--pid", "--fork", sys.executable, "-c", ACCEPT_IN_CHILD_NAMESPACE, str(descriptor)],
+                [tool("unshare"), "--pid", "--fork", sys.executable, "-c", ACCEPT_IN_CHILD_NAMESPACE, str(descriptor)],
                 pass_fds=[descriptor],
                 capture_output=True,
                 text=True,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.debian import tool
 from trustplane.attest.evidence import Evidence
 from trustplane.fault import Refused, Unavailable
 from trustplane.host import proc
@@ -104,14 +105,13 @@ def test_a_file_whose_name_ends_like_a_deleted_one_is_believed(tmp_path: Path) -
 
 
 @as_root
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
 def test_a_path_made_up_in_a_mount_namespace_is_not_believed(tmp_path: Path) -> None:
     """Anyone may mount their own program over any path in a namespace of their own."""
     payments, evil = tmp_path / "payments", tmp_path / "evil"
     shutil.copy("/bin/true", payments)
     shutil.copy("/bin/cat", evil)
     script = f"mount --bind {evil} {payments} && exec {payments}"
-    with running("unshare", "--mount", "sh", "-c", script) as child, peer_for(child.pid) as peer:
+    with running(tool("unshare"), "--mount", "sh", "-c", script) as child, peer_for(child.pid) as peer:
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdin.write(b"running\n")

@@ -138,6 +138,7 @@ def test_a_sticky_directory_is_safe(socket_dir: Path) -> None:
     sticky.mkdir()
     sticky.chmod(0o1777)
     listening = listen(sticky / "api.sock")
+    assert connects(listening.path)
     listening.close()
 
 
