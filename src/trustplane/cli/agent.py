@@ -119,9 +119,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         loopback=loopback,
         envoy=envoy,
     )
-    from trustplane.main import agent  # noqa: PLC0415 - half a second that only this command may cost
+    from trustplane.main.agent import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 
-    agent.run(settings)
+    serve(settings)
 
 
 @group.command(epilog=STATUS_EXAMPLES)

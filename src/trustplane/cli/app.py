@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import cast
+from importlib import metadata
+from typing import Annotated, cast
 
 import typer
 
 from trustplane.cli import agent, apply, audit, demo, explain, plan, server, sidecar, status, svid
-from trustplane.cli.output import Exit, WrongInput, exit_of, show_fault
+from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
 app = typer.Typer(
     name="trustplane",
-    help="Mutual TLS between services, run by one engineer.",
     epilog="Start with: trustplane demo",
     no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,6 +30,15 @@ for one in (demo, status, plan, apply, explain, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 for group in (server, agent, svid, audit):
     app.add_typer(group.group)
+
+
+@app.callback()
+def main(*, version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    """Mutual TLS between services, run by one engineer."""
+    if version:
+        say(f"trustplane {metadata.version('trustplane')}")
+        raise typer.Exit
+
 
 # The parser's own complaints; typer exports only this leaf of their family.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]

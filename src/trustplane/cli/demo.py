@@ -34,10 +34,11 @@ def command(
     *,
     as_json: Headless = False,
 ) -> None:
-    """Bring up a whole mesh here: a server, an agent, five services with an Envoy each, and customers.
+    """Bring up a whole mesh here, to watch and to measure.
 
-    Certificates live for a minute and renew while you watch. One call a second is forbidden and must be refused. Ctrl-C
-    takes everything down and leaves nothing behind. Ends with 1 when a request failed or a call was not mTLS.
+     A server, an agent, five services with an Envoy each, and customers. Certificates live for a minute and renew
+    while you watch. One call a second is forbidden and must be refused. Ctrl-C takes everything down and leaves
+    nothing behind. Ends with 1 when a request failed or a call was not mTLS.
     """
     lifetime = duration(leaf_lifetime)
     if not timedelta(seconds=20) <= lifetime <= timedelta(days=1):

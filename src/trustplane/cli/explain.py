@@ -26,7 +26,10 @@ Query = Annotated[str, typer.Argument(metavar="ID|SERIAL|FILE", help="What to ex
 
 
 def command(query: Query, server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
-    """Explain one identity or one certificate from everything the server knows of it."""
+    """Explain one identity or one certificate.
+
+    Which service is entitled to it and by which selectors; profile, issuer and lifetime, and why; who holds it.
+    """
     asked = query
     if not query.startswith(SCHEME) and Path(query).is_file():
         asked = f"{read_svid(Path(query)).serial:032x}"

@@ -28,7 +28,7 @@ Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The trust reposi
 
 
 def command(directory: Directory, server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
-    """Check a trust repository and show what applying it would change.
+    """Show all that is wrong, and what would change.
 
     Every finding comes at once, with file, line and fix. Nothing is changed. Without a server to compare with, the
     whole repository is shown as new.

@@ -98,9 +98,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         lifetimes=lifetimes,
         node_certificates_ca=node_certificates_ca,
     )
-    from trustplane.main import server  # noqa: PLC0415 - half a second that only this command may cost
+    from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 
-    server.run(settings)
+    serve(settings)
 
 
 @group.command(epilog=STATUS_EXAMPLES)

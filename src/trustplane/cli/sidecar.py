@@ -48,10 +48,10 @@ def command(
     *,
     print_bootstrap: PrintOnly = False,
 ) -> None:
-    """Run the sidecar of one service: mTLS in and out, configured and renewed by this node's agent.
+    """Run the Envoy of one service.
 
-    It must run as the user the service's selectors name, since the agent attests this process. The access log, one
-    JSON line per request, goes to standard output.
+     mTLS in and out, configured and renewed by this node's agent. It must run as the user the service's selectors
+    name, since the agent attests this process. The access log, one JSON line per request, goes to standard output.
     """
     of = service(name)
     place = directory or run_dir() / "sidecars" / f"{of.namespace}-{of.name}"

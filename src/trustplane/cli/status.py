@@ -18,9 +18,10 @@ Examples:
 
 
 def command(server_socket: ServerSocket, agent_socket: AgentSocket, *, as_json: AsJson = False) -> None:
-    """Show the server and the agent of this machine: revision, authorities, nodes, sidecars, and what is not held.
+    """Show the server and the agent of this machine.
 
-    Ends with 1 when one of them says that it cannot do its work, and with 3 when neither answers.
+     Revision, authorities, nodes, identities, sidecars, and what somebody does not hold as they should. Ends with 1
+    when one of them says that it cannot do its work, and with 3 when neither answers.
     """
     server, no_server = _server(server_socket)
     agent, no_agent = _agent(agent_socket)

@@ -1,0 +1,161 @@
+"""A server's doors in memory, for its HTTP routes: one repository, one node, whatever certificates a test gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from trustplane.audit.log import AuditEntry
+from trustplane.audit.merkle import Frontier, leaf_hash
+from trustplane.change.plan import Plan, plan
+from trustplane.fault import Finding, Refused
+from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry import repository
+from trustplane.registry.model import DesiredState
+from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
+from trustplane.wire.http_door import ServerFacts
+
+ACME = TrustDomain("acme.example")
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+NODE = NodeName("node-a")
+WEB = SpiffeId.parse("spiffe://acme.example/ns/shop/sa/web")
+JWT_AUTHORITY = AuthorityId("ab" * 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+    expires_at: datetime
+
+
+def certificate(serial: int, spiffe_id: SpiffeId = WEB, lives: timedelta = timedelta(hours=1)) -> IssuedCertificate:
+    return IssuedCertificate(
+        serial=serial,
+        spiffe_id=spiffe_id,
+        purpose=Purpose.WORKLOAD,
+        node=NODE,
+        profile="standard@1",
+        authority=JWT_AUTHORITY,
+        not_before=NOON - timedelta(seconds=30),
+        not_after=NOON + lives,
+        renew_at=NOON + lives * 0.6,
+        issued_at=NOON,
+        leaf=b"",
+    )
+
+
+@dataclass(slots=True)
+class MemoryDoor:
+    """Satisfies `ServerDoor`. `reasons` is why it cannot issue; `acts` is who did what."""
+
+    trust_bundle: Bundle = field(default_factory=lambda: Bundle(ACME, ()))
+    reasons: list[Finding] = field(default_factory=list)
+    certificates: list[IssuedCertificate] = field(default_factory=list)
+    held: list[Holding] = field(default_factory=list)
+    hosted: list[Hosting] = field(default_factory=lambda: [Hosting(NODE, ServiceName("shop", "web"), NOON)])
+    enrolled: dict[NodeName, Agent] = field(
+        default_factory=lambda: {
+            NODE: Agent(NODE, "10.0.0.7", "join-token", NOON, 77, NOON + timedelta(hours=1)),
+        }
+    )
+    bodies: list[bytes] = field(default_factory=list)
+    acts: list[str] = field(default_factory=list)
+    kept: list[tuple[Revision, DesiredState]] = field(default_factory=list)
+
+    async def facts(self) -> ServerFacts:
+        return ServerFacts(ACME, NodeName("server-1"), "9.9", "sqlite", NOON)
+
+    async def cannot_issue(self) -> Sequence[Finding]:
+        return self.reasons
+
+    async def authorities(self) -> Sequence[Authority]:
+        key = ec.generate_private_key(ec.SECP256R1()).public_key()
+        state, kind = AuthorityState.ACTIVE, AuthorityKind.JWT
+        return [Authority(JWT_AUTHORITY, kind, state, ACME, None, key, None, None, NOON, NOON + timedelta(days=30))]
+
+    async def bundle(self) -> Bundle:
+        return self.trust_bundle
+
+    async def current(self) -> tuple[Revision, DesiredState] | None:
+        return self.kept[-1] if self.kept else None
+
+    async def revisions(self, limit: int) -> Sequence[Revision]:
+        return [revision for revision, _ in reversed(self.kept)][:limit]
+
+    async def revision(self, number: int) -> Revision:
+        for revision, _ in self.kept:
+            if revision.number == number:
+                return revision
+        raise Refused(
+            code="unknown-revision", what=f"no revision {number}", why="it was never applied", fix="list them"
+        )
+
+    async def plan(self, files: Mapping[str, bytes]) -> Plan:
+        return plan(self.kept[-1][1] if self.kept else None, repository.read(files))
+
+    async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
+        found = await self.plan(files)
+        self.acts.append(f"apply by {by}")
+        if found.is_empty and self.kept:
+            return self.kept[-1][0], found
+        texts = {path: content.decode() for path, content in files.items()}
+        revision = Revision(len(self.kept) + 1, "d" * 64, texts, by, NOON)
+        self.kept.append((revision, repository.read(files)))
+        return revision, found
+
+    async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
+        old = await self.revision(number)
+        revision, found = await self.apply({path: text.encode() for path, text in old.files.items()}, by)
+        return replace(revision, restored_from=number), found
+
+    async def create_token(self, node: NodeName, life: timedelta, by: str) -> Token:
+        self.acts.append(f"token for {node} by {by}")
+        return Token("tpj_secret", NOON + life)
+
+    async def agents(self) -> Sequence[Agent]:
+        return list(self.enrolled.values())
+
+    def connected(self) -> Collection[NodeName]:
+        return set(self.enrolled)
+
+    async def ban_agent(self, node: NodeName, by: str) -> Agent:
+        if node not in self.enrolled:
+            raise Refused(code="agent-unknown", what=f"no agent {node}", why="none enrolled", fix="list them")
+        self.acts.append(f"ban {node} by {by}")
+        self.enrolled[node] = replace(self.enrolled[node], banned=True)
+        return self.enrolled[node]
+
+    async def holdings(self, limit: int) -> Sequence[Holding]:
+        return self.held[:limit]
+
+    async def hostings(self) -> Sequence[Hosting]:
+        return self.hosted
+
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
+        return [one for one in reversed(self.certificates) if one.spiffe_id == spiffe_id][:limit]
+
+    async def certificate(self, serial: int) -> IssuedCertificate | None:
+        return next((one for one in self.certificates if one.serial == serial), None)
+
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
+        return len(self.bodies), Frontier().extend(map(leaf_hash, self.bodies)).hashes
+
+    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]:
+        found = list(enumerate(self.bodies))[start : start + limit]
+        return [AuditEntry(index, body, leaf_hash(body)) for index, body in found]
+
+    async def audit_checkpoint(self) -> str:
+        return "acme.example\n0\nroot\n\n- acme.example sig\n"
+
+    async def audit_checkpoints(self, limit: int) -> Sequence[str]:
+        return [await self.audit_checkpoint()][:limit]
+
+    def audit_key(self) -> str:
+        return "acme.example+00000000+AQ=="

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.kit.repository import repository
+from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
+from trustplane.fault import Refused
+from trustplane.registry.records import Holding
+from trustplane.wire.http_explain import explain
+from trustplane.wire.http_shapes import ExplanationShape
+
+PAYMENTS = WEB.parse("spiffe://acme.example/ns/shop/sa/payments")
+
+
+def explained(door: MemoryDoor, query: str) -> ExplanationShape:
+    async def ask() -> ExplanationShape:
+        await door.apply(repository(), "test")
+        return await explain(door, query)
+
+    return asyncio.run(ask())
+
+
+def test_an_identity_names_its_entry_its_callers_and_its_data() -> None:
+    found = explained(MemoryDoor(), str(PAYMENTS))
+    assert (found.service, found.selectors, found.callers, found.data) == (
+        "shop/payments",
+        ("unix:uid:1002",),
+        ("shop/web",),
+        ("payment",),
+    )
+
+
+def test_a_serial_explains_the_certificate_it_names_and_not_the_newest() -> None:
+    found = explained(MemoryDoor(certificates=[certificate(1), certificate(2)]), "0x1")
+    assert found.certificate is not None
+    assert found.certificate.serial == f"{1:032x}"
+    assert len(found.recent) == 2
+
+
+def test_a_leaf_shorter_than_its_profile_says_who_cut_it() -> None:
+    short = explained(MemoryDoor(certificates=[certificate(1, lives=timedelta(minutes=7))]), str(WEB))
+    assert short.lifetime is not None
+    assert short.lifetime.cut_by_authority == (short.lifetime.profile_seconds > 421)
+    assert short.lifetime.seconds == 420
+
+
+def test_who_holds_it_is_its_own_sidecar_and_the_holders_of_its_secret() -> None:
+    door = MemoryDoor(
+        held=[
+            Holding(NODE, "sidecar shop/web", "listener/inbound", "a", "a", "", NOON),
+            Holding(NODE, "workload 7", f"secret/{WEB}", "a", "b", "", NOON),
+            Holding(NODE, "workload 8", f"secret/{PAYMENTS}", "a", "a", "", NOON),
+        ]
+    )
+    assert [(one.participant, one.state) for one in explained(door, str(WEB)).held_by] == [
+        ("sidecar shop/web", "held"),
+        ("workload 7", "behind"),
+    ]
+
+
+def test_an_identity_that_left_the_repository_is_still_explained_by_its_certificates() -> None:
+    gone = WEB.parse("spiffe://acme.example/ns/shop/sa/gone")
+    found = explained(MemoryDoor(certificates=[certificate(1, gone)]), str(gone))
+    assert not found.declared
+    assert "will not be renewed" in found.why[0]
+
+
+@pytest.mark.parametrize("query", ["", "zz", "ff" * 30, "spiffe://acme.example/nobody", "spiffe://ACME", "7"])
+def test_what_nobody_knows_is_refused_with_a_way_on(query: str) -> None:
+    with pytest.raises(Refused) as refused:
+        explained(MemoryDoor(), query)
+    assert refused.value.finding.fix
