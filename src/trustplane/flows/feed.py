@@ -7,7 +7,7 @@ between and holds up nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -27,9 +27,9 @@ class Feed(Generic[Value]):
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    async def moved(self) -> None:
-        """Return when the next value is published."""
-        await self._moved.wait()
+    def moved(self) -> Coroutine[object, object, object]:
+        """Await it for the next value published after this call, however late the awaiting begins."""
+        return self._moved.wait()
 
     async def values(self) -> AsyncIterator[Value]:
         while True:

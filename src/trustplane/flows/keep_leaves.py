@@ -130,7 +130,7 @@ class KeepLeaves:
         waiting.sort(key=lambda leaf: leaf.keyed.svid.not_after if leaf.keyed else at)
         return waiting[:ORDERS_A_CALL]
 
-    async def _sleep_until_due(self, moved: asyncio.Future[None]) -> None:
+    async def _sleep_until_due(self, moved: asyncio.Future[object]) -> None:
         at = self._clock.now()
         instants = [due for leaf in self._leaves.values() if (due := leaf.due()) is not None]
         pause = min([LONGEST_SLEEP, *(instant - at for instant in instants)])
