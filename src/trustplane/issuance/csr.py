@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from trustplane.fault import Refused
 from trustplane.registry.model import KeyKind
+from trustplane.spiffe.certificates import PARSE_ERRORS
 
 MAX_CSR_BYTES = 8192
 RSA_BITS = range(2048, 4097)
@@ -58,7 +59,7 @@ class Csr:
             key = load_der_public_key(spki)
             kind = _kind_of(key, spki)
             _check_possession(request, body, key)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except PARSE_ERRORS as error:
             raise _refuse(f"it cannot be read as PKCS#10: {str(error)[:200]}") from error
         except InvalidSignature as error:
             raise _refuse("its signature does not prove possession of its key") from error

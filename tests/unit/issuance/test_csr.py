@@ -121,6 +121,13 @@ def test_what_is_no_request_is_refused(der: bytes) -> None:
     assert "cannot be read" in refusal(der)
 
 
+def test_a_request_of_a_version_that_does_not_exist_is_refused() -> None:
+    # Found by tests/fuzz/test_fuzz_csr.py: the library's error for it is no ValueError.
+    der = leaf_key().csr()
+    version = der.index(bytes.fromhex("020100"))
+    assert "cannot be read" in refusal(der[: version + 2] + b"\7" + der[version + 3 :])
+
+
 def test_bytes_behind_the_request_are_refused() -> None:
     assert "cannot be read" in refusal(leaf_key().csr() + b"\0")
 
