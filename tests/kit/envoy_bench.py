@@ -59,6 +59,7 @@ class Member:
     admin: Path
     served: list[dict[str, object]] = field(default_factory=list)
     envoy: Envoy | None = None
+    serves_http: bool = True
 
     @property
     def node(self) -> str:
@@ -167,8 +168,9 @@ class EnvoyBench:
         """Publish for every member, start its service and its Envoy, and wait until it holds what it should."""
         for member in self.members.values():
             self.publish(member)
-            server = await asyncio.start_server(_service(member), LOOPBACK, member.sidecar.ports.app)
-            self._stack.push_async_callback(_closed, server)
+            if member.serves_http:
+                server = await asyncio.start_server(_service(member), LOOPBACK, member.sidecar.ports.app)
+                self._stack.push_async_callback(_closed, server)
             await self.start_envoy(member)
         for member in self.members.values():
             assert member.envoy is not None
@@ -227,17 +229,7 @@ class EnvoyBench:
 
     async def dial(self, callee: str, request: bytes, tls: ssl.SSLContext | None) -> Reply:
         """Send these very bytes to the callee's mesh port."""
-        port = self.members[callee].sidecar.ports.mesh
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=tls)
-                try:
-                    writer.write(request)
-                    return await _read_reply(reader)
-                finally:
-                    writer.transport.abort()
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise RefusedConnection(f"{type(error).__name__}: {error}") from error
+        return await dial(self.members[callee].sidecar.ports.mesh, request, tls)
 
     async def logged(self, name: str, wanted: Callable[[dict[str, object]], bool]) -> dict[str, object]:
         """The first line of the member's access log that is wanted, once Envoy has written it."""
@@ -247,6 +239,19 @@ class EnvoyBench:
                     if wanted(line):
                         return line
                 await asyncio.sleep(0.2)
+
+
+async def dial(port: int, request: bytes, tls: ssl.SSLContext | None) -> Reply:
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=tls)
+            try:
+                writer.write(request)
+                return await _read_reply(reader)
+            finally:
+                writer.transport.abort()
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise RefusedConnection(f"{type(error).__name__}: {error}") from error
 
 
 def log_lines(path: Path) -> list[dict[str, object]]:

@@ -36,6 +36,7 @@ from trustplane.xds.topic import Answer
 
 RETRY_REFUSED_AFTER = timedelta(seconds=15)
 FIRST_REQUEST_WITHIN = timedelta(seconds=10)
+MAX_NODE_CHARACTERS = 200
 
 
 class Peers(Protocol):
@@ -90,7 +91,7 @@ class Stream:
         self._only = only
         self._context = context
         self._conversation = Conversation(dialect, Unknown.WAITS if only is None else Unknown.ENDS)
-        self._node = context.peer()
+        self._node = self._participant = ""
         self._turn = asyncio.Lock()
 
     async def run(self, requests: AsyncIterator[Message]) -> None:
@@ -98,11 +99,13 @@ class Stream:
         first = await _first(requests)
         if first is None:
             return
-        self._node = self._messages.node_of(first) or self._node
+        self._node = self._messages.node_of(first)[:MAX_NODE_CHARACTERS]
+        managed = self._only is None
+        # Only a managed sidecar's name was checked; what another Envoy calls itself proves nothing.
+        self._participant = self._node if managed else f"{self._context.peer()} {self._node!r}"
         look = self._look(selectors)
         look()  # refuses a peer that is not entitled before it is told anything
-        managed = self._only is None
-        self._ports.uptake.opened(self._node, managed=managed)
+        self._ports.uptake.opened(self._participant, managed=managed)
         try:
             async with asyncio.TaskGroup() as tasks:
                 followers = [tasks.create_task(self._follow(look)), tasks.create_task(self._retry())]
@@ -114,7 +117,7 @@ class Stream:
         except BaseExceptionGroup as group:
             raise _cause(group) from None
         finally:
-            self._ports.uptake.closed(self._node, managed=managed)
+            self._ports.uptake.closed(self._participant, managed=managed)
 
     def _look(self, selectors: frozenset[Selector]) -> Callable[[], Published | None]:
         offers = self._ports.offers
@@ -144,7 +147,7 @@ class Stream:
                 self._messages.encoded(one)
             except Refused as refusal:
                 thing = f"{one.kind.name.lower()}/{one.name}"
-                self._ports.uptake.report(self._node, Held(thing, one.known_as, "", str(refusal)))
+                self._ports.uptake.report(self._participant, Held(thing, one.known_as, "", str(refusal)))
                 understood = False
         return understood
 
@@ -158,7 +161,7 @@ class Stream:
             case Answer():
                 await self._context.write(self._messages.response(effect, self._dialect))
             case Held():
-                self._ports.uptake.report(self._node, effect)
+                self._ports.uptake.report(self._participant, effect)
             case Ended():
                 raise effect.fault
 

@@ -113,21 +113,22 @@ class History(RuleBasedStateMachine):
         self.nonce[kind] = answer.nonce
         carried = {one.name: one.version for one in answer.resources}
         if self.bad & set(carried.values()):
-            reply = Requested(kind, answer.nonce, "it is bad", **self.about(kind))
+            reply = self.reply(kind, answer.nonce, "it is bad")
         else:
             kept = {} if self.dialect is Dialect.STATE else self.has[kind]
             self.has[kind] = {name: kept[name] for name in kept if name not in answer.removed} | carried
             if kind in NAMED:
                 self.has[kind] = {n: v for n, v in self.has[kind].items() if n in self.names[kind]}
             self.version[kind] = answer.version
-            reply = Requested(kind, answer.nonce, **self.about(kind))
+            reply = self.reply(kind, answer.nonce)
         self.asked_again -= {(kind, name) for name in carried}
         self.feed(reply)
 
-    def about(self, kind: Kind) -> dict[str, object]:
+    def reply(self, kind: Kind, nonce: str, refusal: str | None = None) -> Requested:
         if self.dialect is Dialect.DELTA:
-            return {}
-        return {"subscribe": tuple(sorted(self.names.get(kind, ()))), "version": self.version[kind]}
+            return Requested(kind, nonce, refusal)
+        names = tuple(sorted(self.names.get(kind, ())))
+        return Requested(kind, nonce, refusal, names, version=self.version[kind])
 
     @rule(clusters=contents, listeners=contents, secrets=contents, routes=contents, first=st.integers(0, BAD - 1))
     def publish(
@@ -179,7 +180,7 @@ class History(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(Kind), refusal=st.none() | st.just("no"))
     def stale_answer(self, kind: Kind, refusal: str | None) -> None:
         if self.nonce[kind]:
-            self.feed(Requested(kind, "no such nonce", refusal, **self.about(kind)))
+            self.feed(self.reply(kind, "no such nonce", refusal))
 
     @rule()
     def retry(self) -> None:

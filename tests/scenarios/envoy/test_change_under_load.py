@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import ACME, EnvoyBench, Member, load, more, until
+from tests.kit.envoy_bench import ACME, PATIENCE, EnvoyBench, Member, RefusedConnection, load, more, until
 from trustplane.fault import Refused
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Endpoint
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.xds.conversation import Held
-from trustplane.xds.guards import published
+from trustplane.xds.guards import Published, published
 from trustplane.xds.resources import Kind, Offer
 
 READ = Operation("read", "GET", "/read")
@@ -223,5 +223,66 @@ def test_an_expired_leaf_is_not_published_and_the_one_before_stays(socket_dir: P
         with pytest.raises(Refused, match="expired"):
             bench.publish(pay)
         assert (await bench.call("web", "pay", "GET", "/read")).status_code == 200
+
+    run(socket_dir, scenario)
+
+
+def test_danger_1_a_rejected_certificate_is_explained_by_the_callees_log_joined_by_address(socket_dir: Path) -> None:
+    """The wrong order: the caller presents a leaf of a root that the callee does not hold yet."""
+
+    async def scenario(bench: EnvoyBench) -> None:
+        web, new = bench.members["web"], TestCa.root(ACME)
+        bench.bundles = BundleSet.of(Bundle(ACME, (bench.root.certificate, new.certificate)))
+        web.svid = bench.keyed(web.sidecar.spiffe_id, new.intermediate())
+        bench.publish(web)
+        await bench.settled(web)
+        assert (await bench.call("web", "pay", "GET", "/read")).status_code == 503
+        caller = await bench.logged("web", lambda line: line["status"] == 503)
+        assert not caller["tls_failure"]
+        failed = await bench.logged("pay", lambda line: line["peer"] == caller["upstream_local"])
+        assert "unable_to_get_local_issuer_certificate" in str(failed["tls_failure"])
+        assert int(str(failed["peer_serial"]), 16) == web.svid.svid.serial
+
+    run(socket_dir, scenario)
+
+
+def test_danger_2_a_bundle_emptied_behind_the_guards_still_lets_nobody_in(socket_dir: Path) -> None:
+    """Alone, an empty context asks nobody for a certificate. Beside the identities in the listener Envoy refuses it."""
+
+    async def scenario(bench: EnvoyBench) -> None:
+        pay = bench.members["pay"]
+        offer = bench.desired.sidecars[pay.node].offer
+        bundle = offer.of(Kind.SECRET)[str(ACME.id)]
+        emptied = replace(bundle, content={**bundle.content, "validation_context": {}}, stands_for="")
+        unsafe = Offer((*(one for one in offer if one is not bundle), emptied))
+        with pytest.raises(Refused):
+            published(unsafe, bench.at)
+        bench.desired.publish(pay.node, unguarded(unsafe, bench))
+        record = (pay.node, f"secret/{ACME.id}")
+        await bench.uptake.until(lambda: "without trusted CA" in bench.uptake.held[record].refusal)
+        with pytest.raises(RefusedConnection):
+            await bench.dial("pay", b"GET /read HTTP/1.1\r\nhost: pay\r\n\r\n", bench.client_tls(None))
+        assert pay.served == []
+
+    run(socket_dir, scenario)
+
+
+def unguarded(offer: Offer, bench: EnvoyBench) -> Published:
+    """A Published that never passed: only by going behind the type's back."""
+    passed = next(iter(bench.desired.sidecars.values()))
+    return replace(passed, offer=offer)
+
+
+def test_danger_5_a_connection_ends_while_it_is_busy_and_no_request_with_it(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        for member in bench.members.values():
+            bench.publish(member, leaf_lifetime=timedelta(seconds=20), longest_request=timedelta(seconds=1))
+            await bench.settled(member)
+        before = await handshakes(bench, bench.members["pay"])
+        async with load(bench, "web", "pay", "/read") as statuses:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                while await handshakes(bench, bench.members["pay"]) < before + 2:
+                    await more(statuses, 20)
+        assert set(statuses) == {200}
 
     run(socket_dir, scenario)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.kit.ca import TestCa
@@ -239,3 +240,33 @@ def test_a_header_with_an_underscore_is_refused(socket_dir: Path) -> None:
         assert (await bench.dial("pay", request, tls)).status == 400
 
     run(socket_dir, scenario)
+
+
+def test_grpc_reaches_a_grpc_service_and_is_ruled_by_the_same_rules(socket_dir: Path) -> None:
+    async def serve(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        return b"hello " + request
+
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(serve)
+
+    async def scenario() -> None:
+        async with EnvoyBench(socket_dir) as bench:
+            pay = bench.add("pay", allows={"web": (Operation("greet", "POST", "/shop.Greeter/Greet"),)})
+            pay.serves_http = False
+            bench.add("web", calls=["pay"])
+            await bench.start()
+            server = grpc.aio.server()
+            both = {"Greet": handler, "Admin": handler}
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Greeter", both),))
+            server.add_insecure_port(f"{LOOPBACK}:{pay.sidecar.ports.app}")
+            await server.start()
+            target = bench.url("web", "pay", "").removeprefix("http://")
+            async with grpc.aio.insecure_channel(target) as channel:
+                greet: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Greet")
+                admin: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Admin")
+                assert await greet(b"web") == b"hello web"
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await admin(b"web")
+                assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            await server.stop(0)
+
+    asyncio.run(scenario())
