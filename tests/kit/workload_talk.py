@@ -56,6 +56,7 @@ def talk(
     held: Sequence[Entry] | HeldIdentities,
     scenario: Callable[[Talk], Awaitable[None]],
     issuing: Issuing | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
 ) -> None:
     async def play() -> None:
         async with (
@@ -64,7 +65,8 @@ def talk(
         ):
             await scenario(Talk(endpoint, SpiffeWorkloadAPIStub(channel)))
 
-    asyncio.run(play())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(play())
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ _STATUS = {
     "bad-audience": grpc.StatusCode.INVALID_ARGUMENT,
     "bad-request-message": grpc.StatusCode.INVALID_ARGUMENT,
     "bad-spiffe-id": grpc.StatusCode.INVALID_ARGUMENT,
+    "caller-changed": grpc.StatusCode.PERMISSION_DENIED,
     "caller-gone": grpc.StatusCode.PERMISSION_DENIED,
     "caller-unseen": grpc.StatusCode.PERMISSION_DENIED,
     "foreign-agent": grpc.StatusCode.PERMISSION_DENIED,

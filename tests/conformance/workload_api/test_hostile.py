@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 
 from tests.kit.workload import Endpoint, entry, workload_endpoint
 from trustplane.host.relay import RelayLimits
+from trustplane.wire.gen.workload import messages_pb2
+from trustplane.wire.gen.workload.service_pb2_grpc import SpiffeWorkloadAPIStub
 from trustplane.wire.workload_api import HEADER
 from trustplane.wire.workload_client import WorkloadClient
 
@@ -202,3 +205,28 @@ def garbage(seed: random.Random) -> bytes:
     if seed.random() < 0.5:
         return content or b"\xff"
     return bytes([seed.choice([0x0A, 0x12])]) + bytes([seed.randrange(128)]) + content
+
+
+def test_a_burst_of_streams_loses_none(socket_dir: Path) -> None:
+    """Above its default number of pending calls gRPC answers CANCELLED at random, after which clients never return."""
+
+    async def fetched(channel: grpc.aio.Channel) -> grpc.StatusCode:
+        call = SpiffeWorkloadAPIStub(channel).FetchX509SVID(messages_pb2.X509SVIDRequest(), metadata=(HEADER,))
+        try:
+            async for _ in call:
+                return grpc.StatusCode.OK
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.UNKNOWN
+
+    async def scenario() -> None:
+        async with workload_endpoint(socket_dir, [entry("web")]) as endpoint, contextlib.AsyncExitStack() as stack:
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            channels = [
+                await stack.enter_async_context(grpc.aio.insecure_channel(endpoint.address, options=options))
+                for _ in range(10)
+            ]
+            answers = await asyncio.gather(*(fetched(channel) for channel in channels for _ in range(250)))
+            assert Counter(answers) == {grpc.StatusCode.OK: 2500}
+
+    asyncio.run(scenario())

@@ -7,6 +7,7 @@ from typing import Literal
 
 import grpc
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
@@ -211,3 +212,13 @@ def test_wa_9_bundles_hold_the_own_domain(socket_dir: Path) -> None:
             await anext(one.x509_bundles())
 
     talk(socket_dir, issuing.held([entry("web")]), scenario, issuing)
+
+
+def test_it_is_served_on_uvloop_as_well(socket_dir: Path) -> None:
+    async def scenario(one: Talk) -> None:
+        stream = one.x509()
+        assert ids(await anext(stream)) == [WEB]
+        one.publish(entry("api"))
+        assert ids(await anext(stream)) == [API]
+
+    talk(socket_dir, [entry("web")], scenario, loop_factory=uvloop.new_event_loop)
