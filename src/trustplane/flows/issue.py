@@ -81,11 +81,7 @@ class Issued:
 class _Signed:
     order: Order
     leaf: bytes = field(repr=False)
-
-    @property
-    def renew_at(self) -> datetime:
-        order = self.order
-        return renew_at(order.issued_at, order.not_after, order.admitted.profile.renew, order.serial)
+    renew_at: datetime
 
     def issued(self) -> Issued:
         return Issued(chain_of(self.order, self.leaf), self.order.serial, self.order.not_after, self.renew_at)
@@ -211,7 +207,8 @@ async def _each(values: Iterable[Given | Fault], step: Callable[[Given], Made]) 
 
 def _sign(order: Order, signer: Signer) -> _Signed:
     body = order.redeem()
-    return _Signed(order, confirm(order, body, signer.sign(body)))
+    leaf = confirm(order, body, signer.sign(body))
+    return _Signed(order, leaf, renew_at(order.issued_at, order.not_after, order.admitted.profile.renew, order.serial))
 
 
 def _unless_unsound(signed: list[_Signed | Fault]) -> list[_Signed | Fault]:
