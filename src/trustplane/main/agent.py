@@ -31,6 +31,7 @@ from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.clock import SystemClock
+from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
 from trustplane.host.envoy import find_envoy
 from trustplane.host.hosting_file import HostingFile
@@ -101,6 +102,7 @@ class Flows:
 def run(settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
     log_to_stderr()
+    raise_descriptor_limit()
     try:
         uvloop.run(_serve(settings))
     except BaseExceptionGroup as group:

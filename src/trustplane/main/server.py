@@ -32,6 +32,7 @@ from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.host.clock import SystemClock
+from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
@@ -116,6 +117,7 @@ def run(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
     allow_tls_1_3_only()
     log_to_stderr()
+    raise_descriptor_limit()
     try:
         uvloop.run(_serve(settings))
     except BaseExceptionGroup as group:

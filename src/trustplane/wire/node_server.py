@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from trustplane.fault import Refused
+from trustplane.wire.grpc_status import RefuseMalformed
 
 TLS_1_3_ONLY = {"GRPC_SSL_CIPHER_SUITES": "ECDHE-RSA-AES128-GCM-SHA256"}
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -39,6 +40,7 @@ def open_door(
 ) -> tuple[grpc.aio.Server, int]:
     """A server, not started, and the port it is bound to."""
     server = grpc.aio.server(
+        interceptors=(RefuseMalformed(),),
         options=[
             ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
             # Above this many waiting calls gRPC answers CANCELLED at random; its default, 1,000, is below a fleet.
@@ -48,7 +50,7 @@ def open_door(
             ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     presented = _Presented(identity)
     credentials = grpc.dynamic_ssl_server_credentials(
