@@ -99,12 +99,12 @@ def show_fault(fault: Fault, *, as_json: bool) -> None:
 
 
 def _finding_text(finding: Finding) -> str:
-    where = f"{finding.place}: " if finding.place else ""
+    where = f" at {finding.place}" if finding.place else ""
     heading = f"error[{finding.code}]"
     if _coloured(sys.stderr.isatty()):
         heading = f"\x1b[1;31m{heading}\x1b[0m"
-    lines = (f"{where}{finding.what}", f"  why: {finding.why}", f"  fix: {finding.fix}")
-    return f"{heading}: " + "\n".join(map(neutral, lines))
+    lines = (f"{where}: {finding.what}", f"  why: {finding.why}", f"  fix: {finding.fix}")
+    return heading + "\n".join(map(neutral, lines))
 
 
 def _coloured(terminal: bool) -> bool:  # noqa: FBT001 - what isatty says

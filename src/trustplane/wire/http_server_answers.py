@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -11,6 +11,7 @@ from trustplane.fault import Refused
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
+from trustplane.trust.authority import Authority, AuthorityKind
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_answers import (
     agent_shape,
@@ -69,7 +70,7 @@ class ServerAnswers:
             services=len(current[1].services) if current else 0,
             bundle_digest=bundle.digest,
             bundle_sequence=bundle.sequence,
-            authorities=tuple(authority_shape(one) for one in await self._door.authorities()),
+            authorities=tuple(map(authority_shape, sorted(await self._door.authorities(), key=_rank))),
             agents=tuple(agent_shape(one, connected) for one in await self._door.agents()),
             sidecars=tuple(hosting_shape(one) for one in await self._door.hostings()),
             not_held=tuple(holding_shape(one) for one in holdings if holding_state(one) != "held"),
@@ -99,13 +100,13 @@ class ServerAnswers:
 
     async def plan(self, call: Call) -> shapes.PlanShape:
         request = await call.body(shapes.RepositoryRequest)
-        current = await self._door.current()
-        return plan_shape(await self._door.plan(_files(request)), current[0].number if current else None)
+        return plan_shape(await self._door.plan(_files(request)), await self._current_number())
 
     async def apply(self, call: Call) -> shapes.AppliedShape:
         request = await call.body(shapes.RepositoryRequest)
+        before = await self._current_number()
         revision, plan = await self._door.apply(_files(request), call.operator())
-        return shapes.AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, None))
+        return shapes.AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, before))
 
     async def revisions(self, call: Call) -> shapes.RevisionsShape:
         found = await self._door.revisions(call.number("limit"))
@@ -120,8 +121,13 @@ class ServerAnswers:
         return revision_files_shape(await self._door.revision(_revision_number(call)))
 
     async def restore(self, call: Call) -> shapes.AppliedShape:
+        before = await self._current_number()
         revision, plan = await self._door.restore(_revision_number(call), call.operator())
-        return shapes.AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, None))
+        return shapes.AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, before))
+
+    async def _current_number(self) -> int | None:
+        current = await self._door.current()
+        return current[0].number if current else None
 
     async def create_token(self, call: Call) -> shapes.TokenShape:
         request = await call.body(shapes.TokenRequest)
@@ -151,6 +157,11 @@ class ServerAnswers:
 
     async def audit_checkpoints(self, call: Call) -> shapes.CheckpointsShape:
         return shapes.CheckpointsShape(notes=tuple(await self._door.audit_checkpoints(call.number("limit"))))
+
+
+def _rank(authority: Authority) -> tuple[int, datetime]:
+    """Roots first, then who they signed; of one kind the oldest first."""
+    return list(AuthorityKind).index(authority.kind), authority.not_before
 
 
 def _files(request: shapes.RepositoryRequest) -> dict[str, bytes]:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.kit.ca import TestCa
+from tests.transcripts.playing import play, read
+from tests.transcripts.running import running_mesh
+from trustplane.spiffe import bundle_document
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.certificates import pem_of
+from trustplane.spiffe.ids import TrustDomain
+
+HERE = Path(__file__).parent
+SHOP = HERE.parents[1] / "examples" / "shop" / "trust"
+ACME = TrustDomain("acme.example")
+WEB = "spiffe://acme.example/ns/shop/sa/web"
+
+
+def transcripts(folder: str) -> list[Path]:
+    return sorted((HERE / folder).glob("*.txt"))
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with what the transcripts speak of."""
+    desk = tmp_path_factory.mktemp("desk")
+    shutil.copytree(SHOP, desk / "shop")
+    shutil.copytree(SHOP, desk / "broken")
+    (desk / "broken" / "trustdomain.yaml").write_text("trust_domain: ACME\n")
+    (desk / "broken" / "services" / "shop" / "web" / "service.yaml").write_text("selector: [unix:uid:1]\n")
+    shutil.copytree(SHOP, desk / "wider")
+    payments = desk / "wider" / "services" / "shop" / "payments" / "service.yaml"
+    payments.write_text(
+        payments.read_text().replace("charge: POST /charge", "charge: POST /charge\n  refund: POST /refund")
+    )
+    (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
+    _write_certificates(desk)
+    return desk
+
+
+def _write_certificates(desk: Path) -> None:
+    now = datetime.now(UTC)  # noqa: TID251 - the command verifies against the real time
+    begins, ends = now - timedelta(hours=2), now + timedelta(days=1)
+    root, strange = (TestCa.root(ACME, not_before=begins, not_after=ends) for _ in range(2))
+    issuing = root.intermediate(not_before=begins, not_after=ends)
+    for name, last in (("svid", now + timedelta(hours=1)), ("expired", now - timedelta(hours=1))):
+        leaf, _ = issuing.leaf(WEB, not_before=begins, not_after=last)
+        (desk / f"{name}.pem").write_bytes(pem_of([leaf, issuing.certificate]))
+    (desk / "roots.pem").write_bytes(pem_of([root.certificate]))
+    (desk / "strange-roots.pem").write_bytes(pem_of([strange.certificate]))
+    (desk / "bundle.json").write_bytes(bundle_document.encode(Bundle(ACME, (root.certificate,))))
+
+
+def environment(run: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "COLUMNS": "100",
+        "XDG_RUNTIME_DIR": str(run),
+        "TRUSTPLANE_SERVER_SOCKET": str(run / "server.sock"),
+        "TRUSTPLANE_AGENT_SOCKET": str(run / "agent.sock"),
+    }
+
+
+def _same(differences: list[str]) -> None:
+    if any(differences):
+        pytest.fail(
+            "the transcript says otherwise; this is what was said:\n\n" + "\n\n".join(filter(None, differences))
+        )
+
+
+@pytest.mark.parametrize("transcript", transcripts("offline"), ids=lambda path: path.stem)
+def test_the_command_says_what_the_transcript_says(transcript: Path, desk: Path, tmp_path: Path) -> None:
+    differences = [play(step, desk, environment(tmp_path / "run")) for step in read(transcript.read_text())]
+    _same(differences)
+
+
+@pytest.mark.scenario
+@pytest.mark.xdist_group("scenarios")
+@pytest.mark.parametrize("transcript", transcripts("live"), ids=lambda path: path.stem)
+def test_the_command_says_it_to_a_server_and_an_agent_that_run(transcript: Path, desk: Path, socket_dir: Path) -> None:
+    with running_mesh(socket_dir) as mesh:
+        known = {**environment(socket_dir), "SPIFFE_ENDPOINT_SOCKET": f"unix://{mesh.workload_socket}"}
+        differences = [play(step, desk, known) for step in read(transcript.read_text())]
+    _same(differences)
