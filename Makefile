@@ -43,7 +43,7 @@ scenarios: venv ## Real processes and real Envoys, step by step
 	@.venv/bin/pytest -m scenario tests/scenarios
 
 bench: venv ## The figures the README quotes, one JSON object for each benchmark
-	@set -e; for benchmark in benchmarks/[a-z]*.py; do .venv/bin/python "$$benchmark"; done
+	@set -e; for benchmark in benchmarks/[a-z]*.py; do .venv/bin/python -m "benchmarks.$$(basename "$$benchmark" .py)"; done
 
 drift: venv ## Regenerates everything generated and fails if anything had drifted
 	@.venv/bin/python scripts/drift.py
