@@ -69,6 +69,7 @@ class KeepDesiredState:
         self._current: tuple[Revision, DesiredState] | None = None
         self._bundle: Bundle | None = None
         self._by_id: Mapping[SpiffeId, Service] = {}
+        self._refreshing = asyncio.Lock()
         self.views = ViewFeed(self._needs({}))
 
     @property
@@ -127,11 +128,16 @@ class KeepDesiredState:
     async def load(self) -> None:
         """Take over the newest revision of the store, which another replica may have written."""
         newest = await self._revisions.current_revision()
-        if newest is not None and (self._current is None or newest.number != self._current[0].number):
+        if newest is not None and self._is_newer(newest):
             files = {path: text.encode() for path, text in newest.files.items()}
             self._take((newest, await self._read(files)))
 
+    def _is_newer(self, revision: Revision) -> bool:
+        return self._current is None or revision.number > self._current[0].number
+
     def _take(self, current: tuple[Revision, DesiredState]) -> None:
+        if not self._is_newer(current[0]):
+            return  # while it was read, a newer one was taken over
         self._current = current
         self._by_id = {service.spiffe_id: service for service in current[1].services.values()}
 
@@ -142,7 +148,8 @@ class KeepDesiredState:
 
     async def refresh(self) -> None:
         """Publish what follows from the revision, the bundle, and where sidecars are."""
-        self.views.publish(self._needs(await self._endpoints()))
+        async with self._refreshing:  # else what was read first could be published last
+            self.views.publish(self._needs(await self._endpoints()))
 
     def _needs(self, endpoints: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Needs:
         number = self._current[0].number if self._current else 0
