@@ -114,10 +114,10 @@ async def _serve(settings: AgentSettings) -> None:
     own_directory(settings.data_dir)
     flows = _flows(settings, clock)
     async with AsyncExitStack() as doors:
-        relays = await _open_sockets(settings, flows, clock, doors)
+        serving = await _open_sockets(settings, flows, clock, doors)
         _log.info("serving", workload_socket=str(settings.workload_socket), xds_socket=str(settings.xds_socket))
         async with asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(work) for work in (*_work(flows), *(relay.run() for relay in relays))]
+            keeping = [tasks.create_task(work) for work in (*_work(flows), *serving)]
             await until_asked_to_stop()
             _log.info("stopping")
             for task in keeping:
@@ -166,13 +166,14 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
 async def _once_enrolled(flows: Flows, work: Coroutine[None, None, None]) -> None:
     async for identity in flows.node.identity.values():
         if identity is not None:
-            return await work
+            await work
+            return
 
 
 async def _open_sockets(
     settings: AgentSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack
-) -> tuple[Relay, Relay]:
-    """Both public sockets behind their relays, and the one for people. The relays are still to be run."""
+) -> list[Coroutine[None, None, None]]:
+    """Both public sockets behind their relays, and the one for people; answers with what is still to be run."""
     peers = PeerTable()
     callers = ProcCallers(peers, ProcReader())
     serve = ServeIdentities(flows.identities, _Minter(flows.links), clock)
@@ -200,9 +201,7 @@ async def _open_sockets(
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
     http = HttpServer(agent_application(door, CollectorRegistry()), admin.listener)
-    serving = asyncio.create_task(http.run_until_cancelled())
-    doors.callback(serving.cancel)
-    return workloads, proxies
+    return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 
 def _xds_server(settings: AgentSettings, ports: XdsPorts, inner: Path) -> grpc.aio.Server:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from random import SystemRandom
 
@@ -20,7 +21,7 @@ import uvloop
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
-from trustplane.fault import Unavailable
+from trustplane.fault import Refused, Unavailable
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
@@ -29,6 +30,7 @@ from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.mint_jwt import MintJwt
+from trustplane.flows.retry import Patience
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.host.clock import SystemClock
@@ -52,7 +54,7 @@ from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.x509_svid import KeyedSvid
-from trustplane.store.store import Store
+from trustplane.store.store import Changes, Store
 from trustplane.store.topics import Topic
 from trustplane.wire import proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
@@ -65,6 +67,7 @@ from trustplane.wire.node_service import EnrolmentService, NodeDoors, NodeServic
 # Of nodes and servers. Their leaves are not the operator's to shape: agents renew them by themselves.
 OWN_PROFILE = Profile("trustplane", 1, KeyKind.P256, timedelta(hours=1), timedelta(seconds=30), RenewalWindow(0.4, 0.6))
 DOOR_CLOSES_WITHIN = 2.0  # seconds
+LONGEST_WAIT = timedelta(seconds=15)
 
 _log = structlog.get_logger("server")
 
@@ -129,14 +132,15 @@ async def _serve(settings: ServerSettings) -> None:
     own_directory(settings.data_dir)
     async with await Store.open(settings.database, clock) as store:
         flows = _flows(settings, store, clock)
+        changes = store.changes()  # before anything is read, so that nothing is missed
         await flows.authorities.start()
         await flows.desired.load()
         await flows.desired.trust(flows.authorities.bundle())
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(work) for work in _work(flows, clock)]
+            keeping = [tasks.create_task(work) for work in _work(flows, changes, clock)]
             async with AsyncExitStack() as doors:
-                await _open_doors(settings, flows, clock, doors)
+                await _open_doors(settings, flows, tasks, doors)
                 _log.info("ready", trust_domain=str(settings.trust_domain), instance=str(settings.instance))
                 await until_asked_to_stop()
                 _log.info("stopping")
@@ -175,51 +179,68 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     )
 
 
-def _work(flows: Flows, clock: SystemClock) -> list[Coroutine[None, None, None]]:
+def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[None, None, None]]:
     random = SystemRandom()
     return [
         flows.authorities.run(),
         flows.identity.run(random),
         flows.checkpoints.run(clock),
         ForgetExpired(flows.store, clock).run(),
-        _follow_standing(flows),
-        _follow_store(flows),
+        _follow_standing(flows, clock),
+        _follow_store(flows, changes, clock),
     ]
 
 
-async def _follow_standing(flows: Flows) -> None:
+async def _follow_standing(flows: Flows, clock: SystemClock) -> None:
     """Every node is told of a bundle as soon as this instance stands by it."""
     async for standing in flows.authorities.standing.values():
         if standing is not None:
-            await flows.desired.trust(standing.bundle)
+            await _take_over(partial(flows.desired.trust, standing.bundle), clock)
 
 
-async def _follow_store(flows: Flows) -> None:
+async def _follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> None:
     """What another replica, or an agent, changed."""
-    async for topic in flows.store.changes():
+    async for topic in changes:
         match topic:
             case Topic.AUTHORITIES:
-                await flows.authorities.settle()
+                await _take_over(flows.authorities.settle, clock)
             case Topic.REVISION:
-                await flows.desired.load()
-                await flows.desired.refresh()
+                await _take_over(flows.desired.load, clock)
+                await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS | Topic.HOSTING:
-                await flows.desired.refresh()
+                await _take_over(flows.desired.refresh, clock)
 
 
-async def _open_doors(settings: ServerSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack) -> None:
+async def _take_over(change: Callable[[], Awaitable[None]], clock: SystemClock) -> None:
+    """A change is announced once, so a store that is away for a while is asked until it answers."""
+    patience = Patience(LONGEST_WAIT, SystemRandom())
+    while True:
+        try:
+            await change()
+        except Unavailable as fault:
+            _log.warning("change not taken over yet", code=fault.code, what=fault.finding.what)
+            await clock.sleep(patience.next_wait(fault.retry_after))
+        except Refused as fault:
+            _log.error("change not taken over", code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
+            return
+        else:
+            return
+
+
+async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
+    clock = SystemClock()
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected)
     await _open_agent_doors(settings, flows, key, metrics, doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    await _serve_http(HttpServer(admin_application(flows.door, metrics.registry, clock), admin.listener), doors)
+    await _serve_http(HttpServer(admin_application(flows.door, metrics.registry, clock), admin.listener), tasks, doors)
     if settings.listen_https is not None:
         context = server_context(key.keyed())
         listener = tcp_listener(settings.listen_https.host, settings.listen_https.port)
         application = public_application(flows.door, metrics.registry, clock)
-        await _serve_http(HttpServer(application, listener, context), doors)
-        _in_background(_present_each(context, flows.identity.identity), doors)
+        await _serve_http(HttpServer(application, listener, context), tasks, doors)
+        _in_background(_present_each(context, flows.identity.identity), tasks, doors)
 
 
 async def _open_agent_doors(
@@ -245,14 +266,16 @@ async def _open_agent_doors(
         doors.push_async_callback(door.stop, DOOR_CLOSES_WITHIN)
 
 
-async def _serve_http(server: HttpServer, doors: AsyncExitStack) -> None:
-    _in_background(server.run_until_cancelled(), doors)
+async def _serve_http(server: HttpServer, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
+    _in_background(server.run_until_cancelled(), tasks, doors)
+    # If it cannot start, the group ends and this wait with it.
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event to await
         await asyncio.sleep(0.01)
 
 
-def _in_background(work: Coroutine[None, None, None], doors: AsyncExitStack) -> None:
-    task = asyncio.create_task(work)
+def _in_background(work: Coroutine[None, None, None], tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
+    """Ends with the doors. When it fails before, so does the server: half a server is worse than none."""
+    task = tasks.create_task(work)
 
     async def end() -> None:
         task.cancel()
