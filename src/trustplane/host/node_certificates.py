@@ -78,5 +78,5 @@ def _refuse(why: str) -> Refused:
         code="node-certificate-refused",
         what="the certificate offered cannot enrol a node",
         why=why,
-        fix="start the server with --node-certificates-ca, and give the node a certificate of that CA with its name as CN",
+        fix="give the server --node-certificates-ca, and the node a certificate of that CA with its name as CN",
     )
