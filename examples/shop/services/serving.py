@@ -118,43 +118,45 @@ def serve(name: str, routes: Mapping[tuple[str, str], Route]) -> None:
 
 
 def _handler(routes: Mapping[tuple[str, str], Route]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        timeout = 120
-        wbufsize = 16 * 1024  # one write: a header packet and a body packet would wait for each other
+    return type("Handler", (_Handler,), {"routes": routes})
 
-        def do_GET(self) -> None:
-            self._answer()
 
-        def do_POST(self) -> None:
-            self._answer()
+class _Handler(BaseHTTPRequestHandler):
+    routes: Mapping[tuple[str, str], Route]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 120
+    wbufsize = 16 * 1024  # one write: a header packet and a body packet would wait for each other
 
-        def _answer(self) -> None:
-            try:
-                status, body = 200, self._routed()
-            except Wrong as wrong:
-                status, body = wrong.status, {"error": str(wrong)}
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def do_GET(self) -> None:
+        self._answer()
 
-        def _routed(self) -> Json:
-            text = self.headers.get("Content-Length", "0")
-            length = int(text) if text.isascii() and text.isdigit() else -1
-            if not 0 <= length <= MAX_BODY_BYTES or self.headers.get("Transfer-Encoding"):
-                self.close_connection = True
-                raise Wrong(413, f"bodies have a Content-Length of at most {MAX_BODY_BYTES}")
-            content = self.rfile.read(length)
-            route = routes.get((self.command, urlsplit(self.path).path))
-            if route is None:
-                raise Wrong(404, f"nothing at {self.command} {self.path[:200]}")
-            return route(decoded(content))
+    def do_POST(self) -> None:
+        self._answer()
 
-        def log_message(self, *_: object) -> None:
-            """The sidecar's access log has every request."""
+    def _answer(self) -> None:
+        try:
+            status, body = 200, self._routed()
+        except Wrong as wrong:
+            status, body = wrong.status, {"error": str(wrong)}
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
-    return Handler
+    def _routed(self) -> Json:
+        text = self.headers.get("Content-Length", "0")
+        length = int(text) if text.isascii() and text.isdigit() else -1
+        if not 0 <= length <= MAX_BODY_BYTES or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True
+            raise Wrong(413, f"bodies have a Content-Length of at most {MAX_BODY_BYTES}")
+        content = self.rfile.read(length)
+        route = self.routes.get((self.command, urlsplit(self.path).path))
+        if route is None:
+            raise Wrong(404, f"nothing at {self.command} {self.path[:200]}")
+        return route(decoded(content))
+
+    def log_message(self, *_: object) -> None:
+        """The sidecar's access log has every request."""

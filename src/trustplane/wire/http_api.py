@@ -7,6 +7,7 @@ nothing that changes anything.
 
 from __future__ import annotations
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
@@ -15,12 +16,14 @@ from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
-from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Text, application
+from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Run, Text, application
 from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
 
 MAX_AUDIT_ENTRIES = 10_000
 
-_ANYONE, _READER, _ADMIN = Access.OPEN, Access.READ, Access.CHANGE
+_ANYONE = Access.OPEN
+Shape = type[msgspec.Struct]
+
 _LIMIT = Number("limit", 100, 1, 1000, "how many at most")
 
 
@@ -55,164 +58,63 @@ def _open(to: ServerAnswers) -> tuple[Operation, ...]:
 
 
 def _standing(to: ServerAnswers) -> tuple[Operation, ...]:
-    about = Text("query", "a SPIFFE ID, or a serial number in hexadecimal")
+    about = (Text("query", "a SPIFFE ID, or a serial number in hexadecimal"),)
     which = (Text("id", "of this SPIFFE ID"), Text("serial", "with this serial number, hexadecimal"), _LIMIT)
+    explained, found, held = shapes.ExplanationShape, shapes.CertificatesShape, shapes.HoldingsShape
+    what_is_held = "what participants acknowledged, against what they should hold"
     return (
-        Operation(
-            "GET", "/v1/status", "status", "the whole server at a glance", _READER, shapes.ServerStatusShape, to.status
-        ),
-        Operation(
-            "GET",
-            "/v1/explain",
-            "explain",
-            "one identity or certificate, and why it is so",
-            _READER,
-            shapes.ExplanationShape,
-            to.explain,
-            query=(about,),
-        ),
-        Operation(
-            "GET",
-            "/v1/certificates",
-            "certificates",
-            "issued certificates, the newest first",
-            _READER,
-            shapes.CertificatesShape,
-            to.certificates,
-            query=which,
-        ),
-        Operation(
-            "GET",
-            "/v1/holdings",
-            "holdings",
-            "what participants acknowledged, against what they should hold",
-            _READER,
-            shapes.HoldingsShape,
-            to.holdings,
-            query=(_LIMIT,),
-        ),
+        _read("/v1/status", "status", "the whole server at a glance", shapes.ServerStatusShape, to.status),
+        _read("/v1/explain", "explain", "one identity or certificate, and why it is so", explained, to.explain, about),
+        _read("/v1/certificates", "certificates", "issued ones, the newest first", found, to.certificates, which),
+        _read("/v1/holdings", "holdings", what_is_held, held, to.holdings, (_LIMIT,)),
     )
 
 
 def _repository(to: ServerAnswers) -> tuple[Operation, ...]:
-    body = shapes.RepositoryRequest
+    files, applied, listed = shapes.RepositoryRequest, shapes.AppliedShape, shapes.RevisionsShape
+    one, again = "/v1/revisions/{number}", "apply an earlier revision again, as the next"
+    with_files = "one revision with its files; `current` is the newest"
     return (
-        Operation(
-            "POST",
-            "/v1/plan",
-            "plan",
-            "what applying these files would change",
-            _ADMIN,
-            shapes.PlanShape,
-            to.plan,
-            body=body,
-        ),
-        Operation(
-            "POST",
-            "/v1/revisions",
-            "apply",
-            "apply these files as the next revision",
-            _ADMIN,
-            shapes.AppliedShape,
-            to.apply,
-            body=body,
-        ),
-        Operation(
-            "GET",
-            "/v1/revisions",
-            "revisions",
-            "applied revisions, the newest first",
-            _READER,
-            shapes.RevisionsShape,
-            to.revisions,
-            query=(_LIMIT,),
-        ),
-        Operation(
-            "GET",
-            "/v1/revisions/{number}",
-            "revision",
-            "one revision with its files; `current` is the newest",
-            _READER,
-            shapes.RevisionFilesShape,
-            to.revision,
-        ),
-        Operation(
-            "POST",
-            "/v1/revisions/{number}/restore",
-            "restore",
-            "apply an earlier revision again, as the next",
-            _ADMIN,
-            shapes.AppliedShape,
-            to.restore,
-        ),
+        _act("/v1/plan", "plan", "what applying these files would change", shapes.PlanShape, to.plan, files),
+        _act("/v1/revisions", "apply", "apply these files as the next revision", applied, to.apply, files),
+        _act(f"{one}/restore", "restore", again, applied, to.restore),
+        _read("/v1/revisions", "revisions", "applied ones, the newest first", listed, to.revisions, (_LIMIT,)),
+        _read(one, "revision", with_files, shapes.RevisionFilesShape, to.revision),
     )
 
 
 def _nodes(to: ServerAnswers) -> tuple[Operation, ...]:
+    request, token, agent = shapes.TokenRequest, shapes.TokenShape, shapes.AgentShape
+    joining, banning = "a single-use right to enrol one node", "cut a node off and refuse it from now on"
     return (
-        Operation(
-            "POST",
-            "/v1/join-tokens",
-            "create_token",
-            "a single-use right to enrol one node",
-            _ADMIN,
-            shapes.TokenShape,
-            to.create_token,
-            body=shapes.TokenRequest,
-        ),
-        Operation("GET", "/v1/agents", "agents", "enrolled nodes", _READER, shapes.AgentsShape, to.agents),
-        Operation(
-            "POST",
-            "/v1/agents/{node}/ban",
-            "ban_agent",
-            "cut a node off and refuse it from now on",
-            _ADMIN,
-            shapes.AgentShape,
-            to.ban_agent,
-        ),
+        _act("/v1/join-tokens", "create_token", joining, token, to.create_token, request),
+        _act("/v1/agents/{node}/ban", "ban_agent", banning, agent, to.ban_agent),
+        _read("/v1/agents", "agents", "enrolled nodes", shapes.AgentsShape, to.agents),
     )
 
 
 def _audit(to: ServerAnswers) -> tuple[Operation, ...]:
     start = Number("start", 0, 0, 2**53, "the index of the first entry")
-    limit = Number("limit", 1000, 1, MAX_AUDIT_ENTRIES, "how many at most; fewer come when bodies are large")
+    limit = Number("limit", 1000, 1, MAX_AUDIT_ENTRIES, "how many at most")
+    head, note, notes = shapes.AuditHeadShape, shapes.CheckpointShape, shapes.CheckpointsShape
+    entries = shapes.AuditEntriesShape
+    size = "how long the log is, its frontier, and the key of its checkpoints"
+    newest, kept = "the newest signed checkpoint", "signed checkpoints kept, the newest first"
     return (
-        Operation(
-            "GET",
-            "/v1/audit/entries",
-            "audit_entries",
-            "entries of the audit log, as hashed",
-            _READER,
-            shapes.AuditEntriesShape,
-            to.audit_entries,
-            query=(start, limit),
-        ),
-        Operation(
-            "GET",
-            "/v1/audit/head",
-            "audit_head",
-            "how long the audit log is, its frontier, and the key of its checkpoints",
-            _READER,
-            shapes.AuditHeadShape,
-            to.audit_head,
-        ),
-        Operation(
-            "GET",
-            "/v1/audit/checkpoint",
-            "audit_checkpoint",
-            "the newest signed checkpoint",
-            _READER,
-            shapes.CheckpointShape,
-            to.audit_checkpoint,
-        ),
-        Operation(
-            "GET",
-            "/v1/audit/checkpoints",
-            "audit_checkpoints",
-            "signed checkpoints kept, the newest first",
-            _READER,
-            shapes.CheckpointsShape,
-            to.audit_checkpoints,
-            query=(_LIMIT,),
-        ),
+        _read("/v1/audit/head", "audit_head", size, head, to.audit_head),
+        _read("/v1/audit/entries", "audit_entries", "entries as hashed", entries, to.audit_entries, (start, limit)),
+        _read("/v1/audit/checkpoint", "audit_checkpoint", newest, note, to.audit_checkpoint),
+        _read("/v1/audit/checkpoints", "audit_checkpoints", kept, notes, to.audit_checkpoints, (_LIMIT,)),
     )
+
+
+def _read(  # noqa: PLR0917 - the columns of the table above
+    path: str, name: str, summary: str, answer: Shape, run: Run, query: tuple[Number | Text, ...] = ()
+) -> Operation:
+    return Operation("GET", path, name, summary, Access.READ, answer, run, query)
+
+
+def _act(  # noqa: PLR0917 - the columns of the table above
+    path: str, name: str, summary: str, answer: Shape, run: Run, body: Shape | None = None
+) -> Operation:
+    return Operation("POST", path, name, summary, Access.CHANGE, answer, run, body=body)
