@@ -19,67 +19,58 @@ HTTP = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnecti
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
+SDS = {
+    "resource_api_version": "V3",
+    "api_config_source": {
+        "api_type": "GRPC",
+        "transport_api_version": "V3",
+        "grpc_services": [{"envoy_grpc": {"cluster_name": "spire_agent"}}],
+    },
+}
+WEB = "spiffe://acme.example/ns/shop/sa/web"
+
+
 def spire_style(folder: Path, port: int, bundle: str) -> dict[str, object]:
     """As in SPIRE's Envoy tutorial: a static listener whose certificate and bundle come from SDS by name."""
-    sds = {
-        "resource_api_version": "V3",
-        "api_config_source": {
-            "api_type": "GRPC",
-            "transport_api_version": "V3",
-            "grpc_services": [{"envoy_grpc": {"cluster_name": "spire_agent"}}],
-        },
-    }
-    tls = {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-        "require_client_certificate": True,
-        "common_tls_context": {
-            "tls_certificate_sds_secret_configs": [{"name": "default", "sds_config": sds}],
-            "combined_validation_context": {
-                "default_validation_context": {
-                    "match_typed_subject_alt_names": [
-                        {"san_type": "URI", "matcher": {"exact": "spiffe://acme.example/ns/shop/sa/web"}}
-                    ]
-                },
-                "validation_context_sds_secret_config": {"name": bundle, "sds_config": sds},
-            },
-        },
-    }
-    http = {
-        "@type": f"type.googleapis.com/{HTTP}",
-        "stat_prefix": "in",
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
-                }
-            ]
-        },
-        "http_filters": [
-            {
-                "name": "router",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-            }
-        ],
-    }
     chain = {
-        "transport_socket": {"name": "tls", "typed_config": tls},
-        "filters": [{"name": "http", "typed_config": http}],
+        "transport_socket": {"name": "tls", "typed_config": _tls(bundle)},
+        "filters": [{"name": "http", "typed_config": _answers_ok()}],
     }
+    address = {"socket_address": {"address": LOOPBACK, "port_value": port}}
     return {
         "node": {"id": "by-hand", "cluster": "demo"},
         "admin": {"address": {"pipe": {"path": str(folder / "admin.sock")}}},
         "static_resources": {
-            "listeners": [
-                {
-                    "name": "in",
-                    "address": {"socket_address": {"address": LOOPBACK, "port_value": port}},
-                    "filter_chains": [chain],
-                }
-            ],
+            "listeners": [{"name": "in", "address": address, "filter_chains": [chain]}],
             "clusters": [_spire_agent(folder)],
         },
+    }
+
+
+def _tls(bundle: str) -> dict[str, object]:
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "require_client_certificate": True,
+        "common_tls_context": {
+            "tls_certificate_sds_secret_configs": [{"name": "default", "sds_config": SDS}],
+            "combined_validation_context": {
+                "default_validation_context": {
+                    "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": WEB}}]
+                },
+                "validation_context_sds_secret_config": {"name": bundle, "sds_config": SDS},
+            },
+        },
+    }
+
+
+def _answers_ok() -> dict[str, object]:
+    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
+    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    return {
+        "@type": f"type.googleapis.com/{HTTP}",
+        "stat_prefix": "in",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [{"name": "router", "typed_config": router}],
     }
 
 
