@@ -171,14 +171,15 @@ class Mesh:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for part in reversed(self._parts):
             with contextlib.suppress(AssertionError):
                 if part.alive():
                     part.stop()
         self._closing.close()
-        if kind is not None:
-            sys.stderr.write("\n".join(part.last_words() for part in self._parts) + "\n")
+
+    def last_words(self) -> str:
+        return "\n".join(part.last_words() for part in self._parts) + "\n"
 
     @property
     def server(self) -> Server:
