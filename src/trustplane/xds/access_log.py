@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from trustplane.xds.resources import typed
 
+STDOUT = "/dev/stdout"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+_STDOUT = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 _CEL = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 
 _DOWNSTREAM_TLS = {
@@ -79,7 +81,8 @@ def of_failed_handshakes(path: str) -> list[dict[str, object]]:
 
 
 def _file(path: str, fields: dict[str, str]) -> dict[str, object]:
-    return {
-        "name": "file",
-        "typed_config": typed(_FILE, path=path, log_format={"json_format": fields}),
-    }
+    log_format = {"json_format": fields}
+    if path == STDOUT:
+        # Opening the path again would fail for an Envoy that changed its user: a pipe belongs to who made it.
+        return {"name": "stdout", "typed_config": typed(_STDOUT, log_format=log_format)}
+    return {"name": "file", "typed_config": typed(_FILE, path=path, log_format=log_format)}

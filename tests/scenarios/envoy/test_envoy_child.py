@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -106,6 +107,36 @@ def test_envoy_runs_as_another_user_from_a_binary_that_user_cannot_reach(socket_
     assert "Groups:\t \n" in status
     assert "NoNewPrivs:\t1" in status
     assert not (folder / "admin.sock").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+def test_an_access_log_on_standard_output_reaches_whoever_started_envoy_as_another_user(socket_dir: Path) -> None:
+    async def scenario() -> bytes:
+        async with EnvoyBench(socket_dir) as bench:
+            bench.ads_socket.chmod(0o777)
+            pay = bench.add("pay")
+            os.chown(pay.admin.parent, NOBODY, NOBODY)
+            pay.log = Path("/dev/stdout")
+            bench.publish(pay)
+            ours, theirs = os.pipe()
+            try:
+                settings = EnvoySettings(
+                    bench.binary, pay.admin.parent, pay.admin, timedelta(seconds=1), NOBODY, NOBODY, stdout=theirs
+                )
+                config = bootstrap(pay.sidecar.service, Sockets(bench.ads_socket, pay.admin))
+                async with running(settings, config) as envoy:
+                    os.close(theirs)
+                    await envoy.ready()
+                    await bench.settled(pay)
+                    tls = bench.client_tls(pay.svid)
+                    assert (await bench.dial("pay", b"GET / HTTP/1.1\r\nhost: pay\r\n\r\n", tls)).status == 403
+                    return await asyncio.to_thread(os.read, ours, 65536)
+            finally:
+                os.close(ours)
+
+    socket_dir.chmod(0o711)
+    line = json.loads(asyncio.run(scenario()).splitlines()[0])
+    assert (line["log"], line["status"]) == ("inbound", 403)
 
 
 def test_an_envoy_that_cannot_start_says_why(socket_dir: Path) -> None:
