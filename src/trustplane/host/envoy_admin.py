@@ -36,17 +36,9 @@ class EnvoyAdmin:
         found: list[dict[str, object]] = json.loads(await self._ask("GET", "/certs"))["certificates"]
         return found
 
-    async def config_dump(self) -> dict[str, object]:
-        """Private keys are blanked by Envoy."""
-        found: dict[str, object] = json.loads(await self._ask("GET", "/config_dump"))
-        return found
-
     async def drain_listeners(self) -> None:
         """Tell clients to leave (HTTP/2 GOAWAY, `connection: close`) while requests under way finish."""
         await self._ask("POST", "/drain_listeners?graceful&skip_exit")
-
-    async def reopen_logs(self) -> None:
-        await self._ask("POST", "/reopen_logs")
 
     async def _ask(self, method: str, path: str, **query: str) -> bytes:
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket))

@@ -233,6 +233,18 @@ def test_headers_that_would_change_the_verdict_afterwards_do_not_arrive(socket_d
     run(socket_dir, scenario)
 
 
+def test_what_a_peer_says_cannot_forge_a_line_of_the_log(socket_dir: Path) -> None:
+    async def scenario(bench: EnvoyBench) -> None:
+        tls = bench.client_tls(bench.members["web"].svid)
+        forged = '"}\t{"log":"inbound","peer_id":"spiffe://acme.example/admin'
+        request = f"GET /public/a HTTP/1.1\r\nhost: pay\r\nx-request-id: {forged}\r\n\r\n"
+        assert (await bench.dial("pay", request.encode(), tls)).status == 200
+        line = await bench.logged("pay", lambda line: line["log"] == "inbound")
+        assert (line["request_id"], line["peer_id"]) == (forged, str(bench.id_of("web")))
+
+    run(socket_dir, scenario)
+
+
 def test_a_header_with_an_underscore_is_refused(socket_dir: Path) -> None:
     async def scenario(bench: EnvoyBench) -> None:
         tls = bench.client_tls(bench.members["web"].svid)
