@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from trustplane.audit.checkpoint import Checkpoint, NoteKey, sign
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
@@ -68,6 +70,8 @@ class MemoryDoor:
     bodies: list[bytes] = field(default_factory=list)
     acts: list[str] = field(default_factory=list)
     kept: list[tuple[Revision, DesiredState]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
         return ServerFacts(ACME, NodeName("server-1"), "9.9", "sqlite", NOON)
@@ -151,11 +155,19 @@ class MemoryDoor:
         found = list(enumerate(self.bodies))[start : start + limit]
         return [AuditEntry(index, body, leaf_hash(body)) for index, body in found]
 
+    def signed_note(self) -> str:
+        """A checkpoint of the log as it is now."""
+        tree = Frontier().extend(map(leaf_hash, self.bodies))
+        return sign(Checkpoint(str(ACME), tree.size, tree.root), self._note_key(), self.log_key.sign)
+
     async def audit_checkpoint(self) -> str:
-        return "acme.example\n0\nroot\n\n- acme.example sig\n"
+        return self.signed_note()
 
     async def audit_checkpoints(self, limit: int) -> Sequence[str]:
-        return [await self.audit_checkpoint()][:limit]
+        return [*self.notes, self.signed_note()][:limit]
 
     def audit_key(self) -> str:
-        return "acme.example+00000000+AQ=="
+        return str(self._note_key())
+
+    def _note_key(self) -> NoteKey:
+        return NoteKey(str(ACME), self.log_key.public_key().public_bytes_raw())

@@ -141,7 +141,7 @@ class _Demo:
         self._traffic = traffic
         if self._options.seconds is not None:
             asyncio.get_running_loop().call_later(self._options.seconds, traffic.stop)
-        self._screen.tell("look inside from another terminal, with trustplane status, explain or audit verify, after:")
+        self._screen.tell("look inside from another terminal with trustplane status, after:")
         self._screen.tell(f"  export TRUSTPLANE_SERVER_SOCKET={site.socket('server')}")
         self._screen.tell(f"  export TRUSTPLANE_AGENT_SOCKET={site.socket('agent')}")
         with self._screen.live():

@@ -49,6 +49,7 @@ class Screen:
         if not self._is_live:
             yield
             return
+        self._events.clear()  # the steps so far stand above
         with Live(console=self._console, auto_refresh=False, transient=False) as live:
             self._live = live
             try:
@@ -57,46 +58,15 @@ class Screen:
                 self._live = None
 
     def draw(self, counts: Counts, tally: Tally, renewals: Renewals) -> None:
+        customers, mesh = _customers(counts), _mesh(counts, tally)
         if self._live:
-            self._live.update(Group(self._table(renewals), self._line(counts, tally), *self._told()), refresh=True)
+            hint = Text("Ctrl-C takes everything down and leaves nothing behind", "italic")
+            told = [Text(line, "dim") for line in self._events]
+            shown = Group(_identities(renewals), Text(), customers, mesh, Text(), *told, Text(), hint)
+            self._live.update(shown, refresh=True)
         elif time.monotonic() - self._plain_at >= PLAIN_EVERY_SECONDS:
             self._plain_at = time.monotonic()
-            self.tell(self._line(counts, tally).plain)
-
-    def _table(self, renewals: Renewals) -> Table:
-        table = Table(title="five services, each behind a real Envoy; every call between them is mTLS", expand=False)
-        for heading in ("service", "SPIFFE ID", "serial", "expires in", "renewals", "sidecar"):
-            table.add_column(
-                heading, no_wrap=True, justify="right" if heading in ("expires in", "renewals") else "left"
-            )
-        status = renewals.latest
-        serving = {one.service: one.serving for one in status.sidecars} if status else {}
-        for entry in status.entries if status else ():
-            left = renewals.expires_in(entry)
-            table.add_row(
-                entry.service,
-                entry.spiffe_id,
-                (entry.serial or "none yet")[:12],
-                f"{left:.0f} s" if left is not None else "",
-                str(renewals.per_service.get(entry.service, 0)),
-                Text("serving", "green") if serving.get(entry.service) else Text("waiting", "yellow"),
-            )
-        return table
-
-    def _line(self, counts: Counts, tally: Tally) -> Text:
-        mtls = "yes" if tally.all_mtls else ("NO" if tally.without_mtls else "not logged yet")
-        parts = (
-            f"{counts.requests} requests, {counts.rps():.0f}/s, ",
-            (f"{counts.failed} failed", "bold red" if counts.failed else "green"),
-            f"; {tally.inbound} calls between services, all mTLS: ",
-            (mtls, "bold red" if tally.without_mtls else "green"),
-            f"; {counts.refused} refused as they should be",
-        )
-        return Text.assemble(*parts)
-
-    def _told(self) -> list[Text]:
-        hint = "Ctrl-C takes everything down and leaves nothing behind"
-        return [Text(""), *(Text(line, "dim") for line in self._events), Text(""), Text(hint, "italic")]
+            self.tell(f"{customers.plain}; {mesh.plain}")
 
     def close(self, report: Report) -> None:
         """The last words of a run that people watched."""
@@ -112,3 +82,40 @@ class Screen:
         for failure in report.failures:
             self._console.print(Text(f"  {failure}"))
         sys.stdout.flush()
+
+
+def _identities(renewals: Renewals) -> Table:
+    """Fits 80 columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("SPIFFE ID", "serial"):
+        table.add_column(heading, no_wrap=True, header_style="bold")
+    for heading in ("expires", "renewed"):
+        table.add_column(heading, no_wrap=True, header_style="bold", justify="right")
+    table.add_column("sidecar", no_wrap=True, header_style="bold")
+    status = renewals.latest
+    serving = {one.service: one.serving for one in status.sidecars} if status else {}
+    for entry in status.entries if status else ():
+        left = renewals.expires_in(entry)
+        table.add_row(
+            entry.spiffe_id,
+            (entry.serial or "none yet")[:8],
+            "" if left is None else f"{left:.0f} s",
+            str(renewals.per_service.get(entry.service, 0)),
+            Text("serving", "green") if serving.get(entry.service) else Text("waiting", "yellow"),
+        )
+    return table
+
+
+def _customers(counts: Counts) -> Text:
+    failed = (f"{counts.failed} failed", "bold red" if counts.failed else "green")
+    return Text.assemble(f"{counts.requests} requests, {counts.rps():.0f} a second, ", failed)
+
+
+def _mesh(counts: Counts, tally: Tally) -> Text:
+    if tally.without_mtls:
+        mtls = (f"{len(tally.without_mtls)} NOT mTLS", "bold red")
+    else:
+        mtls = ("all of them mTLS", "green") if tally.all_mtls else ("none logged yet", "yellow")
+    return Text.assemble(
+        f"{tally.inbound} calls between services, ", mtls, f"; {counts.refused} refused as they should be"
+    )
