@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.envoy_bench import EnvoyBench, until
+from tests.kit.envoy_bench import PATIENCE, EnvoyBench, until
 from trustplane.fault import Refused, Unavailable
 from trustplane.host.envoy import EnvoySettings, find_envoy, running
 from trustplane.spiffe.names import ServiceName
@@ -146,6 +146,21 @@ def test_an_envoy_that_cannot_start_says_why(socket_dir: Path) -> None:
             with pytest.raises(Unavailable, match="no_such_field"):
                 await envoy.ready()
             assert (await envoy.exited()).code == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_idle_sidecar_stops_without_waiting_for_its_drain_to_pass(socket_dir: Path) -> None:
+    async def scenario() -> None:
+        async with EnvoyBench(socket_dir) as bench:
+            pay = bench.add("pay")
+            bench.publish(pay)
+            settings = EnvoySettings(bench.binary, pay.admin.parent, pay.admin, timedelta(hours=1))
+            config = bootstrap(pay.sidecar.service, Sockets(bench.ads_socket, pay.admin))
+            async with running(settings, config) as envoy:
+                await envoy.ready()
+                async with asyncio.timeout(PATIENCE.total_seconds()):
+                    assert (await envoy.stop()).code == 0
 
     asyncio.run(scenario())
 
