@@ -24,7 +24,8 @@ class RunningMesh:
 
 
 @contextlib.contextmanager
-def running_mesh(run: Path) -> Iterator[RunningMesh]:
+def running_mesh(run: Path, applied: Path | None = None) -> Iterator[RunningMesh]:
+    """With that repository applied, when there is one, and its identities held by the agent."""
     server_socket, agent_socket = run / "server.sock", run / "agent.sock"
     node_door, enrolment = (f"127.0.0.1:{free_port()}" for _ in range(2))
     common = ("--trust-domain", DOMAIN)
@@ -34,13 +35,15 @@ def running_mesh(run: Path) -> Iterator[RunningMesh]:
     ):
         asked = ("--server-socket", str(server_socket))
         _until(lambda: bool(_json(run, "server status", *asked).get("can_issue")))
+        if applied:
+            _output(run, f"apply {applied}", *asked)
         (run / "bundle.json").write_text(_output(run, "server bundle", *asked))
         (run / "token").write_text(str(_json(run, f"server token create {NODE}", *asked)["token"]))
         joined = ("--node", NODE, "--server", node_door, "--enrolment", enrolment, "--data-dir", f"{run}/agent")
         files = ("--bundle-file", f"{run}/bundle.json", "--join-token-file", f"{run}/token")
         sockets = ("--workload-socket", f"{run}/w.sock", "--xds-socket", f"{run}/x.sock")
         with _running(run, "agent run", *common, *joined, *files, *sockets, "--agent-socket", str(agent_socket)):
-            _until(lambda: _json(run, "agent status", "--agent-socket", str(agent_socket)).get("revision") is not None)
+            _until(lambda: _holds(_json(run, "agent status", "--agent-socket", str(agent_socket)), applied))
             yield RunningMesh(run / "w.sock")
 
 
@@ -55,6 +58,13 @@ def _running(run: Path, command: str, *options: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+def _holds(status: dict[str, object], applied: Path | None) -> bool:
+    entries = status.get("entries")
+    if not applied or not isinstance(entries, list):
+        return status.get("revision") is not None
+    return bool(entries) and all(entry["serial"] for entry in entries)
 
 
 def _json(run: Path, command: str, *options: str) -> dict[str, object]:

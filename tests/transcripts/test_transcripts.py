@@ -38,6 +38,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     payments.write_text(
         payments.read_text().replace("charge: POST /charge", "charge: POST /charge\n  refund: POST /refund")
     )
+    shutil.copytree(SHOP, desk / "mine")
+    web = desk / "mine" / "services" / "shop" / "web" / "service.yaml"
+    web.write_text(web.read_text().replace("unix:uid:31001", f"unix:uid:{os.getuid()}"))
     (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
     _write_certificates(desk)
     return desk
@@ -85,6 +88,16 @@ def test_the_command_says_what_the_transcript_says(transcript: Path, desk: Path,
 @pytest.mark.parametrize("transcript", transcripts("live"), ids=lambda path: path.stem)
 def test_the_command_says_it_to_a_server_and_an_agent_that_run(transcript: Path, desk: Path, socket_dir: Path) -> None:
     with running_mesh(socket_dir) as mesh:
+        known = {**environment(socket_dir), "SPIFFE_ENDPOINT_SOCKET": f"unix://{mesh.workload_socket}"}
+        differences = [play(step, desk, known) for step in read(transcript.read_text())]
+    _same(differences)
+
+
+@pytest.mark.scenario
+@pytest.mark.xdist_group("scenarios")
+@pytest.mark.parametrize("transcript", transcripts("applied"), ids=lambda path: path.stem)
+def test_the_command_says_it_where_the_shop_is_applied(transcript: Path, desk: Path, socket_dir: Path) -> None:
+    with running_mesh(socket_dir, desk / "mine") as mesh:
         known = {**environment(socket_dir), "SPIFFE_ENDPOINT_SOCKET": f"unix://{mesh.workload_socket}"}
         differences = [play(step, desk, known) for step in read(transcript.read_text())]
     _same(differences)
