@@ -91,12 +91,19 @@ class EnrolNodes:
     async def require(self, node: NodeName) -> Agent:
         """The agent of this node, if it may still speak for it."""
         known = await self._agents.agent(node)
-        if known is None or known.banned:
+        if known is None:
             raise Refused(
-                code="agent-banned" if known else "agent-unknown",
+                code="agent-unknown",
                 what=f"the agent of node {node} may not connect",
-                why="it was banned by an operator" if known else "no agent is enrolled for this node",
+                why="no agent is enrolled for this node",
                 fix=f"trustplane server token create {node}, then start the agent with that token",
+            )
+        if known.banned:
+            raise Refused(
+                code="agent-banned",
+                what=f"the agent of node {node} may not connect",
+                why="it was banned by an operator, and a ban is for good",
+                fix="once the machine can be trusted again, give it another node name and a token for that",
             )
         return known
 

@@ -182,7 +182,8 @@ class NodeService(node_pb2_grpc.NodeServicer):
     ) -> AsyncIterator[node_pb2.Update]:
         node = await self._admitted(context)
         hello = (await _next_step(request_iterator)).hello
-        connection = Connection(node, hello.agent_version[:64], _cancel_this_call())
+        cut = _Cut()
+        connection = Connection(node, hello.agent_version[:64], cut)
         self._doors.connections.opened(connection)
         reading = asyncio.create_task(self._read_reports(node, request_iterator))
         reading.add_done_callback(lambda done: connection.cut() if _fault_of_task(done) else None)
@@ -192,6 +193,9 @@ class NodeService(node_pb2_grpc.NodeServicer):
         except asyncio.CancelledError:
             if fault := _fault_of_task(reading):
                 raise fault from None
+            if cut.made:
+                # gRPC tells the agent nothing of a call that was merely cancelled: it would wait for ever.
+                await self._doors.enrol.require(node)
             raise
         finally:
             reading.cancel()
@@ -261,9 +265,17 @@ def _agent_of(node: NodeName) -> str:
     return f"agent {node}"
 
 
-def _cancel_this_call() -> Callable[[], object]:
-    task = asyncio.current_task()
-    return task.cancel if task is not None else lambda: None
+class _Cut:
+    """Ends the call it was made in, from outside."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.made = False
+
+    def __call__(self) -> None:
+        self.made = True
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _fault_of_task(task: asyncio.Task[None]) -> BaseException | None:
