@@ -309,7 +309,7 @@ class Mesh:
         words = (member.service, "--xds-socket", str(node.xds), "--run-dir", str(self.folder / f"run-{member.name}"))
         part = self._part(
             f"sidecar-{member.name}",
-            [*TRUSTPLANE, "sidecar", *words, "--envoy", str(member.executable), "--drain", "2s"],
+            [*TRUSTPLANE, "sidecar", *words, "--envoy", str(member.executable), "--drain", "5m"],
         )
         part.start()
         return part

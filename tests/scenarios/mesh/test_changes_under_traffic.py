@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.kit.mesh import Mesh, until
-from tests.kit.mesh_repository import Repository
+from tests.kit.mesh_repository import Member, Repository
 from tests.kit.mesh_traffic import Traffic, status
 
 
-def test_a_new_call_is_allowed_a_service_removed_and_a_revision_restored(socket_dir: Path) -> None:
-    with Mesh(socket_dir) as mesh:
-        before = Repository(mesh.members("web", "pay", "clerk", "till", web=["pay"], till=["pay"]))
-        mesh.start_server()
-        assert mesh.apply(before)["revision"]["number"] == 1  # type: ignore[index]
-        mesh.join()
-        mesh.start_sidecars(*before.members)
-        until(lambda: status(mesh.address, before["web"].listen("pay")) == 200, "web reaches pay")
-        with Traffic(mesh.address, {"pay": before["web"].listen("pay")}) as counts:
-            after = before.calling("clerk", "pay")
-            assert status(mesh.address, after["clerk"].listen("pay")) == 0, "nothing is open before the change"
-            mesh.apply(after)
-            until(lambda: status(mesh.address, after["clerk"].listen("pay")) == 200, "clerk reaches pay")
-            until(mesh.server.all_held, "everyone holds what they should")
-        assert not counts.wrong
-        assert counts.good > 0
+def revision(mesh: Mesh) -> int:
+    current = mesh.server.status().revision
+    assert current is not None
+    return current.number
+
+
+def reaches(mesh: Mesh, caller: Member, callee: str) -> bool:
+    return status(mesh.address, caller.listen(callee)) == 200
+
+
+def test_each_change_takes_effect_and_costs_no_request(mesh: Mesh) -> None:
+    first = Repository(mesh.members("web", "pay", "clerk", "till", web=["pay"], till=["pay"]))
+    mesh.start_server()
+    mesh.apply(first)
+    mesh.join()
+    mesh.start_sidecars(*first.members)
+    until(lambda: reaches(mesh, first["web"], "pay") and reaches(mesh, first["till"], "pay"), "both reach pay")
+
+    with Traffic(mesh.address, {"pay": first["web"].listen("pay")}) as counts:
+        second = first.calling("clerk", "pay")
+        assert status(mesh.address, second["clerk"].listen("pay")) == 0, "nothing is open before the change"
+        mesh.apply(second)
+        until(lambda: reaches(mesh, second["clerk"], "pay"), "clerk reaches pay")
+        until(mesh.server.all_held, "everyone has taken up the second revision")
+        assert revision(mesh) == 2
+
+        mesh.apply(second)
+        assert revision(mesh) == 2, "the same files again are no change"
+
+        mesh.apply(second.without("till"))
+        until(lambda: not reaches(mesh, first["till"], "pay"), "a service that is gone reaches nobody")
+        until(lambda: len(mesh.node.status().entries) == 3, "and has no identity any more")
+
+        mesh.run("apply", "--revision", "2", "--server-socket", str(mesh.server.admin))
+        until(lambda: reaches(mesh, first["till"], "pay"), "what was restored works again")
+        restored = mesh.server.status().revision
+        assert restored is not None
+        assert (restored.number, restored.restored_from) == (4, 2)
+        until(mesh.server.all_held, "everyone has taken up what was restored")
+    assert not counts.wrong
+    assert counts.good > 0
+
+
+def test_a_bad_repository_changes_nothing(mesh: Mesh) -> None:
+    good = Repository(mesh.members("web", "pay", web=["pay"]))
+    mesh.start_server()
+    mesh.apply(good)
+    folder = mesh.written(good.without("pay"))
+    (folder / "services/shop/web/service.yaml").write_text(good["web"].text() + "selector: [unix:uid:0]\n")
+    refused = mesh.run("apply", str(folder), "--server-socket", str(mesh.server.admin))
+    assert refused.returncode == 1
+    assert "services/shop/web/service.yaml" in refused.stderr
+    assert "did you mean selectors" in refused.stderr.lower() or "selectors" in refused.stderr
+    assert revision(mesh) == 1
+    assert mesh.server.status().services == 2
