@@ -93,6 +93,8 @@ class OfferConfiguration:
 
     def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None:
         service = ServiceName.parse(node_id)
+        if self._views.value is None:
+            return None  # an agent that has just started knows nobody yet, which is no refusal
         entry = self._entry(lambda one: one.service == service)
         if entry is None or not entry.selectors <= selectors:
             raise Refused(
@@ -114,11 +116,22 @@ class OfferConfiguration:
         if mine and not ready:
             return None
         own = mine[0].spiffe_id.trust_domain if mine else _own(view)
-        return published(secrets_offer(ready, held.bundles, own), self._clock.now())
+        at = self._clock.now()
+        # One identity that cannot be published must not cost the process its others.
+        sound = [svid for svid in ready if _publishable(svid, held.bundles, own, at)] if len(ready) > 1 else ready
+        return published(secrets_offer(sound or ready, held.bundles, own), at)
 
     def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
         view = self._views.value
         return next((entry for entry in view.entries if wanted(entry)), None) if view else None
+
+
+def _publishable(svid: KeyedSvid, bundles: BundleSet, own: TrustDomain, at: datetime) -> bool:
+    try:
+        published(secrets_offer([svid], bundles, own), at)
+    except Refused:
+        return False
+    return True
 
 
 def _own(view: NodeView) -> TrustDomain:

@@ -135,4 +135,4 @@ class SidecarUptake:
 
 def _participant(name: str) -> str:
     """Our sidecars are known by their service; any other Envoy by its connection."""
-    return f"envoy {name}" if name.startswith("unix") else f"sidecar {name}"
+    return f"envoy {name}" if name.startswith(("unix:", "unix-abstract:")) else f"sidecar {name}"
