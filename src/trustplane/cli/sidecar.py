@@ -73,4 +73,4 @@ def command(
         drain=duration(drain),
         stdout=sys.stdout.fileno(),
     )
-    asyncio.run(run_sidecar(of, settings, configuration))
+    asyncio.run(run_sidecar(of, settings, configuration, xds_socket))
