@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,17 +156,19 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
     return [
         flows.node.run(flows.links.dial, random),
         flows.node.remember(flows.views),
-        _once_enrolled(flows, flows.follower.run(random)),
-        _once_enrolled(flows, flows.leaves.run(random)),
+        _once_enrolled(flows, flows.follower.run, random),
+        _once_enrolled(flows, flows.leaves.run, random),
         flows.offers.run(),
         flows.uptake.run(),
     ]
 
 
-async def _once_enrolled(flows: Flows, work: Coroutine[None, None, None]) -> None:
+async def _once_enrolled(
+    flows: Flows, work: Callable[[SystemRandom], Coroutine[None, None, None]], random: SystemRandom
+) -> None:
     async for identity in flows.node.identity.values():
         if identity is not None:
-            await work
+            await work(random)
             return
 
 
