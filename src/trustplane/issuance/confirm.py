@@ -8,6 +8,7 @@ issuing does, and the agent verifies every certificate before it uses it (decisi
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +18,7 @@ from trustplane.fault import Broken, Refused
 from trustplane.issuance.shape import Order
 from trustplane.issuance.tbs import assemble
 from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.trust.authority import Authority
 
 _HEADER_BYTES = 4  # tag and length of a SEQUENCE of 256 to 65535 bytes, which every certificate of ours is
 
@@ -66,8 +68,12 @@ def confirm_authority(body: bytes, signature: bytes, issuer: x509.Certificate | 
 
 def chain_of(order: Order, der: bytes) -> tuple[bytes, ...]:
     """The leaf and the issuing authority, as a peer needs them."""
-    issuer = order.authority.certificate
-    return (der,) if issuer is None else (der, issuer.public_bytes(Encoding.DER))
+    return (der, *_der_of(order.authority))
+
+
+@lru_cache(maxsize=16)
+def _der_of(authority: Authority) -> tuple[bytes, ...]:
+    return () if authority.certificate is None else (authority.certificate.public_bytes(Encoding.DER),)
 
 
 def _broken(order: Order, why: str) -> Broken:

@@ -26,7 +26,7 @@ from tests.kit.issuing_ports import (
     profile,
 )
 from trustplane.fault import Broken, Fault, Unavailable
-from trustplane.flows.issue import TURN, Issued, IssueX509, Request
+from trustplane.flows.issue import SIGNED_A_TURN, Issued, IssueX509, Request
 from trustplane.flows.signer import Signer, SigningKey
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.spiffe.bundle import Bundle, BundleSet
@@ -222,7 +222,7 @@ def test_others_get_their_turn_while_a_batch_is_issued() -> None:
                 await asyncio.sleep(0)
 
         task = asyncio.create_task(other())
-        await an_issuer(MemoryRecords()).issue(NODE, [Request(str(WEB), CSR)] * (TURN * 4), NOON)
+        await an_issuer(MemoryRecords()).issue(NODE, [Request(str(WEB), CSR)] * (SIGNED_A_TURN * 4), NOON)
         task.cancel()
         return turns
 
