@@ -11,8 +11,20 @@ from collections.abc import Mapping
 
 from trustplane.fault import Broken
 from trustplane.registry.model import Call, DesiredState, Operation, Ports, Service
-from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.registry.view import (
+    Callee,
+    Caller,
+    Endpoint,
+    Entry,
+    NodeView,
+    Sidecar,
+    TrustedBundle,
+    Withdrawn,
+)
 from trustplane.spiffe.names import NodeName, ServiceName
+
+
+NOTHING_WITHDRAWN = Withdrawn()
 
 
 class Needs:
@@ -24,11 +36,13 @@ class Needs:
         revision: int,
         endpoints: Mapping[ServiceName, tuple[Endpoint, ...]],
         bundles: tuple[TrustedBundle, ...],
+        withdrawn: Withdrawn = NOTHING_WITHDRAWN,
     ) -> None:
         self._state = state
         self._revision = revision
         self._endpoints = endpoints
         self._bundles = tuple(sorted(bundles, key=lambda bundle: bundle.trust_domain))
+        self._withdrawn = withdrawn
         self._callers = _calls_by_callee(state)
         self._anywhere, self._pinned = _placements(state)
         self._sidecars: dict[ServiceName, Sidecar] = {}
@@ -47,6 +61,7 @@ class Needs:
             entries=tuple(sorted((self._entry(service) for service in services), key=lambda entry: entry.spiffe_id)),
             sidecars=tuple(self._sidecar(service, service.ports) for service in services if service.ports),
             bundles=self._bundles,
+            withdrawn=self._withdrawn,
         )
 
     def _entry(self, service: Service) -> Entry:

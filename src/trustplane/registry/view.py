@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from trustplane.fault import Broken
@@ -80,6 +80,54 @@ class TrustedBundle:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class TrustedCrl:
+    """An authority's CRL, and its certificate to verify it with; both DER."""
+
+    authority: bytes
+    crl: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeniedCertificate:
+    spiffe_id: SpiffeId
+    sha256: str  # hex, of the DER certificate
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeavingIssuer:
+    """An issuing authority that is being replaced: its leaves are to be renewed, spread over `within`."""
+
+    key_id: str  # hex, as its leaves name it (authority key identifier)
+    since: datetime
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What the trust domain has revoked, in force and not yet expired by itself.
+
+    `crls` has one for each CA or none. `issuers` are the SHA-256 of issuing authorities' certificates, hex.
+    """
+
+    crls: tuple[TrustedCrl, ...] = ()
+    ids: tuple[SpiffeId, ...] = ()
+    certificates: tuple[DeniedCertificate, ...] = ()
+    issuers: tuple[str, ...] = ()
+    leaving: tuple[LeavingIssuer, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, items in (
+            ("crls", self.crls),
+            ("denied IDs", self.ids),
+            ("denied certificates", self.certificates),
+            ("revoked issuers", self.issuers),
+            ("leaving issuers", self.leaving),
+        ):
+            if list(items) != sorted(set(items)):  # type: ignore[type-var] # each tuple is of one ordered type
+                raise _not_sorted(name)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """Sorted throughout (entries and callers by SPIFFE ID, the rest by name): equal content has one digest."""
@@ -88,6 +136,7 @@ class NodeView:
     entries: tuple[Entry, ...]
     sidecars: tuple[Sidecar, ...]
     bundles: tuple[TrustedBundle, ...]
+    withdrawn: Withdrawn = Withdrawn()
 
     def __post_init__(self) -> None:
         _check_sorted("entries", [entry.spiffe_id for entry in self.entries])
@@ -97,9 +146,13 @@ class NodeView:
 
 def _check_sorted(what: str, keys: Sequence[Key]) -> None:
     if list(keys) != sorted(set(keys)):
-        raise Broken(
-            code="view-not-sorted",
-            what=f"the {what} of a node's view are not sorted, or one is there twice",
-            why="equal views must have one encoding, or differences and digests would not agree",
-            fix="report this with the versions of server and agent",
-        )
+        raise _not_sorted(what)
+
+
+def _not_sorted(what: str) -> Broken:
+    return Broken(
+        code="view-not-sorted",
+        what=f"the {what} of a node's view are not sorted, or one is there twice",
+        why="equal views must have one encoding, or differences and digests would not agree",
+        fix="report this with the versions of server and agent",
+    )

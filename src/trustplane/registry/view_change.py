@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from trustplane.registry.model import Operation
-from trustplane.registry.view import Callee, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.registry.view import Callee, Entry, NodeView, Sidecar, TrustedBundle, Withdrawn
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 
@@ -23,11 +23,12 @@ Item = TypeVar("Item")
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
 
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ViewChange:
-    """What to set and what to remove; everything else stays."""
+    """What to set and what to remove; everything else stays. What is withdrawn is set whole: it is small."""
 
     revision: int
     entries: tuple[Entry, ...] = ()
@@ -36,6 +37,7 @@ class ViewChange:
     removed_sidecars: tuple[ServiceName, ...] = ()
     bundles: tuple[TrustedBundle, ...] = ()
     removed_bundles: tuple[TrustDomain, ...] = ()
+    withdrawn: Withdrawn | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -44,12 +46,14 @@ class ViewChange:
 
 
 def digest(view: NodeView) -> str:
-    """Hex SHA-256 over the content of `view`."""
-    content = (
+    """Hex SHA-256 over the content of `view`. A part added later is left out while it is empty, as if unknown."""
+    content: tuple[Any, ...] = (
         [_entry(entry) for entry in view.entries],
         [_sidecar(sidecar) for sidecar in view.sidecars],
         [(bundle.trust_domain.name, bundle.document, bundle.digest) for bundle in view.bundles],
     )
+    if view.withdrawn != Withdrawn():
+        content = (*content, _withdrawn(view.withdrawn))
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 
@@ -57,7 +61,16 @@ def difference(old: NodeView, new: NodeView) -> ViewChange:
     entries, removed_entries = _difference(old.entries, new.entries, _entry_key)
     sidecars, removed_sidecars = _difference(old.sidecars, new.sidecars, _sidecar_key)
     bundles, removed_bundles = _difference(old.bundles, new.bundles, _bundle_key)
-    return ViewChange(new.revision, entries, removed_entries, sidecars, removed_sidecars, bundles, removed_bundles)
+    return ViewChange(
+        revision=new.revision,
+        entries=entries,
+        removed_entries=removed_entries,
+        sidecars=sidecars,
+        removed_sidecars=removed_sidecars,
+        bundles=bundles,
+        removed_bundles=removed_bundles,
+        withdrawn=None if new.withdrawn == old.withdrawn else new.withdrawn,
+    )
 
 
 def applied(view: NodeView, change: ViewChange) -> NodeView:
@@ -67,6 +80,7 @@ def applied(view: NodeView, change: ViewChange) -> NodeView:
         entries=_applied(view.entries, change.entries, change.removed_entries, _entry_key),
         sidecars=_applied(view.sidecars, change.sidecars, change.removed_sidecars, _sidecar_key),
         bundles=_applied(view.bundles, change.bundles, change.removed_bundles, _bundle_key),
+        withdrawn=view.withdrawn if change.withdrawn is None else change.withdrawn,
     )
 
 
@@ -129,6 +143,16 @@ def _callee(callee: Callee) -> Sequence[Any]:
         callee.listen,
         endpoints,
         callee.longest_request // _MICROSECOND,
+    )
+
+
+def _withdrawn(withdrawn: Withdrawn) -> Sequence[Any]:
+    return (
+        [(one.authority, one.crl) for one in withdrawn.crls],
+        [str(one) for one in withdrawn.ids],
+        [(str(one.spiffe_id), one.sha256) for one in withdrawn.certificates],
+        withdrawn.issuers,
+        [(one.key_id, (one.since - _EPOCH) // _MICROSECOND, one.within // _MICROSECOND) for one in withdrawn.leaving],
     )
 
 

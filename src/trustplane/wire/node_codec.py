@@ -1,13 +1,19 @@
-"""Between the node protocol's messages and our values; nothing else. Decoding refuses what is not valid."""
+"""Between the node protocol's messages and our values; nothing else.
+
+Decoding refuses what is not valid, also what protobuf lets through and Python does not: whatever bytes a peer sends,
+what comes out is a value or a `Refused`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.fault import Broken, Fault, Refused, Unavailable
 from trustplane.flows.node_link import (
     HoldingsReport,
     HostingReport,
@@ -19,7 +25,19 @@ from trustplane.flows.node_link import (
 from trustplane.flows.push_views import Push
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.registry.records import Holding
-from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.registry.view import (
+    Callee,
+    Caller,
+    DeniedCertificate,
+    Endpoint,
+    Entry,
+    LeavingIssuer,
+    NodeView,
+    Sidecar,
+    TrustedBundle,
+    TrustedCrl,
+    Withdrawn,
+)
 from trustplane.registry.view_change import ViewChange
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -28,6 +46,7 @@ from trustplane.spiffe.x509_svid import X509Svid
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
 MAX_TEXT = 2048
+LONGEST_WAIT = timedelta(minutes=10)  # that a server can ask for
 
 
 def timestamp(at: datetime) -> Timestamp:
@@ -46,8 +65,22 @@ def duration(length: timedelta) -> Duration:
     return message
 
 
+@contextmanager
+def _refusing_malformed() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError, Broken) as error:
+        raise Refused(
+            code="malformed-message",
+            what="a message of the node channel does not hold valid values",
+            why=str(error).partition("\n")[0][:300],
+            fix="run versions of server and agent that speak to each other; if they are, report this",
+        ) from None
+
+
 def identity_parts(message: node_pb2.NodeIdentity) -> tuple[X509Svid, datetime, bytes]:
-    return X509Svid.from_der(tuple(message.chain)), instant(message.renew_at), message.bundle
+    with _refusing_malformed():
+        return X509Svid.from_der(tuple(message.chain)), instant(message.renew_at), message.bundle
 
 
 def challenge(reply: object) -> bytes:
@@ -62,11 +95,24 @@ def enrolled(reply: object) -> node_pb2.NodeIdentity:
     raise _out_of_turn("an identity")
 
 
-def leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
-    if result.WhichOneof("outcome") == "refusal":
-        return _fault(result.refusal)
+def leaf_outcomes(answer: node_pb2.X509Results, asked: int) -> Sequence[LeafIssued | Fault]:
+    """One outcome for each of the orders asked for."""
+    if len(answer.results) != asked:
+        raise Refused(
+            code="server-out-of-turn",
+            what=f"the server answered {asked} orders with {len(answer.results)} results",
+            why="each order has one answer, in its place",
+            fix="run versions of server and agent that speak to each other; if they are, report this",
+        )
+    return [_leaf_outcome(result) for result in answer.results]
+
+
+def _leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
     try:
-        return LeafIssued(X509Svid.from_der(tuple(result.issued.chain)), instant(result.issued.renew_at))
+        with _refusing_malformed():
+            if result.WhichOneof("outcome") == "refusal":
+                return _fault(result.refusal)
+            return LeafIssued(X509Svid.from_der(tuple(result.issued.chain)), instant(result.issued.renew_at))
     except Refused as fault:
         return fault
 
@@ -74,21 +120,22 @@ def leaf_outcome(result: node_pb2.X509Result) -> LeafIssued | Fault:
 def _fault(message: node_pb2.Refusal) -> Fault:
     code, what, why, fix = (text[:MAX_TEXT] for text in (message.code, message.what, message.why, message.fix))
     if message.HasField("retry_after"):
-        wait = message.retry_after.ToTimedelta()
+        wait = min(max(message.retry_after.ToTimedelta(), timedelta(0)), LONGEST_WAIT)
         return Unavailable(code=code, what=what, why=why, fix=fix, retry_after=wait)
     return Refused(code=code, what=what, why=why, fix=fix)
 
 
 def holding(node: NodeName, message: node_pb2.Holding) -> Holding:
-    return Holding(
-        node,
-        message.participant[:MAX_TEXT],
-        message.thing[:MAX_TEXT],
-        message.desired[:64],
-        message.held[:64],
-        message.refusal[:MAX_TEXT],
-        instant(message.since),
-    )
+    with _refusing_malformed():
+        return Holding(
+            node,
+            message.participant[:MAX_TEXT],
+            message.thing[:MAX_TEXT],
+            message.desired[:64],
+            message.held[:64],
+            message.refusal[:MAX_TEXT],
+            instant(message.since),
+        )
 
 
 def report(said: Report) -> node_pb2.Report:
@@ -122,6 +169,7 @@ def update(push: Push) -> node_pb2.Update:
         message.entries.extend(map(_entry, push.view.entries))
         message.sidecars.extend(map(_sidecar, push.view.sidecars))
         message.bundles.extend(map(_bundle, push.view.bundles))
+        message.withdrawn.CopyFrom(_withdrawn(push.view.withdrawn))
     else:
         message.entries.extend(map(_entry, push.change.entries))
         message.removed_entries.extend(map(str, push.change.removed_entries))
@@ -129,15 +177,22 @@ def update(push: Push) -> node_pb2.Update:
         message.removed_sidecars.extend(map(str, push.change.removed_sidecars))
         message.bundles.extend(map(_bundle, push.change.bundles))
         message.removed_bundles.extend(map(str, push.change.removed_bundles))
+        if push.change.withdrawn is not None:
+            message.withdrawn.CopyFrom(_withdrawn(push.change.withdrawn))
     return message
 
 
 def view_update(message: node_pb2.Update) -> ViewUpdate:
+    with _refusing_malformed():
+        return _view_update(message)
+
+
+def _view_update(message: node_pb2.Update) -> ViewUpdate:
     entries = tuple(map(_entry_of, message.entries))
     sidecars = tuple(map(_sidecar_of, message.sidecars))
     bundles = tuple(map(_bundle_of, message.bundles))
     if message.full:
-        view = NodeView(message.revision, entries, sidecars, bundles)
+        view = NodeView(message.revision, entries, sidecars, bundles, _withdrawn_of(message.withdrawn))
         return ViewUpdate(message.number, message.view_digest, view, None)
     change = ViewChange(
         revision=message.revision,
@@ -147,6 +202,7 @@ def view_update(message: node_pb2.Update) -> ViewUpdate:
         removed_sidecars=tuple(map(ServiceName.parse, message.removed_sidecars)),
         bundles=bundles,
         removed_bundles=tuple(map(TrustDomain, message.removed_bundles)),
+        withdrawn=_withdrawn_of(message.withdrawn) if message.HasField("withdrawn") else None,
     )
     return ViewUpdate(message.number, message.view_digest, None, change)
 
@@ -238,6 +294,32 @@ def _bundle(bundle: TrustedBundle) -> node_pb2.TrustedBundle:
 
 def _bundle_of(message: node_pb2.TrustedBundle) -> TrustedBundle:
     return TrustedBundle(TrustDomain(message.trust_domain), message.document, message.digest)
+
+
+def _withdrawn(withdrawn: Withdrawn) -> node_pb2.Withdrawn:
+    return node_pb2.Withdrawn(
+        crls=[node_pb2.TrustedCrl(authority=one.authority, crl=one.crl) for one in withdrawn.crls],
+        ids=map(str, withdrawn.ids),
+        certificates=[
+            node_pb2.DeniedCertificate(spiffe_id=str(one.spiffe_id), sha256=one.sha256)
+            for one in withdrawn.certificates
+        ],
+        issuers=withdrawn.issuers,
+        leaving=[
+            node_pb2.LeavingIssuer(key_id=one.key_id, since=timestamp(one.since), within=duration(one.within))
+            for one in withdrawn.leaving
+        ],
+    )
+
+
+def _withdrawn_of(message: node_pb2.Withdrawn) -> Withdrawn:
+    return Withdrawn(
+        tuple(TrustedCrl(one.authority, one.crl) for one in message.crls),
+        tuple(map(SpiffeId.parse, message.ids)),
+        tuple(DeniedCertificate(SpiffeId.parse(one.spiffe_id), one.sha256) for one in message.certificates),
+        tuple(message.issuers),
+        tuple(LeavingIssuer(one.key_id, instant(one.since), one.within.ToTimedelta()) for one in message.leaving),
+    )
 
 
 def _out_of_turn(expected: str) -> Refused:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
-from trustplane.registry.view import Callee, Caller, Endpoint, Entry, NodeView, Sidecar, TrustedBundle
+from trustplane.registry.view import (
+    Callee,
+    Caller,
+    DeniedCertificate,
+    Endpoint,
+    Entry,
+    LeavingIssuer,
+    NodeView,
+    Sidecar,
+    TrustedBundle,
+    TrustedCrl,
+    Withdrawn,
+)
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
@@ -48,10 +60,22 @@ _BUNDLES = st.builds(
     TrustedBundle, st.builds(TrustDomain, _LABELS), st.sampled_from([b"", b"{}", b"\xff"]), st.sampled_from(["", "0"])
 )
 
+_DIGESTS = st.sampled_from(["00" * 32, "ff" * 32])
+WITHDRAWN = st.builds(
+    Withdrawn,
+    crls=_tuples(st.builds(TrustedCrl, st.binary(max_size=1), st.binary(max_size=1)), lambda one: one),
+    ids=_tuples(_IDS, lambda one: one),
+    certificates=_tuples(st.builds(DeniedCertificate, _IDS, _DIGESTS), lambda one: one),
+    issuers=_tuples(_DIGESTS, lambda one: one),
+    leaving=_tuples(
+        st.builds(LeavingIssuer, _LABELS, st.just(datetime(2030, 1, 1, tzinfo=UTC)), _TIMES), lambda one: one
+    ),
+)
 VIEWS = st.builds(
     NodeView,
     revision=st.integers(0, 3),
     entries=_tuples(_ENTRIES, lambda one: one.spiffe_id),
     sidecars=_tuples(SIDECARS, lambda one: one.service),
     bundles=_tuples(_BUNDLES, lambda one: one.trust_domain),
+    withdrawn=st.just(Withdrawn()) | WITHDRAWN,
 )

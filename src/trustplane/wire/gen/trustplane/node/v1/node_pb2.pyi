@@ -608,6 +608,7 @@ class Update(_message.Message):
     BUNDLES_FIELD_NUMBER: _builtins.int
     REMOVED_BUNDLES_FIELD_NUMBER: _builtins.int
     VIEW_DIGEST_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """counts up by one on this stream"""
     full: _builtins.bool
@@ -633,6 +634,10 @@ class Update(_message.Message):
     def removed_bundles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """trust domain names"""
 
+    @_builtins.property
+    def withdrawn(self) -> Global___Withdrawn:
+        """replaces what was withdrawn before; absent in a difference: as before"""
+
     def __init__(
         self,
         *,
@@ -646,10 +651,11 @@ class Update(_message.Message):
         bundles: _abc.Iterable[Global___TrustedBundle] | None = ...,
         removed_bundles: _abc.Iterable[_builtins.str] | None = ...,
         view_digest: _builtins.str = ...,
+        withdrawn: Global___Withdrawn | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "entries", b"entries", "full", b"full", "number", b"number", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "entries", b"entries", "full", b"full", "number", b"number", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -888,3 +894,117 @@ class TrustedBundle(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrustedBundle: _TypeAlias = TrustedBundle  # noqa: Y015
+
+@_typing.final
+class Withdrawn(_message.Message):
+    """What is revoked. A certificate is named by the hex SHA-256 of its DER."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRLS_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    ISSUERS_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def crls(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustedCrl]: ...
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SPIFFE IDs"""
+
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeniedCertificate]: ...
+    @_builtins.property
+    def issuers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """issuing authorities, by their certificates"""
+
+    @_builtins.property
+    def leaving(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeavingIssuer]: ...
+    def __init__(
+        self,
+        *,
+        crls: _abc.Iterable[Global___TrustedCrl] | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        certificates: _abc.Iterable[Global___DeniedCertificate] | None = ...,
+        issuers: _abc.Iterable[_builtins.str] | None = ...,
+        leaving: _abc.Iterable[Global___LeavingIssuer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "crls", b"crls", "ids", b"ids", "issuers", b"issuers", "leaving", b"leaving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Withdrawn: _TypeAlias = Withdrawn  # noqa: Y015
+
+@_typing.final
+class TrustedCrl(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORITY_FIELD_NUMBER: _builtins.int
+    CRL_FIELD_NUMBER: _builtins.int
+    authority: _builtins.bytes
+    crl: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        authority: _builtins.bytes = ...,
+        crl: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "crl", b"crl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustedCrl: _TypeAlias = TrustedCrl  # noqa: Y015
+
+@_typing.final
+class DeniedCertificate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPIFFE_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    spiffe_id: _builtins.str
+    sha256: _builtins.str
+    def __init__(
+        self,
+        *,
+        spiffe_id: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeniedCertificate: _TypeAlias = DeniedCertificate  # noqa: Y015
+
+@_typing.final
+class LeavingIssuer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """hex, as its leaves name it"""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def within(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        within: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "since", b"since", "within", b"within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeavingIssuer: _TypeAlias = LeavingIssuer  # noqa: Y015
