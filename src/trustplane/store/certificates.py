@@ -25,9 +25,9 @@ _ADD = insert(certificates)
 def record(
     transaction: Transaction, issued: Sequence[IssuedCertificate], bodies: Sequence[bytes], at: datetime
 ) -> None:
-    """The unique index decides about a serial number; it is asked beforehand only to say which one is taken."""
+    """The unique index decides about a serial number; it is asked only to say which one it refused."""
     serials = Counter(one.serial for one in issued)
-    if transaction.alone or len(serials) != len(issued):
+    if not transaction.in_haste or len(serials) != len(issued):
         taken = {serial for serial, times in serials.items() if times > 1}
         query = select(certificates.c.serial).where(certificates.c.serial.in_(list(serials)))
         taken.update(transaction.read(query).scalars())

@@ -111,9 +111,9 @@ class GroupCommit:
 
     def _group(self, jobs: Sequence[_Job], topics: set[Topic]) -> list[Outcome]:
         if len(jobs) == 1:
-            return [self._alone(jobs[0], topics)]
+            return [self._alone(jobs[0], topics, in_haste=True)]
         try:
-            return self._transact(jobs, topics)
+            return self._transact(jobs, topics, in_haste=True)
         except SQLAlchemyError as error:
             if isinstance(fault_of(error), Unavailable) and not is_lost_connection(error):
                 # A full or locked database would answer each of them the same, and perhaps as slowly.
@@ -127,7 +127,7 @@ class GroupCommit:
     def _one_by_one(self, jobs: Sequence[_Job], topics: set[Topic]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for job in jobs:
-            outcome = self._alone(job, topics)
+            outcome = self._alone(job, topics, in_haste=False)
             outcomes.append(outcome)
             if isinstance(outcome, Unavailable):
                 # The database itself is in trouble, and the rest would wait for the same answer, one after another.
@@ -135,10 +135,10 @@ class GroupCommit:
                 break
         return outcomes
 
-    def _alone(self, job: _Job, topics: set[Topic]) -> Outcome:
+    def _alone(self, job: _Job, topics: set[Topic], *, in_haste: bool) -> Outcome:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._transact([job], topics)[0]
+                return self._transact([job], topics, in_haste=in_haste and attempt == 1)[0]
             except SQLAlchemyError as error:
                 # A lost connection is made again once: if that fails too, waiting longer is the caller's choice.
                 if (attempt < ATTEMPTS and is_conflict(error)) or (attempt == 1 and is_lost_connection(error)):
@@ -152,10 +152,10 @@ class GroupCommit:
                 return error
         raise AssertionError  # the last attempt has returned
 
-    def _transact(self, jobs: Sequence[_Job], topics: set[Topic]) -> list[Outcome]:
+    def _transact(self, jobs: Sequence[_Job], topics: set[Topic], *, in_haste: bool) -> list[Outcome]:
         with self._engine.connect() as connection:
             begun = connection.begin()
-            transaction = Transaction(connection, alone=len(jobs) == 1)
+            transaction = Transaction(connection, in_haste=in_haste)
             try:
                 outcomes = [_run(job, transaction) for job in jobs]
                 transaction.finish()

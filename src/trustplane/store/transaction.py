@@ -19,10 +19,10 @@ _COUNTED = {"preserve_rowcount": True}  # of an INSERT too, which ON CONFLICT ma
 
 
 class Transaction:
-    """`alone` says that only one piece of work runs here, so it may take the time to say exactly what is wrong."""
+    """`in_haste`: what a constraint will refuse need not be looked for, as the work runs again when one did."""
 
-    def __init__(self, connection: Connection, *, alone: bool) -> None:
-        self.alone = alone
+    def __init__(self, connection: Connection, *, in_haste: bool) -> None:
+        self.in_haste = in_haste
         self.written = 0
         self.topics: set[Topic] = set()
         self._connection = connection
