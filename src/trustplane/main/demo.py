@@ -28,6 +28,7 @@ from trustplane.main.demo_report import Renewals, Report, report
 from trustplane.main.demo_screen import Screen
 from trustplane.main.demo_shop import Shop, find_shop
 from trustplane.main.demo_traffic import Counts, Doors, Traffic
+from trustplane.registry.durations import as_written
 
 FIRST_REQUEST_WITHIN_SECONDS = 90.0
 LOOK_EVERY_SECONDS = 0.5
@@ -110,8 +111,8 @@ class _Demo:
         tell, lifetime = self._screen.tell, self._options.leaf_lifetime
         original = find_shop(self._options.shop)
         shop = original.with_lifetime(lifetime)
-        own = ", ".join(sorted({f"{one.lifetime}" for one in original.state.profiles.values()}))
-        tell(f"the example's trust repository, changed in a copy: leaves live {lifetime}, not {own}")
+        own = ", ".join(sorted({as_written(one.lifetime) for one in original.state.profiles.values()}))
+        tell(f"a copy of the example's trust repository; certificates live {as_written(lifetime)} in it, not {own}")
         is_root = os.geteuid() == 0
         executables: dict[str, Path] = {}
         if not is_root:
@@ -142,8 +143,8 @@ class _Demo:
         if self._options.seconds is not None:
             asyncio.get_running_loop().call_later(self._options.seconds, traffic.stop)
         self._screen.tell("look inside from another terminal with trustplane status, after:")
-        self._screen.tell(f"  export TRUSTPLANE_SERVER_SOCKET={site.socket('server')}")
-        self._screen.tell(f"  export TRUSTPLANE_AGENT_SOCKET={site.socket('agent')}")
+        for name, value in _surroundings(site).items():
+            self._screen.tell(f"  export {name}={value}")
         with self._screen.live():
             flowing = asyncio.create_task(traffic.run())
             watching = asyncio.create_task(self._watch(mesh, children))
@@ -166,3 +167,13 @@ class _Demo:
                     self._screen.tell(f"{entry.service} renewed its SVID: serial {(entry.serial or '')[:12]}")
             self._screen.draw(self._counts, mesh.tally, self._renewals)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def _surroundings(site: Site) -> dict[str, str]:
+    """What the other commands need to find this demo."""
+    return {
+        "TRUSTPLANE_SERVER_SOCKET": str(site.socket("server")),
+        "TRUSTPLANE_AGENT_SOCKET": str(site.socket("agent")),
+        "SPIFFE_ENDPOINT_SOCKET": f"unix:{site.socket('workload')}",
+        "TRUST": str(site.repository),
+    }

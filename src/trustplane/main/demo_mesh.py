@@ -52,6 +52,11 @@ class Site:
     def socket(self, name: str) -> Path:
         return self.directory / f"{name}.sock"
 
+    @property
+    def repository(self) -> Path:
+        """The trust repository as applied, to be edited and applied again."""
+        return self.directory / "trust"
+
 
 class Mesh:
     def __init__(self, site: Site, children: Children, tell: Tell) -> None:
@@ -78,6 +83,7 @@ class Mesh:
 
     async def apply(self) -> None:
         files = {path: text.decode() for path, text in self._site.shop.files.items()}
+        _write_repository(self._site.repository, files)
         applied = await self.server.post("/v1/revisions", AppliedShape, RepositoryRequest(files=files))
         count = len(self._site.shop.parts)
         self._tell(f"trust repository applied as revision {applied.revision.number}: {count} services")
@@ -104,6 +110,7 @@ class Mesh:
             ("--agent-socket", str(site.socket("agent"))),
             ("--address", site.address),
             ("--loopback", site.address),
+            *((("--envoy", str(site.envoy)),) if site.envoy else ()),
         )
         await self._until(self.agent, "agent")
         self._tell(f"agent joined as node {NODE} by a single-use token and holds every identity")
@@ -191,3 +198,10 @@ class Mesh:
             why=f"{why}; its last words: {self._children.last_words(name)}",
             fix="run the demo again; when it happens again, report the last words",
         )
+
+
+def _write_repository(directory: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        file = directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
