@@ -1,0 +1,267 @@
+"""A fleet in virtual time, run by the code that runs it in production.
+
+Every workload is a `rotation.leaf.LeafRenewal`, the server an `AdmissionQueue` and a `RenewalSlots`; only the network,
+the clocks and the signatures are imagined. A question takes no time unless it waits at the server or is never answered.
+The same scenario gives the same figures, by its seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+
+from trustplane.flows.simulate_calendar import Calendar
+from trustplane.flows.simulate_figures import BANDS, Endured, Figures, Remaining
+from trustplane.flows.simulate_peers import RULES, PeerLeaf, PeerRule, PolledThreshold
+from trustplane.flows.simulate_scenario import Outage, Scenario
+from trustplane.rotation.leaf import TICKED, Ask, AskAt, Event, Failed, Issued, LeafRenewal
+from trustplane.rotation.queue import AdmissionQueue, Limits
+from trustplane.rotation.slots import SLOT, Promise, RenewalSlots
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MARKS = 20  # how often progress is told
+SAMPLES = 240
+SAMPLED = 4000  # workloads looked at for each sample of the life left
+_NO_TIME = timedelta(0)
+_SERVER = 0  # the one address
+
+Progress = Callable[[timedelta], None]
+
+
+def simulate(scenario: Scenario, progress: Progress = lambda _: None, *, sampled: bool = False) -> Figures:
+    """Run it to its end. `sampled` also follows how much life the fleet has left, for the picture."""
+    return _Fleet(scenario, progress, sampled=sampled).run()
+
+
+class _Fleet:
+    def __init__(self, scenario: Scenario, progress: Progress, *, sampled: bool) -> None:
+        count = scenario.workloads
+        self._of = scenario
+        self._progress = progress
+        self._sampled = sampled
+        self._figures = Figures(scenario)
+        self._random = Random(scenario.seed)  # noqa: S311 - a simulation is repeated by its seed
+        self._peer = RULES.get(scenario.rule)
+        self._polled = _polled(self._peer, scenario)
+        self._skews = [scenario.skew * self._random.uniform(-1, 1) for _ in range(scenario.nodes)]
+        self._agents = [self._fresh_agent() for _ in range(count)]
+        self._issued_at: list[datetime] = [START] * count
+        self._renew_at: list[datetime | None] = [None] * count
+        self._not_after: list[datetime | None] = [None] * count
+        self._unanswered: set[int] = set()
+        self._cut = [0] * scenario.nodes
+        self._down = 0
+        self._slots = RenewalSlots()
+        self._queue = self._fresh_queue(START)
+        self._events = self._planned()
+        self._serving = count + len(self._events)
+        self._calendar = Calendar(START, self._serving + 1)
+
+    def run(self) -> Figures:
+        self._populate()
+        count = self._of.workloads
+        for number, (at, _) in enumerate(self._events):
+            self._calendar.put(at, count + number)
+        end = START + self._of.length
+        for at, thing in self._calendar.until(end):
+            if thing < count:
+                self._due(thing, at)
+            elif thing == self._serving:
+                self._serve(at)
+            else:
+                self._events[thing - count][1](at)
+        for workload in range(count):
+            self._settle_expiry(workload, end)
+        return self._figures
+
+    def _populate(self) -> None:
+        """A fleet that has been running: its leaves were issued one after the other during the last interval."""
+        scenario, order = self._of, list(range(self._of.workloads))
+        self._random.shuffle(order)
+        window = scenario.window
+        share = (self._peer.opens + self._peer.closes) / 2 if self._peer else (window.opens + window.closes) / 2
+        interval = scenario.lifetime * share
+        for number, workload in enumerate(order):
+            age = interval * ((number + 1 - self._random.random()) / len(order))
+            self._begin(workload, START - age, interval)
+
+    def _begin(self, workload: int, issued_at: datetime, interval: timedelta) -> None:
+        """Give it the leaf that it would hold now, had it been renewed by its rule since `issued_at`."""
+        lifetime, skew = self._of.lifetime, self._skews[workload // self._of.per_node]
+        due = issued_at
+        while due < START:
+            issued_at = due
+            leaf = Issued(issued_at + interval, issued_at + lifetime)
+            effects = self._agents[workload].feed(leaf, issued_at + skew)
+            due = max(effect.at for effect in effects if isinstance(effect, AskAt)) - skew
+        self._not_after[workload] = issued_at + lifetime
+        self._calendar.put(due, workload)
+        if self._peer is None:
+            self._issued_at[workload], self._renew_at[workload] = issued_at, issued_at + interval
+            self._slots.recall(self._promise(workload, issued_at + interval), START)
+
+    def _planned(self) -> list[tuple[datetime, Callable[[datetime], None]]]:
+        scenario = self._of
+        planned: list[tuple[datetime, Callable[[datetime], None]]] = []
+        for outage in scenario.outages:
+            planned.append((START + outage.at, partial(self._servers_die, outage)))
+            planned.append((START + outage.until, self._servers_return))
+        for cut in scenario.partitions:
+            nodes = self._some_nodes(cut.share)
+            planned.append((START + cut.at, partial(self._cut_off, nodes, 1)))
+            planned.append((START + cut.until, partial(self._cut_off, nodes, -1)))
+        planned += [(START + one.at, partial(self._restart, self._some_nodes(one.share))) for one in scenario.restarts]
+        planned += [(START + scenario.length * mark / MARKS, self._tell) for mark in range(1, MARKS)]
+        if self._sampled:
+            planned += [(START + scenario.length * sample / SAMPLES, self._sample) for sample in range(SAMPLES)]
+        return planned
+
+    # One workload and its server.
+
+    def _due(self, workload: int, at: datetime) -> None:
+        if workload in self._unanswered:
+            self._unanswered.discard(workload)
+            self._queue.withdraw(workload)
+            self._feed(workload, Failed(_SERVER), at)
+        else:
+            self._feed(workload, TICKED, at)
+
+    def _feed(self, workload: int, event: Event, at: datetime) -> None:
+        skew = self._skews[workload // self._of.per_node]
+        for effect in self._agents[workload].feed(event, at + skew):
+            match effect:
+                case AskAt():
+                    self._calendar.put(max(at, effect.at - skew), workload)
+                case Ask():
+                    self._ask(workload, effect, at)
+                case _:
+                    continue  # what an operator would be told changes nothing here
+
+    def _ask(self, workload: int, ask: Ask, at: datetime) -> None:
+        self._figures.questions += 1
+        node = workload // self._of.per_node
+        if self._down:
+            self._feed(workload, Failed(_SERVER), at)
+            return
+        lost = self._cut[node] > 0 or (self._of.loss > 0 and self._random.random() < self._of.loss)
+        shed = None if lost else self._queue.offer(at, workload, node, self._not_after[workload])
+        if shed is None or shed.ticket != workload:
+            # It waits for an answer, which may never come.
+            self._unanswered.add(workload)
+            if lost or len(self._queue) > 1 or not self._serve(at):
+                self._calendar.put(at + ask.within, workload)
+        if shed is not None:
+            self._figures.shed += 1
+            self._unanswered.discard(shed.ticket)
+            self._feed(shed.ticket, Failed(_SERVER, shed.wait), at)
+
+    def _serve(self, at: datetime) -> bool:
+        """Sign for everyone whose turn it is; whether nobody is left standing."""
+        for workload in self._queue.take(at):
+            self._unanswered.discard(workload)
+            slot = (at - START) // SLOT
+            self._figures.signed[slot] += 1
+            self._figures.renewals += 1
+            self._issue(workload, at)
+        following = self._queue.next_at(at)
+        if following is None:
+            return True
+        slot = (at - START) // SLOT
+        self._figures.queued[slot] = max(self._figures.queued[slot], len(self._queue))
+        if self._calendar.due(self._serving) is None:
+            self._calendar.put(following, self._serving)
+        return False
+
+    def _issue(self, workload: int, at: datetime) -> None:
+        scenario = self._of
+        self._settle_expiry(workload, at)
+        not_after = at + scenario.lifetime
+        renew_at = not_after
+        if self._peer is None:
+            promised = self._renew_at[workload]
+            if promised is not None and promised > at:
+                self._slots.forget(self._promise(workload, promised), at)
+            renew_at = self._slots.place(at, not_after, scenario.window, self._random.getrandbits(64))
+            self._issued_at[workload], self._renew_at[workload] = at, renew_at
+        self._not_after[workload] = not_after
+        self._feed(workload, Issued(renew_at, not_after), at)
+
+    def _promise(self, workload: int, renew_at: datetime) -> Promise:
+        issued_at = self._issued_at[workload]
+        return Promise(issued_at, issued_at + self._of.lifetime, self._of.window, renew_at)
+
+    def _settle_expiry(self, workload: int, at: datetime) -> None:
+        ended = self._not_after[workload]
+        if ended is not None and ended <= at:
+            self._figures.note_expiry(ended - START, at - ended)
+            self._not_after[workload] = None
+
+    # What goes wrong.
+
+    def _servers_die(self, outage: Outage, at: datetime) -> None:
+        self._figures.endured.append(Endured(outage.at, outage.length, self._least_left(at)))
+        self._down += 1
+        waiting = [one for one in sorted(self._unanswered) if self._queue.withdraw(one)]
+        for workload in waiting:
+            self._unanswered.discard(workload)
+            self._feed(workload, Failed(_SERVER), at)
+
+    def _servers_return(self, at: datetime) -> None:
+        """A new server knows of its leaves what the database does, and of the queue nothing."""
+        self._down -= 1
+        self._queue = self._fresh_queue(at)
+        self._slots = RenewalSlots()
+        for workload, promised in enumerate(self._renew_at):
+            if promised is not None and promised > at:
+                self._slots.recall(self._promise(workload, promised), at)
+
+    def _cut_off(self, nodes: list[int], change: int, _: datetime) -> None:
+        for node in nodes:
+            self._cut[node] += change
+
+    def _restart(self, nodes: list[int], at: datetime) -> None:
+        for node in nodes:
+            first = node * self._of.per_node
+            for workload in range(first, min(first + self._of.per_node, self._of.workloads)):
+                self._queue.withdraw(workload)
+                self._unanswered.discard(workload)
+                self._settle_expiry(workload, at)
+                self._not_after[workload] = None
+                self._agents[workload] = self._fresh_agent()
+                self._calendar.drop(workload)
+                self._feed(workload, TICKED, at)
+
+    # The world.
+
+    def _fresh_agent(self) -> LeafRenewal | PeerLeaf:
+        if self._peer is None:
+            return LeafRenewal(self._random.getrandbits(64))
+        return PeerLeaf(self._peer, self._polled, self._random)
+
+    def _fresh_queue(self, at: datetime) -> AdmissionQueue[int, int]:
+        rate = self._of.signing_rate
+        return AdmissionQueue(Limits(rate, burst=max(1, int(rate / 10)), per_node=max(256, self._of.per_node)), at)
+
+    def _some_nodes(self, share: float) -> list[int]:
+        return sorted(self._random.sample(range(self._of.nodes), max(1, round(share * self._of.nodes))))
+
+    def _least_left(self, at: datetime) -> timedelta:
+        return min((ended for ended in self._not_after if ended is not None), default=at) - at
+
+    def _tell(self, at: datetime) -> None:
+        self._progress(at - START)
+
+    def _sample(self, at: datetime) -> None:
+        looked_at = self._not_after[:: max(1, len(self._not_after) // SAMPLED)]
+        lefts = [(one - at) / self._of.lifetime if one is not None else 0.0 for one in looked_at]
+        bands = [sum(left > band for left in lefts) / len(lefts) for band in BANDS]
+        shares = (1 - bands[0], *(more - less for more, less in zip(bands, [*bands[1:], 0.0], strict=True)))
+        self._figures.remaining.append(Remaining(at - START, shares, max(_NO_TIME, self._least_left(at))))
+
+
+def _polled(rule: PeerRule | None, scenario: Scenario) -> PolledThreshold | None:
+    if rule is None or not rule.polls:
+        return None
+    return PolledThreshold(scenario.lifetime * (rule.closes - rule.opens))

@@ -1,0 +1,283 @@
+"""The agent's side of one leaf's renewal: when to ask, whom, and how to go on when there is no answer.
+
+It promises: what is due is asked for until it is there, before and after expiry; one failure is nobody's business; the
+nearer the expiry, the shorter the waits; a wait the server asks for is kept, but never past half of what is left of a
+leaf in use, so that no leaf expires unasked while a server answers. Randomness is a hash of `salt` and the attempt.
+`kept` is all that has to survive a restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+SHORTEST = timedelta(milliseconds=200)  # the least between two questions for one leaf
+LONGEST = timedelta(seconds=60)  # the most, unless the server asks for more
+LONGEST_EMPTY = timedelta(seconds=10)  # the most while there is no valid leaf
+LONGEST_ASKED = timedelta(minutes=5)  # no server may silence an agent for longer
+SHORTEST_ANSWER = timedelta(seconds=1)
+LONGEST_ANSWER = timedelta(seconds=10)  # a question without an answer for so long has failed
+CLOCK_SLACK = timedelta(seconds=10)
+
+_QUESTIONS_LEFT = 8  # a wait is at most this part of the time to expiry
+
+
+class Phase(Enum):
+    EMPTY = "empty"
+    FRESH = "fresh"
+    ASKING = "asking"
+    WAITING = "waiting"
+
+
+class Notice(Enum):
+    """What an operator should know; each once, until the next leaf is there."""
+
+    LATE = "half of the time from renewal to expiry is gone, and there is no new leaf"
+    EXPIRED = "the leaf has expired"
+    RECOVERED = "there is a new leaf after it was late or had expired"
+    CLOCK_SET_BACK = "the clock is before the instant at which this leaf was received"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an agent stores of a renewal. `held_since` is by its own clock."""
+
+    renew_at: datetime
+    not_after: datetime
+    held_since: datetime
+    attempt: int = 0
+    wait: timedelta = SHORTEST
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The instant asked for has come, or any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new leaf, checked and in use, with the instant at which the server wants it renewed."""
+
+    renew_at: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No leaf from this address. With `retry_after` a server has answered: it is there, and asks to wait."""
+
+    address: int
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The server asks to come earlier than it said at first."""
+
+    renew_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Another leaf is wanted at once; the one in use serves until it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The leaf in use is worth nothing any more."""
+
+
+Event = Ticked | Issued | Failed | Moved | Superseded | Revoked
+TICKED = Ticked()
+
+
+@dataclass(frozen=True, slots=True)
+class AskAt:
+    """Feed `Ticked` then; it replaces the instant asked for before."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the server at this address now; without an answer `within` that time, feed `Failed`."""
+
+    address: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    notice: Notice
+
+
+Effect = AskAt | Ask | Noticed
+
+
+class LeafRenewal:
+    """One leaf. `salt` differs between leaves; `addresses` is how many servers are known."""
+
+    __slots__ = (
+        "_address",
+        "_again",
+        "_ask_at",
+        "_attempt",
+        "_held_since",
+        "_noticed",
+        "_salt",
+        "_wait",
+        "addresses",
+        "not_after",
+        "phase",
+        "renew_at",
+    )
+
+    def __init__(self, salt: int, addresses: int = 1, kept: Kept | None = None) -> None:
+        self.phase = Phase.FRESH if kept else Phase.EMPTY
+        self.addresses = addresses
+        self.renew_at = kept.renew_at if kept else None
+        self.not_after = kept.not_after if kept else None
+        self._held_since = kept.held_since if kept else None
+        self._attempt = kept.attempt if kept else 0
+        self._wait = kept.wait if kept else SHORTEST
+        self._ask_at: datetime | None = None
+        self._salt = salt
+        self._address = salt % addresses
+        self._again = False
+        self._noticed: frozenset[Notice] = frozenset()
+
+    @property
+    def kept(self) -> Kept | None:
+        """What has to be stored, or none while there is no leaf."""
+        if self.renew_at is None or self.not_after is None or self._held_since is None:
+            return None
+        return Kept(self.renew_at, self.not_after, self._held_since, self._attempt, self._wait)
+
+    def feed(self, event: Event, at: datetime) -> tuple[Effect, ...]:
+        """Take one event; answer with what must now be done."""
+        match event:
+            case Ticked():
+                return self._ticked(at)
+            case Issued():
+                return self._issued(event, at)
+            case Failed():
+                return self._failed(event, at)
+            case Moved():
+                return self._moved(event, at)
+            case Superseded():
+                return self._at_once(at)
+            case Revoked():
+                self.renew_at = self.not_after = self._held_since = None
+                return self._at_once(at)
+
+    def _ticked(self, at: datetime) -> tuple[Effect, ...]:
+        notices = self._lapses(at)
+        match self.phase:
+            case Phase.EMPTY:
+                return (*notices, self._ask(at))
+            case Phase.FRESH:
+                return (*notices, *self._fresh(at))
+            case Phase.WAITING:
+                due = self._ask_at
+                # An instant further off than any wait means that the clock was set back meanwhile.
+                if due is None or due <= at or due - at > LONGEST_ASKED:
+                    return (*notices, self._ask(at))
+                return (*notices, AskAt(due))
+            case Phase.ASKING:
+                return notices
+
+    def _fresh(self, at: datetime) -> tuple[Effect, ...]:
+        due = self.renew_at
+        if due is None or due <= at:
+            return (self._ask(at),)
+        if self._held_since is not None and at < self._held_since - CLOCK_SLACK:
+            # How much is left cannot be told by this clock; a new leaf costs one question.
+            return (*self._once(Notice.CLOCK_SET_BACK), self._ask(at))
+        return (AskAt(due),)
+
+    def _issued(self, leaf: Issued, at: datetime) -> tuple[Effect, ...]:
+        recovered = () if self._noticed.isdisjoint({Notice.LATE, Notice.EXPIRED}) else (Noticed(Notice.RECOVERED),)
+        self._noticed = frozenset()
+        self.not_after = leaf.not_after
+        self._held_since = at
+        self._attempt, self._wait = 0, SHORTEST
+        self.renew_at = _sensible(leaf, at)
+        self.phase = Phase.FRESH
+        if self._again:
+            self._again = False
+            return (*recovered, self._ask(at))
+        return (*recovered, AskAt(self.renew_at))
+
+    def _failed(self, failure: Failed, at: datetime) -> tuple[Effect, ...]:
+        if self.phase is not Phase.ASKING or failure.address != self._address:
+            return ()  # the answer to a question that is over
+        self.phase = Phase.WAITING
+        self._again = False
+        self._attempt += 1
+        if failure.retry_after is None:
+            self._address = (self._address + 1) % self.addresses
+            self._wait = self._drawn(at)
+            wait = self._wait
+        else:
+            wait = self._honoured(failure.retry_after, at)
+        self._ask_at = at + wait
+        return (*self._lapses(at), AskAt(self._ask_at))
+
+    def _moved(self, event: Moved, at: datetime) -> tuple[Effect, ...]:
+        if self.phase is not Phase.FRESH or self.renew_at is None or event.renew_at >= self.renew_at:
+            return ()  # never later than promised, and what is being asked for anyway is not moved
+        self.renew_at = max(event.renew_at, at)
+        return (AskAt(self.renew_at),)
+
+    def _at_once(self, at: datetime) -> tuple[Effect, ...]:
+        if self.phase is Phase.ASKING:
+            self._again = True  # the answer under way may be of the old kind
+            return ()
+        return (self._ask(at),)
+
+    def _ask(self, at: datetime) -> Ask:
+        self.phase = Phase.ASKING
+        left = self._left(at)
+        within = LONGEST_ANSWER if left is None else min(LONGEST_ANSWER, max(SHORTEST_ANSWER, left / 4))
+        return Ask(self._address, within)
+
+    def _left(self, at: datetime) -> timedelta | None:
+        """The life left of the leaf in use; none when there is no valid one."""
+        return self.not_after - at if self.not_after is not None and at < self.not_after else None
+
+    def _drawn(self, at: datetime) -> timedelta:
+        """Decorrelated jitter: anything from the shortest wait to three times the last, capped before it is drawn."""
+        left = self._left(at)
+        cap = LONGEST_EMPTY if left is None else min(LONGEST, left / _QUESTIONS_LEFT)
+        longest = max(SHORTEST, min(cap, self._wait * 3))
+        digest = hashlib.sha256(b"%d retry %d" % (self._salt, self._attempt)).digest()
+        return SHORTEST + (longest - SHORTEST) * (int.from_bytes(digest[:8], "big") / 2**64)
+
+    def _honoured(self, asked: timedelta, at: datetime) -> timedelta:
+        left = self._left(at)
+        most = LONGEST_ASKED if left is None else min(LONGEST_ASKED, left / 2)
+        return max(SHORTEST, min(asked, most))
+
+    def _lapses(self, at: datetime) -> tuple[Effect, ...]:
+        if self.not_after is None or self.renew_at is None:
+            return ()
+        if at >= self.not_after:
+            return self._once(Notice.EXPIRED)
+        if at - self.renew_at > (self.not_after - self.renew_at) / 2:
+            return self._once(Notice.LATE)
+        return ()
+
+    def _once(self, notice: Notice) -> tuple[Effect, ...]:
+        if notice in self._noticed:
+            return ()
+        self._noticed |= {notice}
+        return (Noticed(notice),)
+
+
+def _sensible(leaf: Issued, at: datetime) -> datetime:
+    """The instant the server named, or by this clock one before expiry and not at once: never a circle of questions."""
+    left = max(leaf.not_after - at, SHORTEST)
+    soonest = at + min(LONGEST, left / (2 * _QUESTIONS_LEFT))
+    return min(max(leaf.renew_at, soonest), max(soonest, leaf.not_after - left / _QUESTIONS_LEFT))
