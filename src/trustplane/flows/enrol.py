@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -106,6 +106,14 @@ class EnrolNodes:
                 fix="once the machine can be trusted again, give it another node name and a token for that",
             )
         return known
+
+    async def heard_from(self, node: NodeName, address: str) -> None:
+        """Its agent speaks, perhaps from another address than before: callers are to reach its sidecars there."""
+        known = await self.require(node)
+        if known.address != address:
+            at = self._clock.now()
+            await self._journal.append_audit([events.node_admitted(node, known.evidence, address, at)], at)
+            await self._agents.put_agent(replace(known, address=address))
 
     async def _admit(self, node: NodeName, csr_der: bytes, address: str, evidence: str) -> Issued:
         at = self._clock.now()

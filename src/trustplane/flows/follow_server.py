@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -15,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from trustplane.clock import Clock
-from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.fault import Fault, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.node_link import HoldingsReport, HostingReport, Link, Report, ViewHeld, ViewUpdate
 from trustplane.flows.retry import Patience
@@ -39,6 +40,7 @@ class Outbox:
         self._hosting: frozenset[ServiceName] | None = None
         self._hosting_sent = True
         self._held: ViewHeld | None = None
+        self._streams = 0
         self._more = asyncio.Event()
 
     def hold(self, holding: Holding) -> None:
@@ -74,7 +76,9 @@ class Outbox:
         return self._hosting or frozenset()
 
     async def reports(self) -> AsyncIterator[Report]:
-        """Everything current, then what changes. Start one per stream."""
+        """Everything current, then what changes. Start one per stream; the one before it says no more."""
+        self._streams += 1
+        mine = self._streams
         self._unsent = set(self._holdings)
         self._gone.clear()
         self._complete_due = True
@@ -82,6 +86,8 @@ class Outbox:
         self._more.set()
         while True:
             await self._more.wait()
+            if mine != self._streams:
+                return
             self._more.clear()
             for report in self.take():
                 yield report
@@ -99,24 +105,25 @@ class Outbox:
         return taken
 
     def _take_holdings(self) -> Iterator[HoldingsReport]:
-        unsent = [self._holdings[key] for key in sorted(self._unsent)]
+        unsent = tuple(self._holdings[key] for key in sorted(self._unsent))
         gone = tuple(sorted(self._gone))
         self._unsent.clear()
         self._gone.clear()
-        if self._complete_due or gone:
-            complete = self._complete_due and len(unsent) <= HOLDINGS_A_REPORT
-            yield HoldingsReport(tuple(unsent[:HOLDINGS_A_REPORT]), gone, complete)
-            del unsent[:HOLDINGS_A_REPORT]
-            self._complete_due = False
-        for start in range(0, len(unsent), HOLDINGS_A_REPORT):
-            yield HoldingsReport(tuple(unsent[start : start + HOLDINGS_A_REPORT]))
+        starts = range(0, max(len(unsent), 1), HOLDINGS_A_REPORT)
+        for start in starts:
+            told = unsent[start : start + HOLDINGS_A_REPORT]
+            complete = self._complete_due and start == starts[-1]
+            if told or gone or complete:
+                yield HoldingsReport(told, gone, complete)
+            gone = ()
+        self._complete_due = False
 
 
 class Links(Protocol):
     async def dial(self) -> Link: ...
 
-    async def drop(self) -> None:
-        """Close the open link, so that the next dial makes another."""
+    async def drop(self, link: Link) -> None:
+        """Close this link if it is still the open one, so that the next dial makes another."""
         ...
 
 
@@ -135,21 +142,24 @@ class FollowServer:
     async def run(self, random: Random) -> None:
         patience = Patience(LONGEST_WAIT, random)
         while True:
+            link: Link | None = None
             try:
-                await self._follow_once(patience)
-            except (Unavailable, Refused) as fault:
+                link = await self._links.dial()
+                await self._follow(link, patience)
+            except Fault as fault:
                 self._lost(fault)
-                await self._links.drop()
+                if link is not None:
+                    await self._links.drop(link)
                 asked = fault.retry_after if isinstance(fault, Unavailable) else LONGEST_WAIT
                 await self._clock.sleep(patience.next_wait(asked))
 
-    async def _follow_once(self, patience: Patience) -> None:
-        link = await self._links.dial()
+    async def _follow(self, link: Link, patience: Patience) -> None:
         held = None if self._ask_whole else self._views.value
-        async for update in link.follow(digest(held) if held else "", self._outbox.reports()):
-            if self.connected_since is None:
-                self._connected(patience)
-            self._take(update)
+        async with aclosing(link.follow(digest(held) if held else "", self._outbox.reports())) as updates:
+            async for update in updates:
+                if self.connected_since is None:
+                    self._connected(patience)
+                self._take(update)
         raise Unavailable(
             code="server-closed-stream",
             what="the server ended the stream",
@@ -185,7 +195,7 @@ class FollowServer:
             self._log.warning("no server", code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
         self.connected_since = None
         self.disconnected_since = self.disconnected_since or self._clock.now()
-        self.last_fault = fault
+        self.last_fault = fault.with_traceback(None)
 
 
 def _incoherent(what: str) -> Unavailable:

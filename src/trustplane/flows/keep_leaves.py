@@ -1,15 +1,16 @@
 """Keeping every entry of this node supplied with a valid SVID.
 
-Leaf keys are made here and never sent. A leaf is used only when it verifies against the bundle the node trusts, now.
-Failures are retried with jitter, never given up, and touch only the entry that failed; a leaf that cannot be renewed
-stays in use until it expires.
+Leaf keys are made here and never sent. A leaf is taken into use only when it verifies against the bundle the node
+trusts, now, and is renewed at once when a change of bundles leaves it without anyone to vouch for it. Failures are
+retried with jitter, never given up, and touch only the entry that failed; a leaf that cannot be renewed is used until
+it expires, and not a moment longer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -17,15 +18,17 @@ from typing import Protocol
 import structlog
 
 from trustplane.clock import Clock
-from trustplane.fault import Broken, Fault, Refused, Unavailable
+from trustplane.fault import Broken, Fault
 from trustplane.flows.feed import Feed
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Link
-from trustplane.flows.retry import Patience
+from trustplane.flows.retry import Patience, asked
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.registry.model import KeyKind
-from trustplane.registry.view import Entry, NodeView
+from trustplane.registry.view import Entry, NodeView, TrustedBundle
+from trustplane.rotation.renewal import followed
 from trustplane.spiffe import bundle_document
-from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.verify import BundleSet, verify_x509
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 
@@ -60,6 +63,20 @@ class Leaf:
     def usable(self, at: datetime) -> KeyedSvid | None:
         return self.keyed if self.keyed and at < self.keyed.svid.not_after else None
 
+    def described_by(self, entry: Entry) -> Leaf:
+        """A changed profile asks for a new leaf; the old one serves until it is there."""
+        same = self.entry.key is entry.key and self.entry.profile == entry.profile
+        return replace(self, entry=entry, renew_at=self.renew_at if same else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A leaf under way, and the key made for it."""
+
+    leaf: Leaf
+    csr: bytes
+    pkcs8: bytes = field(repr=False)
+
 
 class KeepLeaves:
     def __init__(
@@ -75,102 +92,142 @@ class KeepLeaves:
         self._views = views
         self._identities = identities
         self._clock = clock
-        self._leaves: dict[SpiffeId, Leaf] = {}
+        self._leaves: Feed[Mapping[SpiffeId, Leaf]] = Feed({})
         self._patience: dict[SpiffeId, Patience] = {}
         self._bundles: BundleSet | None = None
         self._log = structlog.get_logger("leaves")
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
-        return tuple(self._leaves.values())
+        return tuple(self._leaves.value.values())
 
     async def run(self, random: Random) -> None:
-        while True:
-            moved = asyncio.ensure_future(self._views.moved())
-            try:
-                self._adopt(self._views.value)
-                due = self._due(self._clock.now())
-                if due:
-                    await self._renew(due, random)
-                else:
-                    await self._sleep_until_due(moved)
-            finally:
-                moved.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_views())
+            tasks.create_task(self._publish_what_is_usable())
+            await self._renew_what_is_due(random)
 
-    def _adopt(self, view: NodeView | None) -> None:
+    async def _follow_views(self) -> None:
+        async for view in self._views.values():
+            if view is not None:
+                self._adopt(view)
+
+    def _adopt(self, view: NodeView) -> None:
         """Take over what the view says: new entries, changed entries, gone entries, bundles."""
-        if view is None:
-            return
-        bundles = BundleSet(
-            {one.trust_domain: bundle_document.decode(one.document, one.trust_domain) for one in view.bundles}
-        )
-        kept: dict[SpiffeId, Leaf] = {}
-        for entry in view.entries:
-            known = self._leaves.get(entry.spiffe_id)
-            if known is None or known.entry.key is not entry.key or known.entry.profile != entry.profile:
-                # A changed profile asks for a new leaf; the old one serves until it is there.
-                kept[entry.spiffe_id] = replace(known, entry=entry, renew_at=None) if known else Leaf(entry)
-            else:
-                kept[entry.spiffe_id] = replace(known, entry=entry)
-        if kept != self._leaves or bundles != self._bundles:
-            self._leaves = kept
-            self._bundles = bundles
-            self._patience = {key: value for key, value in self._patience.items() if key in kept}
-            self._publish()
-
-    def _publish(self) -> None:
-        if self._bundles is not None:
+        bundles = self._decoded(view.bundles)
+        known = self._leaves.value
+        kept = {
+            entry.spiffe_id: known[entry.spiffe_id].described_by(entry) if entry.spiffe_id in known else Leaf(entry)
+            for entry in view.entries
+        }
+        if bundles != self._bundles:
             at = self._clock.now()
-            held = tuple((leaf.entry, leaf.usable(at)) for leaf in self._leaves.values())
-            self._identities.publish(HeldIdentities(held, self._bundles))
+            kept = {spiffe_id: _with_someone_to_vouch(leaf, bundles, at) for spiffe_id, leaf in kept.items()}
+            self._bundles = bundles
+        self._patience = {spiffe_id: one for spiffe_id, one in self._patience.items() if spiffe_id in kept}
+        self._leaves.publish(kept)
+
+    def _decoded(self, told: Sequence[TrustedBundle]) -> BundleSet:
+        """The bundles told. One that cannot be read leaves what was held of its domain as it is."""
+        found: dict[TrustDomain, Bundle] = {}
+        for one in told:
+            try:
+                found[one.trust_domain] = bundle_document.decode(one.document, one.trust_domain)
+            except Fault as fault:
+                self._log.error("bundle not understood", trust_domain=str(one.trust_domain), code=fault.code)
+                if self._bundles is not None and one.trust_domain in self._bundles:
+                    found[one.trust_domain] = self._bundles[one.trust_domain]
+        return BundleSet(found)
+
+    async def _publish_what_is_usable(self) -> None:
+        """At every change, and at every expiry whatever else goes on."""
+        while True:
+            at = self._clock.now()
+            usable = [(leaf.entry, leaf.usable(at)) for leaf in self.leaves]
+            if self._bundles is not None:
+                held = HeldIdentities(tuple(usable), self._bundles)
+                if held != self._identities.value:
+                    self._identities.publish(held)
+            await self._pause([keyed.svid.not_after for _, keyed in usable if keyed])
+
+    async def _renew_what_is_due(self, random: Random) -> None:
+        line = Patience(LONGEST_WAIT, random)
+        while True:
+            if due := self._due(self._clock.now()):
+                await self._renew(due, line, random)
+            else:
+                await self._pause([leaf.due() or self._clock.now() for leaf in self.leaves])
 
     def _due(self, at: datetime) -> list[Leaf]:
-        waiting = [leaf for leaf in self._leaves.values() if (leaf.due() or at) <= at]
+        waiting = [leaf for leaf in self.leaves if (leaf.due() or at) <= at]
         # Nearest expiry first: what has nothing, or the least time left, must not wait behind the rest.
         waiting.sort(key=lambda leaf: leaf.keyed.svid.not_after if leaf.keyed else at)
         return waiting[:ORDERS_A_CALL]
 
-    async def _sleep_until_due(self, moved: asyncio.Future[object]) -> None:
+    async def _pause(self, instants: Iterable[datetime]) -> None:
+        """Until the leaves move or the first of these instants comes."""
+        moved = asyncio.ensure_future(self._leaves.moved())
         at = self._clock.now()
-        instants = [due for leaf in self._leaves.values() if (due := leaf.due()) is not None]
         pause = min([LONGEST_SLEEP, *(instant - at for instant in instants)])
         sleeping = asyncio.ensure_future(self._clock.sleep(max(pause, timedelta(0))))
         try:
             await asyncio.wait((moved, sleeping), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            moved.cancel()
             sleeping.cancel()
 
-    async def _renew(self, due: Sequence[Leaf], random: Random) -> None:
-        keys = [self._fresh_key(leaf.entry.key) for leaf in due]
-        orders = [LeafOrder(leaf.entry.spiffe_id, key.csr()) for leaf, key in zip(due, keys, strict=True)]
+    async def _renew(self, due: Sequence[Leaf], line: Patience, random: Random) -> None:
+        ordered = [await self._order(leaf) for leaf in due]
         try:
             link = await self._dial()
-            outcomes: Sequence[LeafIssued | Fault] = await link.issue(orders)
-        except (Unavailable, Refused) as fault:
-            outcomes = [fault] * len(due)
-        for leaf, key, outcome in zip(due, keys, outcomes, strict=True):
-            self._settle(leaf, key, outcome, random)
-        self._publish()
-
-    def _settle(self, leaf: Leaf, key: LeafKey, outcome: LeafIssued | Fault, random: Random) -> None:
-        spiffe_id = leaf.entry.spiffe_id
-        if spiffe_id not in self._leaves:
-            return  # the entry went while its leaf was under way
-        patience = self._patience.setdefault(spiffe_id, Patience(LONGEST_WAIT, random))
-        at = self._clock.now()
-        try:
-            if isinstance(outcome, Fault):
-                raise outcome
-            keyed = KeyedSvid(outcome.svid, key.pkcs8())
-            self._check(spiffe_id, outcome.svid, at)
+            outcomes = await link.issue([LeafOrder(one.leaf.entry.spiffe_id, one.csr) for one in ordered])
         except Fault as fault:
-            asked = fault.retry_after if isinstance(fault, Unavailable) else None
-            try_at = at + patience.next_wait(asked)
-            self._leaves[spiffe_id] = replace(leaf, try_at=try_at, last_fault=fault)
-            self._log.warning("leaf not renewed", id=str(spiffe_id), code=fault.code, what=fault.finding.what)
+            # It is the line that failed, not one of them: they are asked for together again.
+            try_at = self._clock.now() + line.next_wait(asked(fault))
+            self._log.warning("leaves not renewed", count=len(due), code=fault.code, what=fault.finding.what)
+            self._put([_failed(leaf, fault, try_at) for leaf in due])
             return
+        line.start_over()
+        self._put([self._settled(one, outcome, random) for one, outcome in zip(ordered, outcomes, strict=True)])
+
+    async def _order(self, leaf: Leaf) -> _Ordered:
+        def made() -> _Ordered:
+            key = self._fresh_key(leaf.entry.key)
+            return _Ordered(leaf, key.csr(), key.pkcs8())
+
+        # Only P-256 keys are made faster than a thread is asked; an RSA key takes a tenth of a second.
+        return made() if leaf.entry.key is KeyKind.P256 else await asyncio.to_thread(made)
+
+    def _put(self, changed: Sequence[Leaf]) -> None:
+        """What was under way meets what the view says by now: an entry that went is not brought back."""
+        leaves = dict(self._leaves.value)
+        for leaf in changed:
+            now = leaves.get(leaf.entry.spiffe_id)
+            if now is not None:
+                leaves[leaf.entry.spiffe_id] = leaf.described_by(now.entry)
+        self._leaves.publish(leaves)
+
+    def _settled(self, ordered: _Ordered, outcome: LeafIssued | Fault, random: Random) -> Leaf:
+        leaf, at = ordered.leaf, self._clock.now()
+        patience = self._patience.setdefault(leaf.entry.spiffe_id, Patience(LONGEST_WAIT, random))
+        accepted = outcome if isinstance(outcome, Fault) else self._accepted(ordered, outcome, at)
+        if isinstance(accepted, Fault):
+            if leaf.last_fault is None or leaf.last_fault.code != accepted.code:
+                said = {"id": str(leaf.entry.spiffe_id), "code": accepted.code, "what": accepted.finding.what}
+                self._log.warning("leaf not renewed", **said)
+            return _failed(leaf, accepted, at + patience.next_wait(asked(accepted)))
         patience.start_over()
-        self._leaves[spiffe_id] = Leaf(leaf.entry, keyed, outcome.renew_at, renewals=leaf.renewals + bool(leaf.keyed))
+        return accepted
+
+    def _accepted(self, ordered: _Ordered, issued: LeafIssued, at: datetime) -> Leaf | Fault:
+        leaf = ordered.leaf
+        try:
+            keyed = KeyedSvid(issued.svid, ordered.pkcs8)
+            self._check(leaf.entry.spiffe_id, issued.svid, at)
+        except Fault as fault:
+            return fault
+        renew_at = followed(issued.renew_at, at, issued.svid.not_after)
+        return Leaf(leaf.entry, keyed, renew_at, renewals=leaf.renewals + bool(leaf.keyed))
 
     def _check(self, spiffe_id: SpiffeId, svid: X509Svid, at: datetime) -> None:
         if self._bundles is None or verify_x509(svid, self._bundles, at) != spiffe_id:
@@ -180,3 +237,19 @@ class KeepLeaves:
                 why="an agent uses only what it asked for",
                 fix="look at the server's audit log for this serial and report it",
             )
+
+
+def _with_someone_to_vouch(leaf: Leaf, bundles: BundleSet, at: datetime) -> Leaf:
+    """Due at once when these bundles do not vouch for it. It serves on: those who still trust it are better off."""
+    if leaf.usable(at) is None or leaf.keyed is None:
+        return leaf
+    try:
+        verify_x509(leaf.keyed.svid, bundles, at)
+    except Fault:
+        return replace(leaf, renew_at=None, try_at=None)
+    return leaf
+
+
+def _failed(leaf: Leaf, fault: Fault, try_at: datetime) -> Leaf:
+    # Without its traceback, which would keep every frame below it, and the keys there, for as long as it is shown.
+    return replace(leaf, try_at=try_at, last_fault=fault.with_traceback(None))

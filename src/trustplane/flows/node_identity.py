@@ -21,11 +21,13 @@ from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.keep_leaves import LeafKey
 from trustplane.flows.node_link import Link, NodeIdentity
-from trustplane.flows.retry import Patience
+from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import NodeView
+from trustplane.rotation.renewal import followed
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import node_of
 from trustplane.spiffe.verify import BundleSet, verify_x509
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
@@ -45,15 +47,19 @@ class IdentityFile(Protocol):
 class KeepNodeIdentity:
     def __init__(
         self,
+        own: SpiffeId,
         file: IdentityFile,
         enrol: Callable[[bytes], Awaitable[Answer]],
         fresh_key: Callable[[KeyKind], LeafKey],
         clock: Clock,
     ) -> None:
+        """`own` is the ID this node must have: one earned with another node's evidence is refused."""
+        self._own = own
         self._file = file
         self._enrol = enrol
         self._fresh_key = fresh_key
         self._clock = clock
+        self._unsaved = False
         self._log = structlog.get_logger("node")
         self.identity: Feed[NodeIdentity | None] = Feed(None)
         self.last_fault: Fault | None = None
@@ -61,9 +67,11 @@ class KeepNodeIdentity:
     async def obtain(self, random: Random) -> NodeIdentity:
         """The identity on disk when it is still valid, else one earned by enrolment, however long that takes."""
         known = self._file.load()
-        if known is not None and self._clock.now() < known.keyed.svid.not_after:
-            self.identity.publish(known)
-            return known
+        if known is not None:
+            self._check_own(known.keyed.svid)
+            if self._clock.now() < known.keyed.svid.not_after:
+                self.identity.publish(known)
+                return known
         patience = Patience(LONGEST_WAIT, random)
         while True:
             try:
@@ -71,12 +79,16 @@ class KeepNodeIdentity:
             except Unavailable as fault:
                 self._failed("not enrolled yet", fault)
                 await self._clock.sleep(patience.next_wait(fault.retry_after))
+            except Refused as fault:
+                raise (self._expired(known, fault) if known else fault) from None
 
     async def run(self, dial: Callable[[], Awaitable[Link]], random: Random) -> None:
         """Renew for ever."""
         patience = Patience(LONGEST_WAIT, random)
         while True:
             current = self.identity.value or await self.obtain(random)
+            if self._unsaved:
+                self._keep(current)
             wait = current.renew_at - self._clock.now()
             if wait > timedelta(0):
                 await self._clock.sleep(min(wait, LONGEST_SLEEP))
@@ -84,29 +96,44 @@ class KeepNodeIdentity:
             try:
                 await self._renew(current, dial)
                 patience.start_over()
-            except (Unavailable, Refused) as fault:
+            except Fault as fault:
                 self._failed("node identity not renewed", fault)
-                await self._clock.sleep(patience.next_wait())
+                await self._clock.sleep(patience.next_wait(asked(fault)))
 
     async def _renew(self, current: NodeIdentity, dial: Callable[[], Awaitable[Link]]) -> None:
         if self._clock.now() < current.keyed.svid.not_after:
             link = await dial()
             await self._adopt(link.renew_node)
-        else:
+            return
+        try:
             await self._adopt(self._enrol)
+        except Refused as fault:
+            raise self._expired(current, fault) from None
 
     async def _adopt(self, ask: Callable[[bytes], Awaitable[Answer]]) -> NodeIdentity:
         key = self._fresh_key(KeyKind.P256)
         svid, renew_at, document = await ask(key.csr())
+        self._check_own(svid)
         bundle = bundle_document.decode(document, svid.spiffe_id.trust_domain)
-        verify_x509(svid, BundleSet({bundle.trust_domain: bundle}), self._clock.now())
-        node_of(svid.spiffe_id)
-        identity = NodeIdentity(KeyedSvid(svid, key.pkcs8()), renew_at, document)
-        self._file.save(identity)
-        self.identity.publish(identity)
+        at = self._clock.now()
+        verify_x509(svid, BundleSet({bundle.trust_domain: bundle}), at)
+        identity = NodeIdentity(KeyedSvid(svid, key.pkcs8()), followed(renew_at, at, svid.not_after), document)
         self.last_fault = None
+        self._keep(identity)
         self._log.info("node identity", id=str(svid.spiffe_id), serial=f"{svid.serial:x}", until=str(svid.not_after))
         return identity
+
+    def _keep(self, identity: NodeIdentity) -> None:
+        """Use it, and save it if that can be: a full disk must not cost a node the identity its token was spent on."""
+        try:
+            self._file.save(identity)
+            if self._unsaved:
+                self._unsaved, self.last_fault = False, None
+        except Unavailable as fault:
+            self._unsaved = True
+            self._failed("node identity not saved", fault)
+        if identity is not self.identity.value:
+            self.identity.publish(identity)
 
     async def remember(self, views: Feed[NodeView | None]) -> None:
         """Keep the own trust domain's newest bundle with the identity, so that servers are known by it ever after."""
@@ -114,17 +141,39 @@ class KeepNodeIdentity:
             known = self.identity.value
             if view is None or known is None:
                 continue
-            own = known.keyed.svid.spiffe_id.trust_domain
-            newest = next((one.document for one in view.bundles if one.trust_domain == own), None)
-            if newest is not None and newest != known.bundle_document:
-                identity = replace(known, bundle_document=newest)
-                self._file.save(identity)
-                self.identity.publish(identity)
+            newest = next((one.document for one in view.bundles if one.trust_domain == self._own.trust_domain), None)
+            if newest is not None and newest != known.bundle_document and self._can_know_servers_by(newest):
+                self._keep(replace(known, bundle_document=newest))
+
+    def _can_know_servers_by(self, document: bytes) -> bool:
+        try:
+            return bool(bundle_document.decode(document, self._own.trust_domain).x509_authorities)
+        except Fault as fault:
+            self._log.error("bundle not understood", code=fault.code, what=fault.finding.what)
+            return False
+
+    def _check_own(self, svid: X509Svid) -> None:
+        if svid.spiffe_id != self._own:
+            raise Refused(
+                code="identity-of-another-node",
+                what=f"this agent is {self._own} and was given the identity of {svid.spiffe_id}",
+                why="the token, the certificate or the data directory is another node's",
+                fix=f"start it with evidence made for {node_of(self._own)} and a data directory of its own",
+            )
+
+    def _expired(self, known: NodeIdentity, fault: Refused) -> Refused:
+        node = node_of(self._own)
+        return Refused(
+            code="node-identity-expired",
+            what=f"the identity of node {node} expired at {known.keyed.svid.not_after:%Y-%m-%d %H:%M:%S} UTC",
+            why=f"it was not renewed in time, and enrolling anew failed: {fault.finding.what}",
+            fix=f"trustplane server token create {node}, and put the token where --join-token-file says",
+        )
 
     def _failed(self, event: str, fault: Fault) -> None:
         if self.last_fault is None or self.last_fault.code != fault.code:
             self._log.warning(event, code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
-        self.last_fault = fault
+        self.last_fault = fault.with_traceback(None)
 
 
 class ClosableLink(Link, Protocol):
@@ -152,29 +201,32 @@ class KeepLink:
         return self._addresses[0] if self._open else None
 
     async def dial(self) -> Link:
-        identity = self._identity.value
-        if identity is None:
+        async with self._dialling:
+            identity = self._known()
+            if self._open is not None and self._open[0] is identity:
+                return self._open[1]
+            await self.close()
+            link = await self._connect_any(identity)
+            self._open = (identity, link)
+            return link
+
+    def _known(self) -> NodeIdentity:
+        if self._identity.value is None:
             raise Unavailable(
                 code="not-enrolled",
                 what="this node has no identity yet",
                 why="it has not enrolled, or waits for a server to enrol with",
                 fix="trustplane agent status shows what it waits for",
             )
-        async with self._dialling:
-            if self._open is not None and self._open[0] is identity:
-                return self._open[1]
-            await self._close()
-            link = await self._connect_any(identity)
-            self._open = (identity, link)
-            return link
+        return self._identity.value
 
-    async def drop(self) -> None:
-        """Close the link; the next dial begins at the next address."""
-        if self._open is not None:
+    async def drop(self, link: Link) -> None:
+        """Close this link if it is still the open one; the next dial begins at the next address."""
+        if self._open is not None and self._open[1] is link:
             self._addresses.append(self._addresses.pop(0))
-        await self._close()
+            await self.close()
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
         if self._open is not None:
             link = self._open[1]
             self._open = None
@@ -183,10 +235,11 @@ class KeepLink:
     async def _connect_any(self, identity: NodeIdentity) -> ClosableLink:
         bundle = bundle_document.decode(identity.bundle_document, identity.keyed.svid.spiffe_id.trust_domain)
         faults: list[Fault] = []
-        for _ in range(len(self._addresses)):
+        for _ in self._addresses:
+            address = self._addresses[0]
             try:
-                return await self._connect(self._addresses[0], identity, bundle)
+                return await self._connect(address, identity, bundle)
             except (Unavailable, Refused) as fault:
                 faults.append(fault)
-                self._addresses.append(self._addresses.pop(0))
+                self._addresses = [*self._addresses[1:], address]
         raise faults[0]

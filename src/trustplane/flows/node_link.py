@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,7 +59,7 @@ class ViewHeld:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsReport:
-    """`complete`: participants of this node that are not in it are gone."""
+    """`complete`: participants of this node that no report of this stream named, this one included, are gone."""
 
     holdings: tuple[Holding, ...]
     gone: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Link(Protocol):
         """The new node SVID, when to renew it, and the bundle document."""
         ...
 
-    def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[ViewUpdate]: ...
+    def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncGenerator[ViewUpdate, None]: ...
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]: ...
 

@@ -113,9 +113,9 @@ class OfferConfiguration:
         mine = entitled(view.entries, selectors)
         keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         ready = [svid for entry in mine if (svid := keyed.get(entry.spiffe_id)) is not None]
-        if mine and not ready:
+        if (mine and not ready) or not view.entries:
             return None
-        own = mine[0].spiffe_id.trust_domain if mine else _own(view)
+        own = view.entries[0].spiffe_id.trust_domain  # a node's entries are all of its own domain
         at = self._clock.now()
         # One identity that cannot be published must not cost the process its others.
         sound = [svid for svid in ready if _publishable(svid, held.bundles, own, at)] if len(ready) > 1 else ready
@@ -132,7 +132,3 @@ def _publishable(svid: KeyedSvid, bundles: BundleSet, own: TrustDomain, at: date
     except Refused:
         return False
     return True
-
-
-def _own(view: NodeView) -> TrustDomain:
-    return view.bundles[0].trust_domain

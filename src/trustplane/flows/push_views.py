@@ -34,7 +34,7 @@ class ViewFeed:
     def __init__(self, needs: Needs) -> None:
         self._needs = needs
         self._moved = asyncio.Event()
-        self._changes: OrderedDict[tuple[str, str], ViewChange] = OrderedDict()
+        self._changes: OrderedDict[tuple[str, str, int], ViewChange] = OrderedDict()
         self._digests: dict[int, tuple[NodeView, str]] = {}
 
     @property
@@ -76,7 +76,7 @@ class ViewFeed:
         return self._digests[id(view)]
 
     def _change(self, old_view: NodeView, old: str, view: NodeView, wanted: str) -> ViewChange:
-        key = (old, wanted)
+        key = (old, wanted, view.revision)
         if key not in self._changes:
             self._changes[key] = difference(old_view, view)
             if len(self._changes) > MEMOISED_CHANGES:

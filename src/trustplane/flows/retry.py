@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
+from trustplane.fault import Fault, Unavailable
+
 FIRST = timedelta(milliseconds=200)
 
 
@@ -28,3 +30,8 @@ class Patience:
 
     def start_over(self) -> None:
         self._last = FIRST
+
+
+def asked(fault: Fault) -> timedelta | None:
+    """The wait the other side asked for, if it said that it is a matter of time."""
+    return fault.retry_after if isinstance(fault, Unavailable) else None

@@ -52,7 +52,9 @@ class SidecarUptake:
         self._clock = clock
         at = clock.now()
         # As if their streams had ended just now: they have until the end of the linger to come back.
-        self._sidecars = {service: Attached(service, at, 0, at, listening=True) for service in file.load()}
+        before = file.load()
+        self._sidecars = {service: Attached(service, at, 0, at, listening=True) for service in before}
+        outbox.host(before)  # also when it is nothing: the server may remember what was lost here
         self._holdings: dict[tuple[str, str], Holding] = {}
         self._log = structlog.get_logger("sidecars")
 

@@ -50,6 +50,7 @@ from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import agent_id
 from trustplane.spiffe.selectors import Selector
 from trustplane.wire import xds
 from trustplane.wire.descriptors import Descriptors
@@ -122,14 +123,16 @@ async def _serve(settings: AgentSettings) -> None:
             _log.info("stopping")
             for task in keeping:
                 task.cancel()
-        await flows.links.drop()
+        await flows.links.close()
 
 
 def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     views: Feed[NodeView | None] = Feed(None)
     identities = Feed(HeldIdentities.nothing_yet())
     outbox = Outbox()
-    node = KeepNodeIdentity(IdentityFile(settings.data_dir), Enrolment(settings, clock), LeafKey.generate, clock)
+    own = agent_id(settings.trust_domain, settings.node)
+    file = IdentityFile(settings.data_dir)
+    node = KeepNodeIdentity(own, file, Enrolment(settings, clock), LeafKey.generate, clock)
 
     async def connect(address: str, identity: NodeIdentity, bundle: Bundle) -> NodeClient:
         trust = ServerTrust(bundle, clock)

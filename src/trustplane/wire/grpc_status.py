@@ -238,10 +238,16 @@ def fault_of(error: grpc.aio.AioRpcError) -> Fault:
     if not _CODE.fullmatch(code):
         return _unexplained(error)
     if error.code() is grpc.StatusCode.UNAVAILABLE:
-        wait = refusal.retry_after.ToTimedelta() if refusal.HasField("retry_after") else DEFAULT_WAIT
-        wait = min(max(wait, timedelta(0)), LONGEST_WAIT)
+        wait = min(max(_wait_in(refusal), timedelta(0)), LONGEST_WAIT)
         return Unavailable(code=code, what=what, why=why, fix=fix, retry_after=wait)
     return Refused(code=code, what=what, why=why, fix=fix)
+
+
+def _wait_in(refusal: Refusal) -> timedelta:
+    try:
+        return refusal.retry_after.ToTimedelta() if refusal.HasField("retry_after") else DEFAULT_WAIT
+    except OverflowError:  # protobuf's durations are longer than ours
+        return LONGEST_WAIT
 
 
 def _refusal_in(error: grpc.aio.AioRpcError) -> Refusal | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,25 +74,20 @@ class EnrolmentClient:
         async with self._channel() as channel:
             stub = node_pb2_grpc.EnrolmentStub(channel)
             request = node_pb2.TokenEnrolment(token=token, csr=csr, address=self._node_address)
-            try:
+            with _failures_as_faults():
                 return node_codec.identity_parts(await stub.EnrolWithToken(request, timeout=CALL_SECONDS))
-            except grpc.aio.AioRpcError as error:
-                raise fault_of(error) from None
 
     async def with_certificate(
         self, chain: Sequence[bytes], key: PrivateKeyTypes, csr: bytes
     ) -> tuple[X509Svid, datetime, bytes]:
         async with self._channel() as channel:
             call = node_pb2_grpc.EnrolmentStub(channel).EnrolWithCertificate(timeout=CALL_SECONDS)
-            try:
-                offer = node_pb2.CertificateOffer(chain=chain, csr=csr, address=self._node_address)
-                await call.write(node_pb2.CertificateEnrolment(offer=offer))
-                challenge = node_codec.challenge(await call.read())
+            offer = node_pb2.CertificateOffer(chain=chain, csr=csr, address=self._node_address)
+            with _failures_as_faults():
+                challenge = node_codec.challenge(await _said(call, node_pb2.CertificateEnrolment(offer=offer)))
                 signature = proof.sign(key, proof.NODE_CERTIFICATE, challenge)
-                await call.write(node_pb2.CertificateEnrolment(signature=signature))
-                return node_codec.identity_parts(node_codec.enrolled(await call.read()))
-            except grpc.aio.AioRpcError as error:
-                raise fault_of(error) from None
+                answer = await _said(call, node_pb2.CertificateEnrolment(signature=signature))
+                return node_codec.identity_parts(node_codec.enrolled(answer))
 
     def _channel(self) -> grpc.aio.Channel:
         credentials = grpc.ssl_channel_credentials(root_certificates=self._trust.bundle.x509_pem())
@@ -130,56 +126,78 @@ class NodeClient:
 
     async def _greet(self, trust: ServerTrust) -> None:
         nonce = secrets.token_bytes(proof.NONCE_BYTES)
-        try:
+        with _failures_as_faults():
             answer = await self._stub.Greet(node_pb2.Greeting(nonce=nonce), timeout=CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise fault_of(error) from None
         trust.check(answer, nonce)
 
     async def renew_node(self, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
-        try:
-            request = node_pb2.NodeRenewal(csr=csr, address=self._node_address)
+        request = node_pb2.NodeRenewal(csr=csr, address=self._node_address)
+        with _failures_as_faults():
             return node_codec.identity_parts(await self._stub.RenewNode(request, timeout=CALL_SECONDS))
-        except grpc.aio.AioRpcError as error:
-            raise fault_of(error) from None
 
-    async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[ViewUpdate]:
-        call = self._stub.Follow(self._outgoing(held_digest, reports))
+    async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncGenerator[ViewUpdate, None]:
+        hello = node_pb2.Hello(agent_version=self._agent_version, address=self._node_address, view_digest=held_digest)
+        call = self._stub.Follow()
+        sending = asyncio.create_task(_send(call, hello, reports))
         try:
-            async for update in call:
-                yield node_codec.view_update(update)
-        except grpc.aio.AioRpcError as error:
-            raise fault_of(error) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # gRPC says "cancelled" when the channel is closed under a call; the task itself goes on.
-            raise _link_closed() from None
+            with _failures_as_faults():
+                async for update in call:
+                    yield node_codec.view_update(update)
         finally:
+            # Else it would take reports, which belong to the next stream, and lose them on this one.
+            sending.cancel()
             call.cancel()
-
-    async def _outgoing(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[node_pb2.Report]:
-        yield node_pb2.Report(
-            hello=node_pb2.Hello(agent_version=self._agent_version, address=self._node_address, view_digest=held_digest)
-        )
-        async for report in reports:
-            yield node_codec.report(report)
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
         wanted = [node_pb2.X509Order(spiffe_id=str(order.spiffe_id), csr=order.csr) for order in orders]
-        try:
+        with _failures_as_faults():
             answer = await self._stub.IssueX509(node_pb2.X509Orders(orders=wanted), timeout=CALL_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise fault_of(error) from None
-        return [node_codec.leaf_outcome(result) for result in answer.results]
+        return node_codec.leaf_outcomes(answer, len(wanted))
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
-        try:
-            order = node_pb2.JwtOrder(spiffe_id=str(spiffe_id), audience=audience)
+        order = node_pb2.JwtOrder(spiffe_id=str(spiffe_id), audience=audience)
+        with _failures_as_faults():
             return (await self._stub.IssueJwt(order, timeout=CALL_SECONDS)).token
-        except grpc.aio.AioRpcError as error:
-            raise fault_of(error) from None
+
+
+_FollowCall = grpc.aio.StreamStreamCall[node_pb2.Report, node_pb2.Update]
+
+
+async def _send(call: _FollowCall, hello: node_pb2.Hello, reports: AsyncIterator[Report]) -> None:
+    """Until the call is over; reading it says how it ended."""
+    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        await call.write(node_pb2.Report(hello=hello))
+        async for report in reports:
+            await call.write(node_codec.report(report))
+
+
+_EnrolmentCall = grpc.aio.StreamStreamCall[node_pb2.CertificateEnrolment, node_pb2.CertificateEnrolmentReply]
+
+
+async def _said(call: _EnrolmentCall, step: node_pb2.CertificateEnrolment) -> object:
+    """What the server answers to this step."""
+    with suppress(asyncio.InvalidStateError):  # the call is over already; reading says how it ended
+        await call.write(step)
+    return await call.read()
+
+
+@contextmanager
+def _failures_as_faults() -> Iterator[None]:
+    """Whatever ends a call is a fault; a cancellation stays one only when it is this task's own.
+
+    gRPC says "cancelled" when a channel is closed under a call, and a task that believed it would end without a word.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise fault_of(error) from None
+    except grpc.aio.UsageError:
+        raise _link_closed() from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise _link_closed() from None
 
 
 def _link_closed() -> Unavailable:

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from google.protobuf.message import DecodeError
 
 from trustplane.clock import Clock
-from trustplane.fault import Fault, Refused
+from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.connected_agents import ConnectedAgents, Connection
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
-from trustplane.flows.push_views import ViewFeed
-from trustplane.registry.records import Holding
+from trustplane.flows.push_views import Push, ViewFeed
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
-from trustplane.spiffe.names import NodeName, ServiceName, node_of
+from trustplane.spiffe.names import NodeName, node_of
 from trustplane.wire import node_answers, node_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
+from trustplane.wire.node_reports import Reports, Uptake, too_much
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,9 +39,7 @@ if TYPE_CHECKING:
 Step = TypeVar("Step")
 
 MAX_ORDERS = 500
-MAX_HOLDINGS = 10_000
-MAX_HOSTED = 10_000
-MAX_ADDRESS = 255
+STEP_SECONDS = 15.0  # between the steps of a conversation, for a peer that must answer at once
 
 
 class Issuer(Protocol):
@@ -55,18 +56,6 @@ class ServerKey(Protocol):
     def chain(self) -> tuple[bytes, ...]: ...
 
     def prove(self, purpose: bytes, nonce: bytes) -> bytes: ...
-
-
-class Uptake(Protocol):
-    """Where reports of agents go."""
-
-    async def put_holdings(self, holdings: Sequence[Holding]) -> None: ...
-
-    async def drop_participants(self, node: NodeName, participants: Sequence[str]) -> None: ...
-
-    async def holdings(self) -> Sequence[Holding]: ...
-
-    async def put_hosting(self, node: NodeName, services: frozenset[ServiceName], at: datetime) -> None: ...
 
 
 class NodeCertificates(Protocol):
@@ -144,7 +133,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
     ) -> node_pb2.ServerProof:
         del context
         if len(request.nonce) != proof.NONCE_BYTES:
-            raise _too_much("a greeting's nonce", proof.NONCE_BYTES)
+            raise too_much("a greeting's nonce", proof.NONCE_BYTES)
         answer = node_pb2.ServerProof(chain=self._key.chain(), signature=self._key.prove(proof.GREETING, request.nonce))
         answer.server_time.FromDatetime(self._clock.now())
         return answer
@@ -162,7 +151,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
     ) -> node_pb2.X509Results:
         node = await self._admitted(context)
         if len(request.orders) > MAX_ORDERS:
-            raise _too_much("orders in one call", MAX_ORDERS)
+            raise too_much("orders in one call", MAX_ORDERS)
         wanted = [Request(order.spiffe_id, order.csr) for order in request.orders]
         outcomes = await self._doors.issuer.issue(node, wanted, self._clock.now())
         return node_pb2.X509Results(results=[node_answers.x509_result(outcome) for outcome in outcomes])
@@ -180,60 +169,31 @@ class NodeService(node_pb2_grpc.NodeServicer):
     async def Follow(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[node_pb2.Report], context: Context
     ) -> AsyncIterator[node_pb2.Update]:
-        node = await self._admitted(context)
-        hello = (await _next_step(request_iterator)).hello
-        cut = _Cut()
-        connection = Connection(node, hello.agent_version[:64], cut)
+        node = self._caller(context)
+        hello = _hello(await _next_step(request_iterator))
+        cut = asyncio.get_running_loop().create_future()
+        connection = Connection(node, hello.agent_version[:64], partial(_settle, cut))
         self._doors.connections.opened(connection)
         reading = asyncio.create_task(self._read_reports(node, request_iterator))
-        reading.add_done_callback(lambda done: connection.cut() if _fault_of_task(done) else None)
+        reading.add_done_callback(lambda done: None if done.cancelled() or not done.exception() else connection.cut())
+        pushes = self._doors.views.follow(node, hello.view_digest)
         try:
-            async for push in self._doors.views.follow(node, hello.view_digest):
+            # After the connection can be cut, so that a ban in between is not missed.
+            await self._doors.enrol.heard_from(node, _address(hello.address))
+            while (push := await _unless(cut, anext(pushes))) is not None:
                 yield node_codec.update(push)
-        except asyncio.CancelledError:
-            if fault := _fault_of_task(reading):
-                raise fault from None
-            if cut.made:
-                # gRPC tells the agent nothing of a call that was merely cancelled: it would wait for ever.
-                await self._doors.enrol.require(node)
-            raise
+            if reading.done():
+                reading.result()
+            await self._doors.enrol.require(node)
+            raise _cut_off()
         finally:
             reading.cancel()
             self._doors.connections.closed(connection)
 
     async def _read_reports(self, node: NodeName, reports: AsyncIterator[node_pb2.Report]) -> None:
-        async for report in reports:
-            await self._take(node, report)
-
-    async def _take(self, node: NodeName, report: node_pb2.Report) -> None:
-        at = self._clock.now()
-        match report.WhichOneof("kind"):
-            case "acknowledgement":
-                digest = report.acknowledgement.view_digest[:64]
-                await self._doors.uptake.put_holdings([Holding(node, _agent_of(node), "view", digest, digest, "", at)])
-            case "holdings":
-                if len(report.holdings.holdings) > MAX_HOLDINGS:
-                    raise _too_much("holdings in one report", MAX_HOLDINGS)
-                await self._take_holdings(node, report.holdings)
-            case "hosting":
-                if len(report.hosting.services) > MAX_HOSTED:
-                    raise _too_much("hosted services in one report", MAX_HOSTED)
-                services = frozenset(ServiceName.parse(name) for name in report.hosting.services)
-                await self._doors.uptake.put_hosting(node, services, at)
-            case _:
-                return  # a newer agent may report what this server does not know yet
-
-    async def _take_holdings(self, node: NodeName, told: node_pb2.Holdings) -> None:
-        held = [node_codec.holding(node, one) for one in told.holdings]
-        gone = set(told.gone)
-        if told.complete:
-            here = {one.participant for one in held} | {_agent_of(node)}
-            known = {one.participant for one in await self._doors.uptake.holdings() if one.node == node}
-            gone |= known - here
-        if gone:
-            await self._doors.uptake.drop_participants(node, sorted(gone))
-        if held:
-            await self._doors.uptake.put_holdings(held)
+        told = Reports(node, self._doors.uptake, self._clock)
+        async for report in _readable(reports):
+            await told.take(report)
 
     async def _admitted(self, context: Context) -> NodeName:
         node = self._caller(context)
@@ -261,53 +221,79 @@ class NodeService(node_pb2_grpc.NodeServicer):
         return node_of(spiffe_id)
 
 
-def _agent_of(node: NodeName) -> str:
-    return f"agent {node}"
+def _settle(cut: asyncio.Future[None]) -> None:
+    if not cut.done():
+        cut.set_result(None)
 
 
-class _Cut:
-    """Ends the call it was made in, from outside."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self.made = False
-
-    def __call__(self) -> None:
-        self.made = True
-        if self._task is not None:
-            self._task.cancel()
+async def _unless(cut: asyncio.Future[None], step: Awaitable[Push]) -> Push | None:
+    """What comes next, or none once `cut`: a call that is merely cancelled would tell the agent nothing."""
+    stepping = asyncio.ensure_future(step)
+    try:
+        await asyncio.wait((cut, stepping), return_when=asyncio.FIRST_COMPLETED)
+        return None if cut.done() else stepping.result()
+    finally:
+        stepping.cancel()
 
 
-def _fault_of_task(task: asyncio.Task[None]) -> BaseException | None:
-    return task.exception() if task.done() and not task.cancelled() else None
+def _hello(report: node_pb2.Report) -> node_pb2.Hello:
+    if report.WhichOneof("kind") != "hello":
+        raise _out_of_turn("it began to report before it said who it is")
+    return report.hello
 
 
 async def _next_step(steps: AsyncIterator[Step]) -> Step:
-    async for step in steps:
-        return step
-    raise Refused(
-        code="stream-ended-early",
-        what="the agent closed the stream before it said all it must",
-        why="this call is a conversation: each side waits for the other's next message",
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            async for step in _readable(steps):
+                return step
+    except TimeoutError:
+        raise _out_of_turn(f"it said nothing for {STEP_SECONDS:.0f} seconds") from None
+    raise _out_of_turn("it closed the stream before it said all it must")
+
+
+async def _readable(steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
+    try:
+        async for step in steps:
+            yield step
+    except DecodeError:
+        raise Refused(
+            code="bad-request-message",
+            what="what came on the stream is not a message of this method",
+            why="it cannot be parsed as the protobuf message the method takes",
+            fix="use a client generated from the same protocol",
+        ) from None
+
+
+def _out_of_turn(what: str) -> Refused:
+    return Refused(
+        code="agent-out-of-turn",
+        what=f"the agent did not keep to the conversation: {what}",
+        why="in this call each side waits for the other's next message",
         fix="upgrade the agent; if it is current, report this with its log",
     )
 
 
+def _cut_off() -> Unavailable:
+    return Unavailable(
+        code="stream-cut",
+        what="the server ended this stream",
+        why="an operator asked for it",
+        fix="nothing; the agent connects again",
+    )
+
+
 def _address(text: str) -> str:
-    if not 0 < len(text) <= MAX_ADDRESS or not text.isascii() or not text.isprintable() or " " in text:
+    """Checked here, because what one agent says is configuration for the proxies of all its callers."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or address.is_multicast:
         raise Refused(
             code="bad-node-address",
-            what=f"{text[:MAX_ADDRESS]!r} is not a node address",
-            why="other nodes connect to it: it is an IP address or a host name",
+            what=f"{text[:100]!r} is not a node's address",
+            why="other nodes' proxies connect to it: it is one IP address, not a name and not all of them",
             fix="start the agent with --address and the IP other nodes reach it at",
         )
-    return text
-
-
-def _too_much(what: str, most: int) -> Refused:
-    return Refused(
-        code="message-too-large",
-        what=f"too much in one message: {what}",
-        why=f"at most {most} are taken, so that no agent can exhaust a server",
-        fix="send several smaller messages",
-    )
+    return str(address)

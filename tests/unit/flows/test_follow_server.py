@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -66,7 +66,7 @@ class ScriptedLink:
     held_at_hello: list[str] = field(default_factory=list)
     heard: list[Report] = field(default_factory=list)
 
-    async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncIterator[ViewUpdate]:
+    async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncGenerator[ViewUpdate, None]:
         self.held_at_hello.append(held_digest)
         listening = asyncio.create_task(self._listen(reports))
         try:
@@ -110,7 +110,7 @@ class Bench:
             raise link
         return link
 
-    async def drop(self) -> None:
+    async def drop(self, link: Link) -> None:
         """The links of this bench end by themselves."""
 
     async def until(self, reached: Callable[[], bool]) -> None:

@@ -511,7 +511,7 @@ class Holdings(_message.Message):
     GONE_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
     complete: _builtins.bool
-    """first on a stream: participants of this node that are not named are gone"""
+    """participants of this node that no report of this stream named, this one included, are gone"""
     @_builtins.property
     def holdings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]: ...
     @_builtins.property
