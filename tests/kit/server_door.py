@@ -14,8 +14,10 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
+from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
+from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.spiffe.bundle import Bundle
@@ -78,6 +80,13 @@ class MemoryDoor:
 
     async def cannot_issue(self) -> Sequence[Finding]:
         return self.reasons
+
+    async def to_be_mended(self) -> Sequence[Finding]:
+        return ended_waivers(self.kept[-1][1], NOON) if self.kept else ()
+
+    async def outage_budget(self) -> OutageBudget:
+        services = {one.spiffe_id: name for name, one in self.kept[-1][1].services.items()} if self.kept else {}
+        return outage_budget(self.certificates, lambda _, spiffe_id: services.get(spiffe_id))
 
     async def authorities(self) -> Sequence[Authority]:
         key = ec.generate_private_key(ec.SECP256R1()).public_key()

@@ -6,10 +6,11 @@ Every fact of a `DesiredState` is in it, so two states are equal if and only if 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from enum import Enum
 from typing import TypeAlias
 
+from trustplane.registry.budgets import Waiver
+from trustplane.registry.durations import as_written
 from trustplane.registry.model import Call, DesiredState, Namespace, Profile, Service
 
 
@@ -22,32 +23,37 @@ class Kind(Enum):
     SERVICE = "service"
     ENTRY = "entry"
     READER = "reader"
+    WAIVER = "waiver"
 
 
 Fields: TypeAlias = Mapping[str, str]
 Described: TypeAlias = Mapping[tuple[Kind, str], Fields]
 
-_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
-
 
 def described(state: DesiredState) -> Described:
-    found: dict[tuple[Kind, str], Fields] = {
-        (Kind.TRUST_DOMAIN, state.trust_domain.name): {"default_profile": state.default_profile}
-    }
+    found: dict[tuple[Kind, str], Fields] = {(Kind.TRUST_DOMAIN, state.trust_domain.name): _domain(state)}
     found.update({(Kind.PROFILE, name): _profile(one) for name, one in state.profiles.items()})
     found.update({(Kind.NAMESPACE, name): _namespace(one) for name, one in state.namespaces.items()})
     found.update({(Kind.SERVICE, str(name)): _service(one) for name, one in state.services.items()})
     found.update({(Kind.ENTRY, str(one.spiffe_id)): _entry(one) for one in state.services.values()})
     found.update({(Kind.READER, str(reader)): {} for reader in state.readers})
+    found.update({(Kind.WAIVER, name): _waiver(one) for name, one in state.waivers.items()})
     return found
 
 
-def as_written(duration: timedelta) -> str:
-    """As a file would say it: in the largest unit that divides it."""
-    for name, unit in _UNITS:
-        if duration and not duration % unit:
-            return f"{duration // unit}{name}"
-    return f"{duration.total_seconds()!r}s" if duration else "0s"
+def _domain(state: DesiredState) -> Fields:
+    budgets = {"mttd": state.budgets.mttd, "mttr": state.budgets.mttr}
+    stated = {name: as_written(budget) for name, budget in budgets.items() if budget is not None}
+    return {"default_profile": state.default_profile, **stated}
+
+
+def _waiver(waiver: Waiver) -> Fields:
+    return {
+        "waives": f"{waiver.rule.value} of {waiver.target}",
+        "until": waiver.until.isoformat(),
+        "owner": waiver.owner,
+        "reason": waiver.reason,
+    }
 
 
 def _profile(profile: Profile) -> Fields:

@@ -1,26 +1,20 @@
 """What a difference between two states does, one sentence per effect.
 
-An effect is dangerous when it lets someone in who was not, or takes an identity away from someone who had it.
+An effect is dangerous when it lets someone in who was not, takes an identity away from someone who had it, or sets a
+budget aside.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from trustplane.change.budget_effects import of_budgets
 from trustplane.change.described import Kind
+from trustplane.change.effect import Effect, Subject
 from trustplane.change.grants import ANY_REQUEST, GrantChange, changed_grants, grants
 from trustplane.registry.model import DesiredState, Service
 from trustplane.spiffe.names import ServiceName
-
-Subject = tuple[Kind, str]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Effect:
-    text: str
-    dangerous: bool = False
 
 
 def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tuple[Effect, ...]]:
@@ -39,6 +33,8 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
         found[Kind.READER, reader].add(effect)
     for profile, effect in _of_profiles(old, new):
         found[Kind.PROFILE, profile].add(effect)
+    for subject, effect in of_budgets(old, new):
+        found[subject].add(effect)
     return {subject: tuple(sorted(of_one)) for subject, of_one in found.items()}
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from trustplane.change.budget_effects import budget_notes
 from trustplane.change.described import Described, Fields, Kind, described
-from trustplane.change.effects import Effect, effects
+from trustplane.change.effect import Effect
+from trustplane.change.effects import effects
 from trustplane.fault import Place
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState
@@ -46,9 +48,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sorted by kind and name."""
+    """Items are sorted by kind and name. Notes are true of the candidate whether or not it changes anything."""
 
     items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -73,7 +76,8 @@ def plan(current: DesiredState | None, candidate: DesiredState) -> Plan:
             Item(kind, name, _move(old, new), _fields(old or {}, new or {}), by_subject.get((kind, name), ()))
             for kind, name in sorted(changed, key=lambda subject: (order.index(subject[0]), subject[1]))
             for old, new in [(before.get((kind, name)), after.get((kind, name)))]
-        )
+        ),
+        budget_notes(candidate),
     )
 
 

@@ -12,6 +12,7 @@ from trustplane.cli import admin, repository_difference
 from trustplane.cli.output import note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Fault, Unavailable
+from trustplane.host.clock import SystemClock
 from trustplane.host.repository_files import read_directory
 from trustplane.registry import repository
 from trustplane.registry.model import DesiredState
@@ -33,7 +34,7 @@ def command(directory: Directory, server_socket: ServerSocket, *, as_json: AsJso
     Every finding comes at once, with file, line and fix. Nothing is changed. Without a server to compare with, the
     whole repository is shown as new.
     """
-    candidate = repository.read(read_directory(directory))
+    candidate = repository.read_at(read_directory(directory), SystemClock().now())
     number, current = _running(server_socket)
     shown = plan_shape(plan(current, candidate), number)
     if as_json:

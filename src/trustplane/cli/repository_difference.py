@@ -10,8 +10,9 @@ _MARKS = {"added": "+", "changed": "~", "removed": "-"}
 def text(plan: PlanShape) -> str:
     """One block per changed thing: its fields, its effects (`!` where dangerous); then a closing count."""
     against = f"revision {plan.against}" if plan.against is not None else "nothing"
+    notes = [f"note: {one}" for one in plan.notes]
     if plan.unchanged:
-        return f"no change against {against}"
+        return "\n".join([f"no change against {against}", *notes])
     lines = []
     for item in plan.items:
         lines.append(f"{_MARKS[item.move]} {item.kind} {item.name}")
@@ -20,7 +21,7 @@ def text(plan: PlanShape) -> str:
     counts = ", ".join(f"{sum(one.move == move for one in plan.items)} {move}" for move in _MARKS)
     dangerous = sum(one.dangerous for item in plan.items for one in item.effects)
     lines.append(f"\nagainst {against}: {counts}" + (f"; {dangerous} dangerous, marked !" if dangerous else ""))
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes])
 
 
 def _field(change: FieldChangeShape) -> str:

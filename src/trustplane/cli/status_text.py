@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import typer
 
-from trustplane.cli.output import Exit, fields, instant, relative, table
+from trustplane.cli.output import Exit, fields, instant, relative, span, table
 from trustplane.wire.http_shapes import AgentShape, AgentStatusShape, FindingShape, ServerStatusShape
+
+MAX_SERVICES = 20
 
 
 def server(of: ServerStatusShape) -> str:
@@ -21,7 +24,15 @@ def server(of: ServerStatusShape) -> str:
         ]
     )
     return _blocks(
-        [about, *(_reason(one) for one in of.reasons), _authorities(of), _nodes(of), _hosted(of), _not_held(of)]
+        [
+            about,
+            *(_reason(one) for one in (*of.reasons, *of.findings)),
+            _authorities(of),
+            _nodes(of),
+            _outage_budget(of),
+            _hosted(of),
+            _not_held(of),
+        ]
     )
 
 
@@ -52,6 +63,26 @@ def _agent_state(one: AgentShape) -> str:
     if one.banned:
         return "banned"
     return "connected" if one.connected else "away"
+
+
+def _outage_budget(of: ServerStatusShape) -> str:
+    budget = of.outage_budget
+    if budget is None or budget.first is None:
+        return "issuer outage budget: no service has a leaf yet"
+    asked = "" if budget.mttr_seconds is None else f", {_against_mttr(budget.first.seconds, budget.mttr_seconds)}"
+    title = f"issuer outage budget: {_length(budget.first.seconds)}{asked}"
+    least = sorted(budget.services, key=lambda one: (one.at, one.service))
+    rows = [(one.service, _length(one.seconds), one.node, one.serial) for one in least[:MAX_SERVICES]]
+    more = [f"and {len(least) - MAX_SERVICES} services with more: --json"] if len(least) > MAX_SERVICES else []
+    return "\n".join([title, table(("SERVICE", "BUDGET", "FIRST TO EXPIRE ON", "SERIAL"), rows), *more])
+
+
+def _against_mttr(seconds: float, mttr: float) -> str:
+    return f"{'BELOW' if seconds < mttr else 'not below'} mttr {_length(mttr)}"
+
+
+def _length(seconds: float) -> str:
+    return span(timedelta(seconds=seconds))
 
 
 def _hosted(of: ServerStatusShape) -> str:
@@ -108,7 +139,8 @@ def _attached(of: AgentStatusShape) -> str:
 
 
 def _reason(one: FindingShape) -> str:
-    return f"error[{one.code}]: {one.what}\n  why: {one.why}\n  fix: {one.fix}"
+    where = f" at {one.place}" if one.place else ""
+    return f"error[{one.code}]{where}: {one.what}\n  why: {one.why}\n  fix: {one.fix}"
 
 
 def _blocks(texts: Iterable[str]) -> str:

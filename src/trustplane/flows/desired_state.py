@@ -1,8 +1,9 @@
 """Desired state: planned, applied, restored, and turned into what every node must know.
 
 An apply is read and admitted whole before anything is recorded; the record is durable before any agent hears of it.
-The same files again are the revision they already are. Replicas learn of each other's revisions from the store's
-changes, never by looking.
+The same files again are the revision they already are. A waiver must be in force on the day of an apply; a revision
+that is loaded or restored was admitted on its own day, so that neither a start nor the way back waits for a decision.
+Replicas learn of each other's revisions from the store's changes, never by looking.
 """
 
 from __future__ import annotations
@@ -78,24 +79,28 @@ class KeepDesiredState:
 
     def right(self, node: NodeName, spiffe_id: SpiffeId) -> Right | None:
         """Whether the registry gives this node this ID, and in which shape."""
+        service = self.service_on(node, spiffe_id)
+        return Right(node, spiffe_id, self._state().profiles[service.profile]) if service else None
+
+    def service_on(self, node: NodeName, spiffe_id: SpiffeId) -> Service | None:
+        """Whose identity it is, if this node is to have it."""
         service = self._by_id.get(spiffe_id)
-        if service is None or (service.nodes and node not in service.nodes):
-            return None
-        return Right(node, spiffe_id, self._state().profiles[service.profile])
+        return service if service and (not service.nodes or node in service.nodes) else None
 
     async def plan(self, files: Mapping[str, bytes]) -> Plan:
-        return plan(self._current[1] if self._current else None, await self._read(files))
+        return plan(self._current[1] if self._current else None, await self._read(files, self._clock.now()))
 
     async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
-        return await self._apply(files, by, restored_from=None)
+        return await self._apply(files, await self._read(files, self._clock.now()), by, restored_from=None)
 
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
         old = await self._revisions.revision(number)
         files = {path: text.encode() for path, text in old.files.items()}
-        return await self._apply(files, by, restored_from=number)
+        return await self._apply(files, await self._read(files), by, restored_from=number)
 
-    async def _apply(self, files: Mapping[str, bytes], by: str, restored_from: int | None) -> tuple[Revision, Plan]:
-        candidate = await self._read(files)
+    async def _apply(
+        self, files: Mapping[str, bytes], candidate: DesiredState, by: str, restored_from: int | None
+    ) -> tuple[Revision, Plan]:
         await self.load()
         running = self._current
         difference = plan(running[1] if running else None, candidate)
@@ -113,9 +118,12 @@ class KeepDesiredState:
         await self.refresh()
         return revision, difference
 
-    async def _read(self, files: Mapping[str, bytes]) -> DesiredState:
+    async def _read(self, files: Mapping[str, bytes], admit_at: datetime | None = None) -> DesiredState:
         # In a thread: a repository of a thousand services takes about a second to read and admit.
-        state = await asyncio.to_thread(repository.read, files)
+        if admit_at is None:
+            state = await asyncio.to_thread(repository.read, files)
+        else:
+            state = await asyncio.to_thread(repository.read_at, files, admit_at)
         if state.trust_domain != self._trust_domain:
             raise Refused(
                 code="other-trust-domain",

@@ -1,6 +1,7 @@
-"""The shop as the demo runs it: the example's own trust repository, with two things changed in a copy and said aloud.
+"""The shop as the demo runs it: the example's own trust repository, with what a demo needs changed in a copy.
 
-Leaves live for a minute instead of an hour, so that renewals can be watched. Without root, processes cannot have users
+Leaves live for a minute instead of an hour, so that renewals can be watched; no issuer is repaired in the quarter of
+that which is left at worst, so the budgets are left out. Without root, processes cannot have users
 of their own, so each sidecar is told apart by its executable's path instead of its uid.
 """
 
@@ -15,10 +16,12 @@ from pathlib import Path
 from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.registry import repository
+from trustplane.registry.layout import TRUST_DOMAIN_FILE
 from trustplane.registry.model import DesiredState, Ports, Service
 from trustplane.spiffe.names import ServiceName
 
 _LIFETIME = re.compile(rb"^lifetime:.*$", re.MULTILINE)
+_BUDGETS = re.compile(rb"^mtt[dr]:.*\n", re.MULTILINE)
 _SELECTORS = re.compile(rb"^selectors:.*$", re.MULTILINE)
 _SOURCES = Path("examples") / "shop"
 
@@ -55,6 +58,7 @@ class Shop:
     def with_lifetime(self, lifetime: timedelta) -> Shop:
         line = f"lifetime: {round(lifetime.total_seconds())}s".encode()
         changed = {path: _LIFETIME.sub(line, text) for path, text in self.files.items() if path.startswith("profiles/")}
+        changed[TRUST_DOMAIN_FILE] = _BUDGETS.sub(b"", self.files[TRUST_DOMAIN_FILE])
         return self._with(changed)
 
     def with_executables(self, paths: Mapping[ServiceName, Path]) -> Shop:

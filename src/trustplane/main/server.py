@@ -33,6 +33,7 @@ from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.retry import Patience
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
+from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
@@ -47,6 +48,7 @@ from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import choose_kek, credentials_directory
 from trustplane.main.first_fault import first_fault
+from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
@@ -113,6 +115,7 @@ class Flows:
     identity: KeepServerIdentity
     checkpoints: SealCheckpoint
     connected: ConnectedAgents
+    outage: WatchOutageBudget
     door: Door
 
 
@@ -158,6 +161,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     audit_key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
     note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
     connected = ConnectedAgents()
+    outage = WatchOutageBudget(store, desired, clock)
     facts = ServerFacts(
         settings.trust_domain,
         settings.instance,
@@ -175,7 +179,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
         checkpoints=SealCheckpoint(store, note_key, audit_key.sign),
         connected=connected,
-        door=Door(Behind(facts, store, authorities, desired, enrol, connected, str(note_key), clock)),
+        outage=outage,
+        door=Door(Behind(facts, store, authorities, desired, enrol, connected, outage, str(note_key), clock)),
     )
 
 
@@ -186,6 +191,7 @@ def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[
         flows.identity.run(random),
         flows.checkpoints.run(clock),
         ForgetExpired(flows.store, clock).run(),
+        flows.outage.run(),
         _follow_standing(flows, clock),
         _follow_store(flows, changes, clock),
     ]
@@ -230,7 +236,8 @@ async def _take_over(change: Callable[[], Awaitable[None]], clock: SystemClock) 
 async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
     clock = SystemClock()
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
-    metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected)
+    outage = OutageGauges(flows.outage, flows.desired, clock)
+    metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     await _open_agent_doors(settings, flows, key, metrics, doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

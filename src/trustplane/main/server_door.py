@@ -15,7 +15,10 @@ from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
 from trustplane.flows.keep_authorities import KeepAuthorities
+from trustplane.flows.watch_outage_budget import WatchOutageBudget
+from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.spiffe.bundle import Bundle
@@ -36,6 +39,7 @@ class Behind:
     desired: KeepDesiredState
     enrol: EnrolNodes
     connected: ConnectedAgents
+    outage: WatchOutageBudget
     audit_key: str
     clock: Clock
 
@@ -63,6 +67,13 @@ class Door:
         except (Refused, Unavailable) as fault:
             found.extend(fault.findings)
         return found
+
+    async def to_be_mended(self) -> Sequence[Finding]:
+        current = self._behind.desired.current
+        return ended_waivers(current[1], self._behind.clock.now()) if current else ()
+
+    async def outage_budget(self) -> OutageBudget:
+        return await self._behind.outage.read()
 
     async def authorities(self) -> Sequence[Authority]:
         return await self._store.authorities()

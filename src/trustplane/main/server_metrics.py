@@ -1,4 +1,6 @@
-"""The server's metrics. Names and labels stay bounded: nothing here is labelled by workload or certificate."""
+"""The server's metrics. Names and labels stay bounded: nothing here is labelled by certificate, and by
+service only as far as the trust repository declares services.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,12 @@ from trustplane.spiffe.names import NodeName
 
 
 class ServerMetrics:
-    def __init__(self, authorities: KeepAuthorities, desired: KeepDesiredState, connected: ConnectedAgents) -> None:
+    def __init__(
+        self, authorities: KeepAuthorities, desired: KeepDesiredState, connected: ConnectedAgents, outage: Collector
+    ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Standing(authorities, desired, connected))
+        self.registry.register(outage)
         self._issued = Counter("trustplane_svids_issued", "X.509-SVIDs issued to workloads", registry=self.registry)
         self._refused = Counter(
             "trustplane_svid_requests_refused", "Requests not answered with an SVID", ["code"], registry=self.registry

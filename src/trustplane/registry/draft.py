@@ -7,10 +7,11 @@ that refers to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from trustplane.fault import Place
+from trustplane.registry.budgets import Budgets, Waiver
 from trustplane.registry.model import DesiredState, Namespace, Profile, Service
 from trustplane.registry.yaml_tree import Node, locate
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -36,6 +37,7 @@ class DomainFile:
     trust_domain: TrustDomain
     default_profile: str
     readers: frozenset[SpiffeId]
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,12 @@ class Draft:
     profiles: Mapping[str, Drafted[Profile]]
     namespaces: Mapping[str, Drafted[Namespace]]
     services: Mapping[ServiceName, Drafted[Service]]
+    waivers: Mapping[str, Drafted[Waiver]]
     built_in: Mapping[str, Profile]
     declared_profiles: frozenset[str]
     declared_namespaces: frozenset[str]
     declared_services: frozenset[ServiceName]
+    declared_waivers: frozenset[str]
 
     def state(self) -> DesiredState:
         domain = self.domain.value
@@ -58,4 +62,6 @@ class Draft:
             namespaces={name: one.value for name, one in sorted(self.namespaces.items())},
             services={name: one.value for name, one in sorted(self.services.items())},
             readers=domain.readers,
+            budgets=domain.budgets,
+            waivers={name: one.value for name, one in sorted(self.waivers.items())},
         )

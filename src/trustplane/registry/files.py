@@ -10,6 +10,7 @@ from collections.abc import Mapping as Dictionary
 from datetime import timedelta
 
 from trustplane.fault import Refused
+from trustplane.registry.budgets import Budgets
 from trustplane.registry.draft import DomainFile, Drafted
 from trustplane.registry.fields import Fields, duration, each, integer, nearest, text, wrong_type
 from trustplane.registry.findings import Findings, shown
@@ -33,13 +34,15 @@ _OWNER = re.compile(r"[A-Za-z0-9@._/:+-]{1,128}")
 
 def domain_file(tree: Node, findings: Findings) -> DomainFile | None:
     before = len(findings)
-    fields = Fields(tree, {"trust_domain", "default_profile", "readers"}, findings)
+    fields = Fields(tree, {"trust_domain", "default_profile", "readers", "mttd", "mttr"}, findings)
     name = fields.required("trust_domain", lambda node: TrustDomain(text(node)), "acme.example")
     default_profile = fields.optional("default_profile", text, STANDARD.name)
     readers = fields.optional("readers", lambda node: each(node, spiffe_id, findings), ())
+    mttd = fields.optional("mttd", lambda node: _budget(node, "mttd"), None)
+    mttr = fields.optional("mttr", lambda node: _budget(node, "mttr"), None)
     if name is None or len(findings) > before:
         return None
-    return DomainFile(name, default_profile, frozenset(readers))
+    return DomainFile(name, default_profile, frozenset(readers), Budgets(mttd, mttr))
 
 
 def namespaces_file(tree: Node, findings: Findings) -> tuple[Dictionary[str, Drafted[Namespace]], frozenset[str]]:
@@ -67,6 +70,12 @@ def profile_file(name: str, tree: Node, findings: Findings) -> Profile | None:
         renew=fields.optional("renew", _window, STANDARD.renew),
     )
     return profile if len(findings) == before else None
+
+
+def _budget(node: Node, name: str) -> timedelta:
+    found = duration(node)
+    Budgets(**{name: found})  # refuses what is no budget, here where its place is known
+    return found
 
 
 def owner(node: Node) -> str:

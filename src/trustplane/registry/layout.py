@@ -24,11 +24,7 @@ def is_ignored(path: str) -> bool:
 
 
 def profile_named_by(path: str) -> str | None:
-    match PurePosixPath(path).parts:
-        case ("profiles", file) if file.endswith(".yaml") and _is_plain(path):
-            return file.removesuffix(".yaml")
-        case _:
-            return None
+    return _named_in("profiles", path)
 
 
 def service_named_by(path: str) -> tuple[str, str] | None:
@@ -39,11 +35,16 @@ def service_named_by(path: str) -> tuple[str, str] | None:
             return None
 
 
+def waiver_named_by(path: str) -> str | None:
+    return _named_in("waivers", path)
+
+
 def is_known(path: str) -> bool:
     return (
         path in (TRUST_DOMAIN_FILE, NAMESPACES_FILE)
         or profile_named_by(path) is not None
         or service_named_by(path) is not None
+        or waiver_named_by(path) is not None
     )
 
 
@@ -52,7 +53,7 @@ def unknown_file(path: str) -> Refused:
         code="unknown-file",
         what=f"{shown(path)} is no file of a trust repository",
         why="a file nobody reads would look as if it had an effect",
-        fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml and "
+        fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml and "
         "services/<namespace>/<service>/service.yaml; dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
     )
@@ -75,6 +76,14 @@ def digest(files: Mapping[str, bytes]) -> str:
             name = path.encode("utf-8", "surrogatepass")
             content.update(b"%d:%d:" % (len(name), len(files[path])) + name + files[path])
     return content.hexdigest()
+
+
+def _named_in(folder: str, path: str) -> str | None:
+    match PurePosixPath(path).parts:
+        case (first, file) if first == folder and file.endswith(".yaml") and _is_plain(path):
+            return file.removesuffix(".yaml")
+        case _:
+            return None
 
 
 def _is_plain(path: str) -> bool:

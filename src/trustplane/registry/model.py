@@ -12,12 +12,14 @@ from datetime import timedelta
 from enum import Enum
 
 from trustplane.fault import Refused
+from trustplane.registry.budgets import Budgets, Waivers
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.selectors import Selector
 
 MAX_PORT = 65535
 MAX_PATH_CHARACTERS = 512
+LONGEST_LIFETIME = timedelta(days=90)
 
 _PROFILE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OPERATION_NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
@@ -70,7 +72,7 @@ class Profile:
                 why="a name is 1 to 63 lower-case letters, digits and inner dashes; versions count from 1",
                 fix="choose a name such as standard, and version: 1",
             )
-        if not timedelta(seconds=20) <= self.lifetime <= timedelta(days=90):
+        if not timedelta(seconds=20) <= self.lifetime <= LONGEST_LIFETIME:
             raise Refused(
                 code="bad-lifetime",
                 what=f"profile {self.name} has a lifetime of {self.lifetime}",
@@ -219,6 +221,8 @@ class DesiredState:
     namespaces: Mapping[str, Namespace]
     services: Mapping[ServiceName, Service]
     readers: frozenset[SpiffeId] = field(default_factory=frozenset)  # identities that may read the HTTPS API
+    budgets: Budgets = field(default_factory=Budgets)
+    waivers: Waivers = field(default_factory=dict)
 
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
         """Services that declare a call to `service`, by name."""

@@ -1,22 +1,26 @@
 """From the files of a trust repository to desired state, or every finding at once.
 
 `read` promises that what it returns is admitted: everything it refers to exists, every name has one owner, and no two
-entries can be one process.
+entries can be one process. `read_at` promises besides that every waiver is in force on that day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import chain
 
 from trustplane.fault import Place
 from trustplane.registry import layout
 from trustplane.registry.admission import admit
+from trustplane.registry.admission.budgets import check_waivers_in_force
+from trustplane.registry.budgets import Waiver
 from trustplane.registry.draft import DomainFile, Draft, Drafted
 from trustplane.registry.files import STANDARD, domain_file, namespaces_file, profile_file
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState, Namespace, Profile, Service
 from trustplane.registry.service_file import Defaults, service_file
+from trustplane.registry.waiver_file import waiver_file
 from trustplane.registry.yaml_tree import Node, Text, parse
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import ServiceName
@@ -26,13 +30,24 @@ _NO_DOMAIN = DomainFile(TrustDomain("unknown.invalid"), STANDARD.name, frozenset
 
 
 def read(files: Mapping[str, bytes]) -> DesiredState:
-    """`files` by their path in the repository, with `/`."""
+    """`files` by their path in the repository, with `/`. On any day: waivers count whatever their end."""
+    return _admitted(files, None)
+
+
+def read_at(files: Mapping[str, bytes], at: datetime) -> DesiredState:
+    """As `read`, for a change that is made at that instant."""
+    return _admitted(files, at)
+
+
+def _admitted(files: Mapping[str, bytes], at: datetime | None) -> DesiredState:
     findings = Findings()
     reading = _Reading(_trees(files, findings), findings)
     domain = reading.domain()
     draft = reading.draft(domain or Drafted(_NO_DOMAIN, Text("", Place(layout.TRUST_DOMAIN_FILE, 1))))
     if domain:
         admit(draft, findings)
+        if at is not None:
+            check_waivers_in_force(draft, at, findings)
     findings.refuse_if_any()
     return draft.state()
 
@@ -75,10 +90,12 @@ class _Reading:
             profiles=profiles,
             namespaces=namespaces,
             services=self._services(paths, domain.value, namespaces),
+            waivers=self._waivers(),
             built_in=built_in,
             declared_profiles=frozenset(chain(built_in, filter(None, map(layout.profile_named_by, self._trees)))),
             declared_namespaces=declared_namespaces,
             declared_services=frozenset(paths),
+            declared_waivers=frozenset(filter(None, map(layout.waiver_named_by, self._trees))),
         )
 
     def _required(self, file: str, example: str) -> Node | None:
@@ -101,6 +118,17 @@ class _Reading:
                     profile = profile_file(name, tree, self._findings)
                     if profile:
                         found[name] = Drafted(profile, tree)
+        return found
+
+    def _waivers(self) -> dict[str, Drafted[Waiver]]:
+        found = {}
+        for path, tree in self._trees.items():
+            name = layout.waiver_named_by(path)
+            if name is not None and tree:
+                with self._findings.at(tree.place):
+                    waiver = waiver_file(name, tree, self._findings)
+                    if waiver:
+                        found[name] = Drafted(waiver, tree)
         return found
 
     def _namespaces(self) -> tuple[Mapping[str, Drafted[Namespace]], frozenset[str]]:

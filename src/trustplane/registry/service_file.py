@@ -119,7 +119,7 @@ def _calls(node: Node, findings: Findings) -> tuple[Call, ...]:
             listen = fields.required("listen", integer, "20301")
             operations = fields.optional("operations", lambda one: _named(one, findings), ())
             if listen is not None:
-                found.append(Call(_service_name(name), listen, operations))
+                found.append(Call(service_name(name), listen, operations))
     return tuple(sorted(found))
 
 
@@ -136,7 +136,7 @@ def _named(node: Node, findings: Findings) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _service_name(name: str) -> ServiceName:
+def service_name(name: str) -> ServiceName:
     if name.count("/") != 1:
         raise Refused(
             code="bad-name",

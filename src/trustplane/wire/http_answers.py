@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from trustplane.audit.log import AuditEntry
+from trustplane.issuance.outage_budget import FirstExpiry, OutageBudget
 from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.budgets import Budgets
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
@@ -14,8 +17,10 @@ from trustplane.wire.http_shapes import (
     AuditEntryShape,
     AuthorityShape,
     CertificateShape,
+    FirstExpiryShape,
     HoldingShape,
     HostingShape,
+    OutageBudgetShape,
     RevisionFilesShape,
     RevisionShape,
 )
@@ -83,6 +88,24 @@ def holding_shape(holding: Holding) -> HoldingShape:
 
 def hosting_shape(hosting: Hosting) -> HostingShape:
     return HostingShape(node=hosting.node.name, service=str(hosting.service), since=hosting.since)
+
+
+def outage_budget_shape(budget: OutageBudget, stated: Budgets, at: datetime) -> OutageBudgetShape:
+    return OutageBudgetShape(
+        first=_first_expiry_shape(budget.first, at) if budget.first else None,
+        services=tuple(_first_expiry_shape(one, at) for _, one in sorted(budget.services.items())),
+        mttr_seconds=stated.mttr.total_seconds() if stated.mttr else None,
+    )
+
+
+def _first_expiry_shape(expiry: FirstExpiry, at: datetime) -> FirstExpiryShape:
+    return FirstExpiryShape(
+        service=str(expiry.service),
+        node=expiry.node.name,
+        serial=serial_text(expiry.serial),
+        at=expiry.at,
+        seconds=expiry.left(at).total_seconds(),
+    )
 
 
 def certificate_shape(certificate: IssuedCertificate) -> CertificateShape:

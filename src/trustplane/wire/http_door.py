@@ -13,6 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
@@ -49,6 +50,12 @@ class StandingPort(Protocol):
     async def cannot_issue(self) -> Sequence[Finding]:
         """Every reason why an issuance asked for now would fail; empty when it would not."""
         ...
+
+    async def to_be_mended(self) -> Sequence[Finding]:
+        """What is wrong although nothing stops working for it now."""
+        ...
+
+    async def outage_budget(self) -> OutageBudget: ...
 
     async def authorities(self) -> Sequence[Authority]: ...
 

@@ -12,6 +12,7 @@ def plan_shape(plan: Plan, against: int | None) -> PlanShape:
         unchanged=plan.is_empty,
         dangerous=plan.is_dangerous,
         items=tuple(_item_shape(item) for item in plan.items),
+        notes=plan.notes,
     )
 
 

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.registry.budgets import Budgets
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
@@ -21,6 +22,7 @@ from trustplane.wire.http_answers import (
     holding_shape,
     holding_state,
     hosting_shape,
+    outage_budget_shape,
     revision_files_shape,
     revision_shape,
 )
@@ -57,13 +59,14 @@ class ServerAnswers:
         bundle, connected = await self._door.bundle(), self._door.connected()
         reasons = await self._door.cannot_issue()
         holdings = await self._door.holdings(MAX_NOT_HELD)
+        now = self._clock.now()
         return shapes.ServerStatusShape(
             trust_domain=facts.trust_domain.name,
             instance=facts.instance.name,
             version=facts.version,
             database=facts.database,
             started_at=facts.started_at,
-            now=self._clock.now(),
+            now=now,
             can_issue=not reasons,
             reasons=tuple(finding_shape(one) for one in reasons),
             revision=revision_shape(current[0]) if current else None,
@@ -74,6 +77,10 @@ class ServerAnswers:
             agents=tuple(agent_shape(one, connected) for one in await self._door.agents()),
             sidecars=tuple(hosting_shape(one) for one in await self._door.hostings()),
             not_held=tuple(holding_shape(one) for one in holdings if holding_state(one) != "held"),
+            outage_budget=outage_budget_shape(
+                await self._door.outage_budget(), current[1].budgets if current else Budgets(), now
+            ),
+            findings=tuple(finding_shape(one) for one in await self._door.to_be_mended()),
         )
 
     async def explain(self, call: Call) -> shapes.ExplanationShape:

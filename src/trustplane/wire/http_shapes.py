@@ -109,6 +109,24 @@ class HostingShape(Answer, frozen=True, kw_only=True):
     since: datetime
 
 
+class FirstExpiryShape(Answer, frozen=True, kw_only=True):
+    """The leaf that runs out first if nothing is issued any more. `seconds` are left now, never below 0."""
+
+    service: str
+    node: str
+    serial: str
+    at: datetime
+    seconds: float
+
+
+class OutageBudgetShape(Answer, frozen=True, kw_only=True):
+    """`first` is the overall figure; none: no service has a leaf. `services` has it for each that has, by name."""
+
+    first: FirstExpiryShape | None
+    services: tuple[FirstExpiryShape, ...]
+    mttr_seconds: float | None  # what the trust repository asks for
+
+
 class ServerStatusShape(Answer, frozen=True, kw_only=True):
     trust_domain: str
     instance: str
@@ -126,6 +144,8 @@ class ServerStatusShape(Answer, frozen=True, kw_only=True):
     agents: tuple[AgentShape, ...]
     sidecars: tuple[HostingShape, ...]
     not_held: tuple[HoldingShape, ...]
+    outage_budget: OutageBudgetShape | None = None
+    findings: tuple[FindingShape, ...] = ()  # to be mended, though nothing stops working for it now
 
 
 class FieldChangeShape(Answer, frozen=True, kw_only=True):
@@ -152,13 +172,14 @@ class PlanItemShape(Answer, frozen=True, kw_only=True):
     effects: tuple[EffectShape, ...]
 
 
-class PlanShape(Answer, frozen=True, kw_only=True):
+class PlanShape(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """`against` is the revision compared with; none: nothing is applied yet, or no server was asked."""
 
     against: int | None
     unchanged: bool
     dangerous: bool
     items: tuple[PlanItemShape, ...]
+    notes: tuple[str, ...] = ()
 
 
 class RepositoryRequest(Request, frozen=True, kw_only=True):

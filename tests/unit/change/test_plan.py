@@ -240,5 +240,6 @@ def test_a_plan_is_json() -> None:
                 "fields": [{"field": "hint", "old": "", "new": "x"}],
                 "effects": [],
             }
-        ]
+        ],
+        "notes": list(planned().notes),
     }

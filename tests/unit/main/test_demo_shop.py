@@ -7,6 +7,7 @@ import pytest
 
 from trustplane.fault import Refused
 from trustplane.main.demo_shop import find_shop
+from trustplane.registry.budgets import Budgets
 from trustplane.spiffe.selectors import Selector
 
 
@@ -38,6 +39,13 @@ def test_a_shorter_life_is_a_change_of_the_copy_only() -> None:
     short = shop.with_lifetime(timedelta(seconds=60))
     assert {profile.lifetime for profile in short.state.profiles.values()} == {timedelta(seconds=60)}
     assert {profile.lifetime for profile in shop.state.profiles.values()} == {timedelta(hours=1)}
+
+
+def test_a_copy_with_another_life_is_not_held_to_the_budgets_of_the_example() -> None:
+    shop = find_shop(None)
+    assert shop.state.budgets == Budgets(timedelta(hours=4), timedelta(minutes=10))
+    for lifetime in (timedelta(seconds=60), timedelta(days=1)):
+        assert shop.with_lifetime(lifetime).state.budgets == Budgets()
 
 
 def test_without_root_services_are_told_apart_by_their_executable() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustplane.change.described import as_written
+from trustplane.registry.durations import as_written
 
 
 @pytest.mark.parametrize(

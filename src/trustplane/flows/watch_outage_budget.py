@@ -1,0 +1,67 @@
+"""The issuer outage budget, kept at hand for whoever looks, also while the store is away.
+
+What is known stays true then: no leaf is issued without the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from trustplane.clock import Clock
+from trustplane.fault import Unavailable
+from trustplane.issuance.outage_budget import OutageBudget, outage_budget
+from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.model import Service
+from trustplane.registry.records import Agent
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName, ServiceName
+
+INTERVAL = timedelta(seconds=15)
+
+
+class Leaves(Protocol):
+    async def newest_certificates(self) -> Sequence[IssuedCertificate]:
+        """The newest of each SPIFFE ID and node that has not expired."""
+        ...
+
+    async def agents(self) -> Sequence[Agent]: ...
+
+
+class Registry(Protocol):
+    def service_on(self, node: NodeName, spiffe_id: SpiffeId) -> Service | None:
+        """Whose identity it is, if this node is to have it."""
+        ...
+
+
+class WatchOutageBudget:
+    def __init__(self, leaves: Leaves, registry: Registry, clock: Clock) -> None:
+        self._leaves = leaves
+        self._registry = registry
+        self._clock = clock
+        self._log = structlog.get_logger("outage-budget")
+        self.latest = OutageBudget()
+
+    async def read(self) -> OutageBudget:
+        """As it is now; the latest known when the store is away."""
+        try:
+            newest = await self._leaves.newest_certificates()
+            banned = {agent.node for agent in await self._leaves.agents() if agent.banned}
+        except Unavailable as fault:
+            self._log.warning("leaves not read", code=fault.code, what=fault.finding.what)
+            return self.latest
+
+        def entitled(node: NodeName, spiffe_id: SpiffeId) -> ServiceName | None:
+            service = None if node in banned else self._registry.service_on(node, spiffe_id)
+            return service.name if service else None
+
+        self.latest = outage_budget(newest, entitled)
+        return self.latest
+
+    async def run(self) -> None:
+        while True:
+            await self.read()
+            await self._clock.sleep(INTERVAL)
