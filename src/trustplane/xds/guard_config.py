@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from trustplane.fault import Finding
+from trustplane.xds import rbac, revoked
 from trustplane.xds.resources import TYPE_PREFIX, Json, Kind, Resource
 
 _TLS = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3."
@@ -24,9 +25,9 @@ def config_findings(one: Resource) -> Iterator[Finding]:
         rule = _RULES.get(str(message.get("@type", "")))
         for what, why in [*(rule(message) if rule else ()), *_crashes(message)]:
             yield _finding(one, what, why)
-    if one.kind is Kind.LISTENER:
-        for what, why in _inbound(one.content):
-            yield _finding(one, what, why)
+    whole = {Kind.LISTENER: _inbound, Kind.ROUTE: _rules_of_routes}.get(one.kind)
+    for what, why in whole(one.content) if whole else ():
+        yield _finding(one, what, why)
 
 
 def _finding(one: Resource, what: str, why: str) -> Finding:
@@ -110,10 +111,23 @@ def _rbac(message: Json) -> Iterator[Lack]:
 
 def _rbac_per_route(message: Json) -> Iterator[Lack]:
     match message.get("rbac"):
-        case {"rules": {"action": "ALLOW", "policies": Mapping()}}:
+        case {"rules": {"action": "ALLOW" | "DENY", "policies": Mapping()}}:
             return
         case _:
             yield "its route replaces the RBAC rules by none", "a route's rules replace the listener's"
+
+
+def _rules_of_routes(route: Json) -> Iterator[Lack]:
+    """Which filter a rule goes to is said by its key, and a deny rule in the place of the allow rule lets all in."""
+    for host in (each for each in _messages(route) if "typed_per_filter_config" in each):
+        match host["typed_per_filter_config"]:
+            case {
+                rbac.RBAC: {"rbac": {"rules": {"action": "ALLOW"}}},
+                revoked.REVOKED: {"rbac": {"rules": {"action": "DENY"}}},
+            }:
+                pass
+            case _:
+                yield "its route lacks the rules of who may call and who is revoked", "both come with the route"
 
 
 def _inbound(listener: Json) -> Iterator[Lack]:
@@ -132,10 +146,15 @@ def _inbound(listener: Json) -> Iterator[Lack]:
 
 def _inbound_http(manager: Json) -> Iterator[Lack]:
     match manager.get("http_filters"):
-        case [{"typed_config": {"@type": first}}, *_] if first == _RBAC + "RBAC":
+        case [{"typed_config": {"@type": first, "rules": {"action": "ALLOW"}}}, *_] if first == _RBAC + "RBAC":
             pass
         case _:
             yield "its first HTTP filter is not RBAC", "requests would be served that nobody allowed"
+    match manager.get("http_filters"):
+        case [*filters] if any(isinstance(one, Mapping) and one.get("name") == revoked.REVOKED for one in filters):
+            pass
+        case _:
+            yield "no HTTP filter refuses the revoked", "it would be served while its connections last"
     match manager.get("common_http_protocol_options"):
         case {"max_connection_duration": str()}:
             pass

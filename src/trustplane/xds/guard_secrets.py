@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from trustplane.fault import Finding, Refused
@@ -22,6 +23,7 @@ from trustplane.xds.resources import Json, Resource
 _Value = TypeVar("_Value")
 _ALLOWED_BESIDE_VALIDATOR = frozenset({"custom_validator_config"})
 _NAMELESS = TrustDomain("unnamed")
+_CRL_ENDS = "-----END X509 CRL-----\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class _Found:
 
     leaves: Mapping[str, X509Svid]
     bundles: Mapping[TrustDomain, Bundle]
+    crls: Mapping[str, Sequence[x509.CertificateRevocationList]]  # by the secret's name; none: left out
     findings: tuple[Finding, ...]
 
 
@@ -44,11 +47,37 @@ def secret_findings(secrets: Mapping[str, Resource], at: datetime) -> Iterator[F
             verify_x509(svid, trusted, at)
         except Refused as refused:
             yield _finding(name, refused.finding.what, refused.finding.why)
+    for name, crls in read.crls.items():
+        chains = [svid.chain[1:] for svid in read.leaves.values() if svid.spiffe_id.trust_domain in trusted]
+        roots = [trusted[domain].x509_authorities for domain in trusted if str(domain.id) == name]
+        signers = {one for chain in [*chains, *roots] for one in chain}
+        for what, why in _lacks_of_crls(crls, signers, at):
+            yield _finding(name, what, why)
+
+
+def _lacks_of_crls(
+    crls: Sequence[x509.CertificateRevocationList], signers: Collection[x509.Certificate], at: datetime
+) -> Iterator[tuple[str, str]]:
+    """Envoy takes any CRL and then refuses every handshake; all of these have been seen (docs/decisions/0121)."""
+    for crl in crls:
+        if not crl.last_update_utc <= at < (crl.next_update_utc or at):
+            yield f"a CRL is out of date: {crl.issuer.rfc4514_string()[:200]}", "every handshake would fail"
+    for signer in signers:
+        of_signer = [crl for crl in crls if crl.issuer == signer.subject]
+        key = signer.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+            continue
+        if not any(crl.is_signature_valid(key) for crl in of_signer):
+            yield (
+                f"no CRL signed by {signer.subject.rfc4514_string()[:200]} is among its CRLs",
+                "with some CRLs, Envoy refuses every chain that has a CA without one",
+            )
 
 
 def _read(secrets: Mapping[str, Resource]) -> _Found:
     leaves: dict[str, X509Svid] = {}
     bundles: dict[TrustDomain, Bundle] = {}
+    crls: dict[str, Sequence[x509.CertificateRevocationList]] = {}
     findings: list[Finding] = []
     for name, one in secrets.items():
         match one.content:
@@ -59,9 +88,11 @@ def _read(secrets: Mapping[str, Resource]) -> _Found:
             case {"validation_context": Mapping() as context}:
                 found = _collected(findings, name, partial(_authorities, context, name))
                 bundles.update({each.trust_domain: each for each in found or () if each.trust_domain != _NAMELESS})
+                listed = _collected(findings, name, partial(_crls, context)) if "crl" in context else None
+                crls.update({name: listed} if listed is not None else {})
             case _:
                 findings.append(_finding(name, "it is neither a certificate nor a validation context", "no other is"))
-    return _Found(leaves, bundles, tuple(findings))
+    return _Found(leaves, bundles, crls, tuple(findings))
 
 
 def _collected(findings: list[Finding], name: str, read: Callable[[], _Value]) -> _Value | None:
@@ -112,6 +143,16 @@ def _bundle(domain: TrustDomain, holder: Json, field: str) -> Bundle:
     if not bundle.x509_authorities:
         raise _refuse(f"the bundle of {domain} is empty", "Envoy would ask no client for a certificate")
     return bundle
+
+
+def _crls(context: Json) -> list[x509.CertificateRevocationList]:
+    text = _inline(context, "crl").decode()
+    if not text.endswith(_CRL_ENDS):
+        raise _refuse("its CRLs are not whole", "the proxy would take them and refuse every handshake")
+    try:
+        return [x509.load_pem_x509_crl((one + _CRL_ENDS).encode()) for one in text.split(_CRL_ENDS)[:-1]]
+    except ValueError as error:
+        raise _refuse("a CRL cannot be read", "the proxy would take it and refuse every handshake") from error
 
 
 def _domain(name: str) -> TrustDomain:

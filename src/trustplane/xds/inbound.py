@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from trustplane.registry.view import Endpoint, Sidecar
-from trustplane.xds import access_log, cluster, rbac, tls
+from trustplane.registry.view import Endpoint, Sidecar, Withdrawn
+from trustplane.xds import access_log, cluster, rbac, revoked, tls
 from trustplane.xds.http import OVERRIDING_HEADERS, connection_age, manager, seconds
 from trustplane.xds.resources import Kind, Resource, typed
 from trustplane.xds.surroundings import Surroundings
@@ -19,13 +19,13 @@ APP_GRPC = "app-grpc"
 _GRACE = timedelta(seconds=10)
 
 
-def resources(sidecar: Sidecar, here: Surroundings) -> list[Resource]:
+def resources(sidecar: Sidecar, here: Surroundings, withdrawn: Withdrawn) -> list[Resource]:
     app = [Endpoint(here.loopback, sidecar.ports.app)]
     return [
         cluster.static(APP, app, cluster.options(explicit_http_config={"http_protocol_options": {}})),
         cluster.static(APP_GRPC, app, cluster.options(explicit_http_config={"http2_protocol_options": {}})),
         _listener(sidecar, here),
-        _route(sidecar),
+        _route(sidecar, withdrawn),
     ]
 
 
@@ -36,7 +36,7 @@ def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
             "forward_client_cert_details": "SANITIZE_SET",
             "set_current_client_cert_details": {"uri": True},
         },
-        filters=[rbac.filter_that_denies()],
+        filters=[rbac.filter_that_denies(), *revoked.filters()],
         access_log=access_log.of_inbound_requests(here.access_log),
         longest_request=sidecar.longest_request,
         connection_age=connection_age(sidecar.leaf_lifetime, sidecar.longest_request) + _GRACE,
@@ -59,7 +59,7 @@ def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
     return Resource(Kind.LISTENER, INBOUND, listener)
 
 
-def _route(sidecar: Sidecar) -> Resource:
+def _route(sidecar: Sidecar, withdrawn: Withdrawn) -> Resource:
     """gRPC needs HTTP/2 to the service; everything else is given the HTTP/1.1 that every service speaks."""
     timeout = seconds(sidecar.longest_request)
     grpc = {"match": {"prefix": "/", "grpc": {}}, "route": {"cluster": APP_GRPC, "timeout": timeout}}
@@ -69,7 +69,10 @@ def _route(sidecar: Sidecar) -> Resource:
         "domains": ["*"],
         "routes": [grpc, other],
         "request_headers_to_remove": list(OVERRIDING_HEADERS),
-        "typed_per_filter_config": rbac.per_route(sidecar.callers, sidecar.probes, sidecar.spiffe_id.trust_domain),
+        "typed_per_filter_config": {
+            **rbac.per_route(sidecar.callers, sidecar.probes, sidecar.spiffe_id.trust_domain),
+            **revoked.per_route(withdrawn, sidecar.callers, sidecar.probes),
+        },
     }
     content = typed(Kind.ROUTE.value, name=INBOUND, virtual_hosts=[host], validate_clusters=False)
     return Resource(Kind.ROUTE, INBOUND, content)

@@ -5,20 +5,25 @@ A request is sent again only when the callee cannot have begun it, or when its m
 
 from __future__ import annotations
 
-from trustplane.registry.view import Callee, Sidecar
-from trustplane.xds import access_log, cluster, tls
+from trustplane.registry.view import Callee, Sidecar, Withdrawn
+from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.xds import access_log, cluster, revoked, tls
 from trustplane.xds.http import MAX_STREAMS, connection_age, manager, seconds
-from trustplane.xds.resources import Kind, Resource, typed
+from trustplane.xds.resources import Json, Kind, Resource, typed
 from trustplane.xds.surroundings import Surroundings
 
 _NOT_BEGUN = "connect-failure,refused-stream,reset-before-request"
 
 
-def resources(sidecar: Sidecar, here: Surroundings) -> list[Resource]:
+def resources(sidecar: Sidecar, svid: X509Svid, here: Surroundings, withdrawn: Withdrawn) -> list[Resource]:
     return [
         one
         for callee in sidecar.callees
-        for one in (_cluster(sidecar, callee), _listener(callee, here), _route(callee))
+        for one in (
+            _cluster(sidecar, callee, revoked.connections(sidecar, svid, callee, withdrawn)),
+            _listener(callee, here),
+            _route(callee),
+        )
     ]
 
 
@@ -26,7 +31,7 @@ def name_of(callee: Callee) -> str:
     return f"outbound/{callee.service}"
 
 
-def _cluster(sidecar: Sidecar, callee: Callee) -> Resource:
+def _cluster(sidecar: Sidecar, callee: Callee, connections: Json) -> Resource:
     """Without endpoints the cluster is still accepted, and requests get 503."""
     age = seconds(connection_age(sidecar.leaf_lifetime, callee.longest_request))
     return cluster.static(
@@ -36,6 +41,7 @@ def _cluster(sidecar: Sidecar, callee: Callee) -> Resource:
             common_http_protocol_options={"max_connection_duration": age, "idle_timeout": "300s"},
             explicit_http_config={"http2_protocol_options": {"max_concurrent_streams": MAX_STREAMS}},
         ),
+        metadata=connections,
         connect_timeout="2s",
         lb_policy="LEAST_REQUEST",
         outlier_detection=_OUTLIERS,

@@ -20,7 +20,9 @@ ROOTCA = "ROOTCA"
 ALL = "ALL"
 
 
-def secrets_offer(identities: Sequence[KeyedSvid], bundles: BundleSet, own: TrustDomain) -> Offer:
+def secrets_offer(
+    identities: Sequence[KeyedSvid], bundles: BundleSet, own: TrustDomain, crls: Sequence[bytes] = ()
+) -> Offer:
     """`identities`: those one process is entitled to, the first being its default."""
     # A bundle without authorities revokes its whole domain. Envoy would read an empty context as "ask nobody", so the
     # domain is left out: to the SPIFFE verifier a domain it does not know is a refusal.
@@ -34,11 +36,11 @@ def secrets_offer(identities: Sequence[KeyedSvid], bundles: BundleSet, own: Trus
         )
     named = [
         *(secrets.leaf(str(one.svid.spiffe_id), one) for one in identities),
-        *(secrets.bundle(str(domain.id), trusted[domain], own) for domain in sorted(trusted)),
+        *(secrets.bundle(str(domain.id), trusted[domain], own, crls) for domain in sorted(trusted)),
     ]
     aliases = [
         secrets.leaf(DEFAULT, identities[0]),
-        secrets.bundle(ROOTCA, bundles[own], own),
+        secrets.bundle(ROOTCA, bundles[own], own, crls),
         secrets.bundles(ALL, trusted.values()),
     ]
     return Offer((*named, *aliases), wildcard=frozenset(one.name for one in named))

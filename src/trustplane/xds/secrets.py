@@ -8,7 +8,9 @@ the list vouch for any identity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -33,11 +35,16 @@ def leaf(name: str, keyed: KeyedSvid) -> Resource:
     )
 
 
-def bundle(name: str, trusted: Bundle, own: TrustDomain) -> Resource:
+def bundle(name: str, trusted: Bundle, own: TrustDomain, crls: Sequence[bytes] = ()) -> Resource:
+    """`crls` are the own domain's. The SPIFFE verifier would ignore CRLs, so a foreign domain has none."""
     if trusted.trust_domain != own:
         return bundles(name, (trusted,))
     context = {"trusted_ca": {"inline_string": _pem(trusted)}}
-    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), trusted.digest)
+    stands_for = trusted.digest
+    if crls:
+        context["crl"] = {"inline_string": "".join(map(_crl_pem, crls))}
+        stands_for = hashlib.sha256(b"".join([stands_for.encode(), *crls])).hexdigest()
+    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for)
 
 
 def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:
@@ -50,6 +57,11 @@ def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:
     context = {"custom_validator_config": validator}
     stands_for = ordered[0].digest if len(ordered) == 1 else ""
     return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for)
+
+
+def _crl_pem(der: bytes) -> str:
+    lines = wrap(b64encode(der).decode(), 64)
+    return "\n".join(("-----BEGIN X509 CRL-----", *lines, "-----END X509 CRL-----", ""))
 
 
 def _pem(trusted: Bundle) -> str:

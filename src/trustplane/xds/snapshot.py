@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trustplane.fault import Broken, Refused
-from trustplane.registry.view import Sidecar
+from trustplane.registry.view import Sidecar, Withdrawn
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
@@ -45,19 +45,29 @@ class Snapshot(Offer):
                     raise _dangling(one, kind, name)
 
 
-def snapshot(sidecar: Sidecar, svid: KeyedSvid, bundles: BundleSet, here: Surroundings) -> Snapshot:
-    domains = {sidecar.spiffe_id.trust_domain, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
+NOTHING_WITHDRAWN = Withdrawn()
+
+
+def snapshot(
+    sidecar: Sidecar,
+    svid: KeyedSvid,
+    bundles: BundleSet,
+    here: Surroundings,
+    withdrawn: Withdrawn = NOTHING_WITHDRAWN,
+) -> Snapshot:
+    own = sidecar.spiffe_id.trust_domain
+    domains = {own, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
     return Snapshot(
         (
-            *inbound.resources(sidecar, here),
-            *outbound.resources(sidecar, here),
+            *inbound.resources(sidecar, here, withdrawn),
+            *outbound.resources(sidecar, svid.svid, here, withdrawn),
             secrets.leaf(str(sidecar.spiffe_id), svid),
-            *(_bundle(domain, bundles, sidecar.spiffe_id.trust_domain) for domain in sorted(domains)),
+            *(_bundle(domain, bundles, own, withdrawn) for domain in sorted(domains)),
         )
     )
 
 
-def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain) -> Resource:
+def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain, withdrawn: Withdrawn) -> Resource:
     if domain not in bundles:
         raise Refused(
             code="bundle-missing",
@@ -65,7 +75,7 @@ def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain) -> Resour
             why="a call to a service of that domain could not be verified",
             fix=f"declare a federation with {domain}, or remove the call",
         )
-    return secrets.bundle(str(domain.id), bundles[domain], own)
+    return secrets.bundle(str(domain.id), bundles[domain], own, [one.crl for one in withdrawn.crls])
 
 
 def _references(content: object) -> Iterator[tuple[Kind, str]]:
