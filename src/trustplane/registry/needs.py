@@ -23,7 +23,6 @@ from trustplane.registry.view import (
 )
 from trustplane.spiffe.names import NodeName, ServiceName
 
-
 NOTHING_WITHDRAWN = Withdrawn()
 
 
