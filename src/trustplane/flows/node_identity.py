@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from trustplane.clock import Clock
-from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.fault import Fault, Finding, Refused, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.keep_leaves import LeafKey
 from trustplane.flows.node_link import Link, NodeIdentity
@@ -163,12 +163,13 @@ class KeepNodeIdentity:
 
     def _expired(self, known: NodeIdentity, fault: Refused) -> Refused:
         node = node_of(self._own)
-        return Refused(
+        expired = Finding(
             code="node-identity-expired",
             what=f"the identity of node {node} expired at {known.keyed.svid.not_after:%Y-%m-%d %H:%M:%S} UTC",
-            why=f"it was not renewed in time, and enrolling anew failed: {fault.finding.what}",
+            why="no server renewed it in time, and enrolling anew was refused",
             fix=f"trustplane server token create {node}, and put the token where --join-token-file says",
         )
+        return Refused.all_of((expired, *fault.findings))
 
     def _failed(self, event: str, fault: Fault) -> None:
         if self.last_fault is None or self.last_fault.code != fault.code:

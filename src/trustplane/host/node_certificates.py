@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 
@@ -59,18 +60,14 @@ class NodeCertificateCas:
                 .build_client_verifier()
             )
             verifier.verify(leaf, intermediates)
-        except (ValueError, verification.VerificationError) as error:
-            raise _refuse(f"the certificate is not accepted: {error}") from None
-        if not isinstance(leaf.public_key(), ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+            key, names = leaf.public_key(), leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        except (ValueError, UnsupportedAlgorithm, verification.VerificationError) as error:
+            raise _refuse(f"the certificate is not accepted: {str(error)[:300]}") from None
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
             raise _refuse("the certificate's key is neither ECDSA nor RSA")
-        return _named(leaf), leaf
-
-
-def _named(leaf: x509.Certificate) -> NodeName:
-    names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    if len(names) != 1:
-        raise _refuse(f"its subject has {len(names)} common names; the one there must be names the node")
-    return NodeName(str(names[0].value))
+        if len(names) != 1:
+            raise _refuse(f"its subject has {len(names)} common names; the one there must be names the node")
+        return NodeName(str(names[0].value)), leaf
 
 
 def _refuse(why: str) -> Refused:

