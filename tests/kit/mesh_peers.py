@@ -65,9 +65,7 @@ def shown_by(door: str) -> X509Svid:
 
 
 def openssl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["openssl", *words], input="", capture_output=True, text=True, timeout=30, check=False
-    )
+    return subprocess.run(["openssl", *words], input="", capture_output=True, text=True, timeout=30, check=False)
 
 
 class Impostor:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.kit.ca import TestCa
-from tests.kit.mesh import Mesh, Node, until
+from tests.kit.mesh import Mesh, Node, ends_saying, until
 from tests.kit.mesh_repository import DOMAIN, Repository
 from tests.kit.mesh_traffic import Traffic, status
 from tests.kit.sidecars import keyed
@@ -25,13 +25,6 @@ def small_mesh(mesh: Mesh) -> Repository:
     mesh.start_server()
     mesh.apply(repository)
     return repository
-
-
-def ends_saying(node: Node, *words: str) -> None:
-    node.part.start()
-    assert node.part.ended() == 1, node.part.said()
-    for word in words:
-        assert word in node.part.said()
 
 
 def test_an_agent_that_restarts_takes_its_sidecars_back_without_a_gap(mesh: Mesh) -> None:
