@@ -15,8 +15,33 @@ from trustplane.registry.model import DesiredState
 from trustplane.registry.repository import read
 
 KEYS = ["owners", "selectors", "nodes", "profile", "id", "ports", "operations", "calls", "probes", "data", "hint"]
-WORDS = ["shop/payments", "listen", "app", "mesh", "unix:uid:1", "GET /a/*", "1h", "<<", "~", "", "x" * 300, "\x1b[0m"]
-PATHS = [*repository(), "profiles/standard.yaml", "services/shop/a/service.yaml", "x", "../x", "\udc80", "a\n.yaml"]
+KEYS += ["mttd", "mttr", "waives", "service", "reason", "owner", "until"]
+WORDS = [
+    "shop/payments",
+    "outlives-detection",
+    "2030-02-30",
+    "listen",
+    "app",
+    "mesh",
+    "unix:uid:1",
+    "GET /a/*",
+    "1h",
+    "<<",
+    "~",
+    "",
+    "x" * 300,
+    "\x1b[0m",
+]
+PATHS = [
+    *repository(),
+    "profiles/standard.yaml",
+    "waivers/a.yaml",
+    "services/shop/a/service.yaml",
+    "x",
+    "../x",
+    "\udc80",
+    "a\n.yaml",
+]
 
 VALUES = st.recursive(
     st.sampled_from(WORDS) | st.integers() | st.text(max_size=5),

@@ -63,6 +63,6 @@ def _path(name: str) -> str:
     folders = name.split("__")
     if len(folders) == 1:
         return f"{name}.yaml"
-    if folders[0] == "profiles":
+    if folders[0] in ("profiles", "waivers"):
         return "/".join(folders) + ".yaml"
     return "/".join(("services", *(folder.replace("_", "-") for folder in folders), "service.yaml"))
