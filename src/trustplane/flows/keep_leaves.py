@@ -23,12 +23,15 @@ from trustplane.flows.feed import Feed
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Link
 from trustplane.flows.retry import Patience, asked
 from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.withdrawn import revoked_of
 from trustplane.registry.model import KeyKind
-from trustplane.registry.view import Entry, NodeView, TrustedBundle
+from trustplane.registry.view import Entry, NodeView, TrustedBundle, Withdrawn
+from trustplane.rotation.leaving import brought_forward
 from trustplane.rotation.renewal import followed
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.revoked import Revoked
 from trustplane.spiffe.verify import BundleSet, verify_x509
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 
@@ -55,13 +58,24 @@ class Leaf:
     try_at: datetime | None = None
     last_fault: Fault | None = None
     renewals: int = 0
+    revoked: bool = False
 
     def due(self) -> datetime | None:
         """When the next attempt is to be made; none for at once."""
         return self.try_at or self.renew_at
 
     def usable(self, at: datetime) -> KeyedSvid | None:
-        return self.keyed if self.keyed and at < self.keyed.svid.not_after else None
+        return self.keyed if self.keyed and at < self.keyed.svid.not_after and not self.revoked else None
+
+    def after(self, withdrawn: Withdrawn) -> Leaf:
+        """Used no more once it is revoked, and due at once; due sooner when its issuer is leaving."""
+        if self.keyed is None:
+            return self
+        revoked = revoked_of(withdrawn).finding(self.keyed.svid) is not None
+        if revoked and not self.revoked:
+            return replace(self, revoked=True, renew_at=None, try_at=None)
+        renew_at = brought_forward(self.keyed.svid, self.renew_at, withdrawn.leaving)
+        return replace(self, revoked=revoked, renew_at=renew_at)
 
     def described_by(self, entry: Entry) -> Leaf:
         """A changed profile asks for a new leaf; the old one serves until it is there."""
@@ -95,6 +109,7 @@ class KeepLeaves:
         self._leaves: Feed[Mapping[SpiffeId, Leaf]] = Feed({})
         self._patience: dict[SpiffeId, Patience] = {}
         self._bundles: BundleSet | None = None
+        self._withdrawn = Withdrawn()
         self._log = structlog.get_logger("leaves")
 
     @property
@@ -124,6 +139,8 @@ class KeepLeaves:
             at = self._clock.now()
             kept = {spiffe_id: _with_someone_to_vouch(leaf, bundles, at) for spiffe_id, leaf in kept.items()}
             self._bundles = bundles
+        self._withdrawn = view.withdrawn
+        kept = {spiffe_id: leaf.after(view.withdrawn) for spiffe_id, leaf in kept.items()}
         self._patience = {spiffe_id: one for spiffe_id, one in self._patience.items() if spiffe_id in kept}
         self._leaves.publish(kept)
 
@@ -145,7 +162,7 @@ class KeepLeaves:
             at = self._clock.now()
             usable = [(leaf.entry, leaf.usable(at)) for leaf in self.leaves]
             if self._bundles is not None:
-                held = HeldIdentities(tuple(usable), self._bundles)
+                held = HeldIdentities(tuple(usable), self._bundles, self._withdrawn)
                 if held != self._identities.value:
                     self._identities.publish(held)
             await self._pause([keyed.svid.not_after for _, keyed in usable if keyed])
@@ -204,7 +221,7 @@ class KeepLeaves:
         for leaf in changed:
             now = leaves.get(leaf.entry.spiffe_id)
             if now is not None:
-                leaves[leaf.entry.spiffe_id] = leaf.described_by(now.entry)
+                leaves[leaf.entry.spiffe_id] = leaf.described_by(now.entry).after(self._withdrawn)
         self._leaves.publish(leaves)
 
     def _settled(self, ordered: _Ordered, outcome: LeafIssued | Fault, random: Random) -> Leaf:
@@ -229,8 +246,12 @@ class KeepLeaves:
         renew_at = followed(issued.renew_at, at, issued.svid.not_after)
         return Leaf(leaf.entry, keyed, renew_at, renewals=leaf.renewals + bool(leaf.keyed))
 
+    @property
+    def _revoked(self) -> Revoked:
+        return revoked_of(self._withdrawn)
+
     def _check(self, spiffe_id: SpiffeId, svid: X509Svid, at: datetime) -> None:
-        if self._bundles is None or verify_x509(svid, self._bundles, at) != spiffe_id:
+        if self._bundles is None or verify_x509(svid, self._bundles, at, self._revoked) != spiffe_id:
             raise Broken(
                 code="leaf-for-another",
                 what=f"asked for {spiffe_id} and was given {svid.spiffe_id}",

@@ -7,8 +7,8 @@ offered: the configuration before it stays, and the refusal is reported.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from trustplane.attest.entitlement import entitled
@@ -16,7 +16,8 @@ from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused
 from trustplane.flows.feed import Feed
 from trustplane.flows.serve_identities import HeldIdentities
-from trustplane.registry.view import Entry, NodeView, Sidecar
+from trustplane.flows.withdrawn import fit_for_proxies, stale_at
+from trustplane.registry.view import Entry, NodeView, Sidecar, Withdrawn
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
@@ -26,6 +27,8 @@ from trustplane.xds.guards import Published, published
 from trustplane.xds.sds_names import secrets_offer
 from trustplane.xds.snapshot import snapshot
 from trustplane.xds.surroundings import Surroundings
+
+LONGEST_SLEEP = timedelta(seconds=60)
 
 
 class RefusalSink(Protocol):
@@ -50,16 +53,27 @@ class OfferConfiguration:
         self._offers: dict[ServiceName, Published] = {}
 
     async def run(self) -> None:
-        """Compute every sidecar's offer anew whenever the view or an identity changes."""
+        """Compute every sidecar's offer anew whenever the view or an identity changes, and when its CRLs get old."""
         while True:
             view_moved = asyncio.ensure_future(self._views.moved())
             identity_moved = asyncio.ensure_future(self._identities.moved())
             try:
                 self.recompute()
-                await asyncio.wait((view_moved, identity_moved), return_when=asyncio.FIRST_COMPLETED)
+                stale = asyncio.ensure_future(self._clock.sleep(self._until_stale()))
+                try:
+                    await asyncio.wait((view_moved, identity_moved, stale), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    stale.cancel()
             finally:
                 view_moved.cancel()
                 identity_moved.cancel()
+
+    def _until_stale(self) -> timedelta:
+        """At most a while: over a suspend the clock may jump past every instant."""
+        view = self._views.value
+        ends = stale_at(view.withdrawn) if view else None
+        left = ends - self._clock.now() if ends else LONGEST_SLEEP
+        return min(left, LONGEST_SLEEP) if left > timedelta(0) else LONGEST_SLEEP
 
     def recompute(self) -> None:
         view = self._views.value
@@ -68,20 +82,23 @@ class OfferConfiguration:
         held = self._identities.value
         keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         at = self._clock.now()
+        withdrawn = fit_for_proxies(view.withdrawn, at)
         offers: dict[ServiceName, Published] = {}
         for sidecar in view.sidecars:
             before = self._offers.get(sidecar.service)
-            offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at) or before
+            offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at, withdrawn) or before
             if offer is not None:
                 offers[sidecar.service] = offer
         self._offers = offers
         self._changes.publish(self._changes.value + 1)
 
-    def _offer(self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime) -> Published | None:
+    def _offer(
+        self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime, withdrawn: Withdrawn
+    ) -> Published | None:
         if svid is None:
             return None
         try:
-            return published(snapshot(sidecar, svid, bundles, self._here), at)
+            return published(snapshot(sidecar, svid, bundles, self._here, withdrawn), at)
         except Fault as fault:
             self._refusals.refused(sidecar.service, fault)
             return None
@@ -118,17 +135,18 @@ class OfferConfiguration:
         own = view.entries[0].spiffe_id.trust_domain  # a node's entries are all of its own domain
         at = self._clock.now()
         # One identity that cannot be published must not cost the process its others.
-        sound = [svid for svid in ready if _publishable(svid, held.bundles, own, at)] if len(ready) > 1 else ready
-        return published(secrets_offer(sound or ready, held.bundles, own), at)
+        crls = tuple(one.crl for one in fit_for_proxies(view.withdrawn, at).crls)
+        sound = [one for one in ready if _publishable(one, held.bundles, own, at, crls)] if len(ready) > 1 else ready
+        return published(secrets_offer(sound or ready, held.bundles, own, crls), at)
 
     def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
         view = self._views.value
         return next((entry for entry in view.entries if wanted(entry)), None) if view else None
 
 
-def _publishable(svid: KeyedSvid, bundles: BundleSet, own: TrustDomain, at: datetime) -> bool:
+def _publishable(svid: KeyedSvid, bundles: BundleSet, own: TrustDomain, at: datetime, crls: Sequence[bytes]) -> bool:
     try:
-        published(secrets_offer([svid], bundles, own), at)
+        published(secrets_offer([svid], bundles, own, crls), at)
     except Refused:
         return False
     return True

@@ -17,7 +17,7 @@ from trustplane.attest.evidence import Evidence
 from trustplane.clock import Clock
 from trustplane.fault import Refused, Unavailable
 from trustplane.flows.feed import Feed
-from trustplane.registry.view import Entry
+from trustplane.registry.view import Entry, Withdrawn
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.jwt_svid import JwtSvid, verify_jwt
@@ -33,15 +33,19 @@ JWT_LEEWAY = timedelta(seconds=30)
 Shape = TypeVar("Shape")
 
 
+NOTHING_WITHDRAWN = Withdrawn()
+
+
 @dataclass(frozen=True, slots=True)
 class HeldIdentities:
-    """What an agent holds for its node: each entry with its SVID, or none yet, and the bundles it trusts.
+    """What an agent holds for its node: each entry with its SVID, or none yet, the bundles it trusts, what is revoked.
 
     Without bundles the agent has heard from no server yet.
     """
 
     held: tuple[tuple[Entry, KeyedSvid | None], ...]
     bundles: BundleSet
+    withdrawn: Withdrawn = NOTHING_WITHDRAWN
 
     @classmethod
     def nothing_yet(cls) -> HeldIdentities:
@@ -76,6 +80,13 @@ class X509Grant:
 
     identities: tuple[X509Identity, ...]
     bundles: Mapping[TrustDomain, bytes]
+    crls: tuple[bytes, ...] = ()  # DER, of the own trust domain
+
+
+@dataclass(frozen=True, slots=True)
+class X509Bundles:
+    bundles: Mapping[TrustDomain, bytes]
+    crls: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +108,14 @@ class ServeIdentities:
     def follow_x509(self, caller: Caller) -> AsyncIterator[X509Grant]:
         return self._follow(caller, _x509_grant)
 
-    def follow_x509_bundles(self, caller: Caller) -> AsyncIterator[Mapping[TrustDomain, bytes]]:
-        return self._follow(caller, lambda granted, bundles: _x509_bundles(_own(granted), bundles))
+    def follow_x509_bundles(self, caller: Caller) -> AsyncIterator[X509Bundles]:
+        return self._follow(
+            caller, lambda granted, held: X509Bundles(_x509_bundles(_own(granted), held.bundles), _crls(held))
+        )
 
     def follow_jwt_bundles(self, caller: Caller) -> AsyncIterator[Mapping[TrustDomain, bytes]]:
         """JWK Sets."""
-        return self._follow(caller, lambda granted, bundles: _jwt_bundles(_own(granted), bundles))
+        return self._follow(caller, lambda granted, held: _jwt_bundles(_own(granted), held.bundles))
 
     async def fetch_jwt(
         self, caller: Caller, audience: Sequence[str], wanted: SpiffeId | None = None
@@ -131,14 +144,16 @@ class ServeIdentities:
         held = self._held()
         _granted(held, await self._selectors(caller, held))
         try:
-            return verify_jwt(token, audience, held.bundles, self._clock.now(), JWT_LEEWAY)
+            svid = verify_jwt(token, audience, held.bundles, self._clock.now(), JWT_LEEWAY)
+            _check_not_revoked(svid.spiffe_id, held.withdrawn)
         except Refused as fault:
             # One code whatever the rule: the caller can only drop the token (WA-12).
             raise Refused(
                 code="invalid-jwt-svid", what=fault.finding.what, why=fault.finding.why, fix=fault.finding.fix
             ) from fault
+        return svid
 
-    async def _follow(self, caller: Caller, shape: Callable[[Granted, BundleSet], Shape]) -> AsyncIterator[Shape]:
+    async def _follow(self, caller: Caller, shape: Callable[[Granted, HeldIdentities], Shape]) -> AsyncIterator[Shape]:
         shown: frozenset[Selector] | None = None
         with_digest = False
         said: Shape | None = None
@@ -146,7 +161,7 @@ class ServeIdentities:
             wants_digest = needs_digest(entry for entry, _ in held.held)
             if shown is None or (wants_digest and not with_digest):
                 shown, with_digest = await self._selectors(caller, held), wants_digest
-            shaped = shape(_granted(held, shown), held.bundles)
+            shaped = shape(_granted(held, shown), held)
             if shaped != said:
                 said = shaped
                 yield shaped
@@ -185,7 +200,7 @@ def _told(shown: frozenset[Selector]) -> str:
     return ", ".join(sorted(str(one) for one in shown if one.kind in {"unix:uid", "unix:gid", "unix:path"}))
 
 
-def _x509_grant(granted: Granted, bundles: BundleSet) -> X509Grant:
+def _x509_grant(granted: Granted, held: HeldIdentities) -> X509Grant:
     ready = [(entry, keyed) for entry, keyed in granted if keyed is not None]
     if not ready:
         raise Unavailable(
@@ -197,7 +212,11 @@ def _x509_grant(granted: Granted, bundles: BundleSet) -> X509Grant:
         )
     hints = _unique_hints([entry for entry, _ in ready])
     identities = tuple(X509Identity(keyed, hint) for (_, keyed), hint in zip(ready, hints, strict=True))
-    return X509Grant(identities, _x509_bundles(_own(granted), bundles))
+    return X509Grant(identities, _x509_bundles(_own(granted), held.bundles), _crls(held))
+
+
+def _crls(held: HeldIdentities) -> tuple[bytes, ...]:
+    return tuple(one.crl for one in held.withdrawn.crls)
 
 
 def _own(granted: Granted) -> TrustDomain:
@@ -235,6 +254,16 @@ def _with_own(own: TrustDomain, found: Mapping[TrustDomain, bytes]) -> Mapping[T
             retry_after=timedelta(seconds=5),
         )
     return found
+
+
+def _check_not_revoked(spiffe_id: SpiffeId, withdrawn: Withdrawn) -> None:
+    if spiffe_id in withdrawn.ids:
+        raise Refused(
+            code="svid-revoked",
+            what=f"{spiffe_id} is revoked",
+            why="every token and certificate of that ID is refused until an operator lifts it",
+            fix=f"trustplane explain {spiffe_id} says who revoked it, when and why",
+        )
 
 
 def _check_audience(audience: Sequence[str]) -> None:

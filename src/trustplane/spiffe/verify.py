@@ -16,6 +16,7 @@ from trustplane.fault import Refused
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.instants import utc
+from trustplane.spiffe.revoked import NOTHING_REVOKED, Revoked
 from trustplane.spiffe.x509_svid import MAX_CHAIN, X509Svid
 
 __all__ = ["BundleSet", "bundle_of", "verify_x509"]
@@ -35,7 +36,7 @@ _LEAVES: Final = (
 )
 
 
-def verify_x509(svid: X509Svid, bundles: BundleSet, at: datetime) -> SpiffeId:
+def verify_x509(svid: X509Svid, bundles: BundleSet, at: datetime, revoked: Revoked = NOTHING_REVOKED) -> SpiffeId:
     """The peer's name, or `Refused`. An empty bundle refuses all of its domain."""
     instant = utc(at)
     bundle = bundle_of(svid.spiffe_id.trust_domain, bundles)
@@ -48,6 +49,8 @@ def verify_x509(svid: X509Svid, bundles: BundleSet, at: datetime) -> SpiffeId:
         )
     _check_time(svid, instant)
     _check_path(svid, bundle, instant)
+    if finding := revoked.finding(svid):
+        raise Refused.all_of([finding])
     return svid.spiffe_id
 
 

@@ -88,8 +88,8 @@ class WorkloadApi(service_pb2_grpc.SpiffeWorkloadAPIServicer):
         self, request: pb.X509BundlesRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.X509BundlesResponse]:
         del request
-        async for bundles in self._serve.follow_x509_bundles(self._caller(context)):
-            yield pb.X509BundlesResponse(bundles=_by_id(bundles))
+        async for found in self._serve.follow_x509_bundles(self._caller(context)):
+            yield pb.X509BundlesResponse(bundles=_by_id(found.bundles), crl=found.crls)
 
     @answering
     async def FetchJWTSVID(  # noqa: N802 - the standard's name
@@ -160,6 +160,7 @@ def _x509_response(grant: X509Grant) -> pb.X509SVIDResponse:
             )
             for one in grant.identities
         ],
+        crl=grant.crls,
         federated_bundles=_by_id({name: der for name, der in grant.bundles.items() if name != own}),
     )
 
