@@ -1,0 +1,376 @@
+"""A node earns its identity once, keeps it, renews it by itself, and says what it needs when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from tests.kit.clock import VirtualClock
+from tests.kit.node_line import ACME, AGENT, NODE, Domain, Line, away, running
+from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.flows.feed import Feed
+from trustplane.flows.node_identity import Answer, ClosableLink, KeepLink, KeepNodeIdentity
+from trustplane.flows.node_link import NodeIdentity
+from trustplane.keys.leaf import LeafKey
+from trustplane.registry.model import KeyKind
+from trustplane.registry.view import NodeView, TrustedBundle
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle_document import encode
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName, agent_id
+from trustplane.spiffe.x509_svid import KeyedSvid
+
+SECOND = timedelta(seconds=1)
+NOW = timedelta(0)
+
+
+def spent() -> Refused:
+    return Refused(code="join-token-spent", what="the token was used", why="once", fix="another")
+
+
+class MemoryFile:
+    def __init__(self) -> None:
+        self.kept: NodeIdentity | None = None
+        self.full = False
+
+    def load(self) -> NodeIdentity | None:
+        return self.kept
+
+    def save(self, identity: NodeIdentity) -> None:
+        if self.full:
+            raise Unavailable(code="identity-not-saved", what="not written", why="disk full", fix="make room")
+        self.kept = identity
+
+
+class Bench:
+    """A node, its file, and the doors it enrols and renews at."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.domain = Domain()
+        self.line = Line(self.domain, self.clock)
+        self.file = MemoryFile()
+        self.evidence: list[Fault] = []  # what the next enrolments answer with
+        self.enrolments = 0
+        self.enrolled_as = AGENT
+        self.node = KeepNodeIdentity(AGENT, self.file, self._enrol, LeafKey.generate, self.clock)
+
+    async def _enrol(self, csr: bytes) -> Answer:
+        self.enrolments += 1
+        if self.evidence:
+            raise self.evidence.pop(0)
+        return self.line.node_identity(csr, self.enrolled_as)
+
+    def keep(self, own: SpiffeId = AGENT) -> NodeIdentity:
+        """An identity on the disk, earned just now."""
+        key = LeafKey.generate(KeyKind.P256)
+        svid, renew_at, document = self.line.node_identity(key.csr(), own)
+        self.file.kept = NodeIdentity(KeyedSvid(svid, key.pkcs8()), renew_at, document)
+        return self.file.kept
+
+    async def obtained(self) -> NodeIdentity:
+        obtaining = asyncio.create_task(self.node.obtain(Random(7)))
+        await self.clock.advance(timedelta(minutes=10))
+        return await obtaining
+
+    def fault(self) -> str | None:
+        return self.node.last_fault.code if self.node.last_fault else None
+
+    def now(self) -> NodeIdentity:
+        assert self.node.identity.value is not None
+        return self.node.identity.value
+
+
+def test_a_node_without_an_identity_enrols_and_keeps_what_it_earned() -> None:
+    bench = Bench()
+    earned = asyncio.run(bench.obtained())
+    assert earned.keyed.svid.spiffe_id == AGENT
+    assert bench.file.kept == earned == bench.now()
+
+
+def test_a_restarted_node_uses_what_it_kept() -> None:
+    bench = Bench()
+    kept = bench.keep()
+    assert asyncio.run(bench.obtained()) is kept
+    assert bench.enrolments == 0
+
+
+def test_enrolment_waits_for_a_server_however_long_that_takes() -> None:
+    bench = Bench()
+    bench.evidence = [away() for _ in range(5)]
+    assert asyncio.run(bench.obtained()).keyed.svid.spiffe_id == AGENT
+    assert bench.enrolments == 6
+
+
+def test_refused_evidence_ends_the_enrolment_with_the_reason() -> None:
+    bench = Bench()
+    bench.evidence = [spent()]
+    with pytest.raises(Refused) as caught:
+        asyncio.run(bench.obtained())
+    assert caught.value.code == "join-token-spent"
+
+
+def test_an_expired_identity_and_spent_evidence_name_the_command_that_helps() -> None:
+    bench = Bench()
+    bench.keep()
+    bench.evidence = [spent()]
+
+    async def play() -> None:
+        await bench.clock.advance(timedelta(hours=1))
+        await bench.node.obtain(Random(7))
+
+    with pytest.raises(Refused) as caught:
+        asyncio.run(play())
+    assert [one.code for one in caught.value.findings] == ["node-identity-expired", "join-token-spent"]
+    assert f"trustplane server token create {NODE}" in caught.value.finding.fix
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_identity_of_another_node_is_refused(kept: bool) -> None:  # noqa: FBT001 - where it comes from
+    bench = Bench()
+    other = agent_id(ACME, NodeName("node-b"))
+    if kept:
+        bench.keep(other)
+    else:
+        bench.enrolled_as = other
+    with pytest.raises(Refused) as caught:
+        asyncio.run(bench.obtained())
+    assert caught.value.code == "identity-of-another-node"
+    assert bench.node.identity.value is None
+
+
+def test_a_full_disk_costs_no_identity_and_it_is_saved_once_there_is_room() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.file.full = True
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            await bench.clock.advance(SECOND)
+            assert bench.now().keyed.svid.spiffe_id == AGENT
+            assert bench.fault() == "identity-not-saved"
+            bench.file.full = False
+            await bench.clock.advance(timedelta(minutes=2))
+            assert bench.file.kept == bench.now()
+            assert bench.fault() is None
+            assert bench.enrolments == 1
+
+    asyncio.run(play())
+
+
+def test_it_is_renewed_when_due_and_saved() -> None:
+    async def play() -> None:
+        bench = Bench()
+        first = bench.keep()
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            await bench.clock.advance(bench.line.renew_after)
+            assert bench.now().keyed.svid.serial != first.keyed.svid.serial
+            assert bench.now().keyed.svid.leaf.public_key() != first.keyed.svid.leaf.public_key()
+            assert bench.file.kept == bench.now()
+            assert bench.enrolments == 0
+
+    asyncio.run(play())
+
+
+def test_while_the_link_is_down_it_is_tried_again_until_the_server_is_back() -> None:
+    async def play() -> None:
+        bench = Bench()
+        first = bench.keep()
+        bench.line.down = away()
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            await bench.clock.advance(bench.line.renew_after + timedelta(minutes=1))
+            assert bench.now() is first
+            assert bench.fault() == "server-away"
+            bench.line.down = None
+            await bench.clock.advance(timedelta(seconds=31))
+            assert bench.now() is not first
+            assert bench.fault() is None
+
+    asyncio.run(play())
+
+
+def test_one_that_expired_while_no_server_answered_is_earned_anew_as_soon_as_new_evidence_is_there() -> None:
+    async def play() -> None:
+        bench = Bench()
+        first = bench.keep()
+        bench.line.down = away()
+        bench.evidence = [spent() for _ in range(99)]
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            await bench.clock.advance(bench.line.life + timedelta(seconds=31))
+            assert bench.fault() == "node-identity-expired"
+            bench.evidence.clear()
+            await bench.clock.advance(timedelta(seconds=31))
+            assert bench.now().keyed.svid.not_after > first.keyed.svid.not_after
+
+    asyncio.run(play())
+
+
+def test_a_server_whose_clock_is_behind_is_not_asked_without_pause() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.line.renew_after = timedelta(minutes=-1)
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            await bench.clock.advance(timedelta(minutes=1))
+            assert bench.line.node_renewals <= 2
+
+    asyncio.run(play())
+
+
+def test_the_newest_bundle_is_kept_unless_no_server_could_be_known_by_it() -> None:
+    async def play() -> None:
+        bench = Bench()
+        views: Feed[NodeView | None] = Feed(None)
+        first = bench.keep()
+        await bench.node.obtain(Random(7))
+
+        async def told(document: bytes) -> bytes:
+            views.publish(NodeView(1, (), (), (TrustedBundle(ACME, document, "x"),)))
+            await bench.clock.advance(NOW)
+            assert bench.file.kept is not None
+            assert bench.file.kept == bench.now()
+            return bench.now().bundle_document
+
+        async with running(bench.node.remember(views)):
+            newest = encode(bench.domain.bundle(sequence=9))
+            assert newest != first.bundle_document
+            assert await told(newest) == newest
+            assert await told(b"{") == newest
+            assert await told(encode(Bundle(ACME, (), ()))) == newest
+
+    asyncio.run(play())
+
+
+class Doors:
+    """Addresses that can be connected to or not, and the links made."""
+
+    def __init__(self) -> None:
+        self.domain = Domain()
+        self.clock = VirtualClock()
+        self.shut: set[str] = set()
+        self.tried: list[str] = []
+        self.made: list[tuple[str, NodeIdentity, Line]] = []
+        self.slow: asyncio.Event | None = None
+        self.identity: Feed[NodeIdentity | None] = Feed(None)
+        self.links = KeepLink(["a:1", "b:1", "c:1"], self._connect, self.identity)
+
+    def become(self) -> NodeIdentity:
+        key = LeafKey.generate(KeyKind.P256)
+        svid, renew_at, document = Line(self.domain, self.clock).node_identity(key.csr())
+        identity = NodeIdentity(KeyedSvid(svid, key.pkcs8()), renew_at, document)
+        self.identity.publish(identity)
+        return identity
+
+    async def _connect(self, address: str, identity: NodeIdentity, bundle: Bundle) -> ClosableLink:
+        assert bundle.trust_domain == ACME
+        self.tried.append(address)
+        if self.slow is not None:
+            await self.slow.wait()
+        if address in self.shut:
+            raise away()
+        self.made.append((address, identity, Line(self.domain, self.clock)))
+        return self.made[-1][2]
+
+
+def test_a_node_without_an_identity_has_no_link() -> None:
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(Doors().links.dial())
+    assert caught.value.code == "not-enrolled"
+
+
+def test_addresses_are_tried_in_turn_and_the_one_that_answers_is_stayed_with() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.shut = {"a:1"}
+        link = await doors.links.dial()
+        assert (doors.tried, doors.links.address) == (["a:1", "b:1"], "b:1")
+        doors.shut.clear()
+        assert await doors.links.dial() is link
+        await doors.links.drop(link)
+        assert doors.made[0][2].closed
+        await doors.links.dial()
+        assert doors.links.address == "c:1"
+
+    asyncio.run(play())
+
+
+def test_when_no_address_answers_each_was_tried_once() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.shut = {"a:1", "b:1", "c:1"}
+        with pytest.raises(Unavailable):
+            await doors.links.dial()
+        assert doors.tried == ["a:1", "b:1", "c:1"]
+        assert doors.links.address is None
+
+    asyncio.run(play())
+
+
+def test_who_dials_at_once_shares_one_link() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        first, second = await asyncio.gather(doors.links.dial(), doors.links.dial())
+        assert first is second
+        assert len(doors.made) == 1
+
+    asyncio.run(play())
+
+
+def test_a_new_identity_gets_a_link_of_its_own_and_the_old_one_is_closed() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        old = await doors.links.dial()
+        newest = doors.become()
+        assert await doors.links.dial() is not old
+        assert doors.made[0][2].closed
+        assert doors.made[1][1] is newest
+
+    asyncio.run(play())
+
+
+def test_who_waited_to_dial_uses_the_identity_of_now() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.slow = asyncio.Event()
+        dialling = [asyncio.create_task(doors.links.dial()) for _ in range(2)]
+        await asyncio.sleep(0)
+        newest = doors.become()
+        doors.slow.set()
+        await asyncio.gather(*dialling)
+        assert [identity for _, identity, line in doors.made if not line.closed] == [newest]
+
+    asyncio.run(play())
+
+
+def test_dropping_a_link_of_before_leaves_the_open_one() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        old = await doors.links.dial()
+        doors.become()
+        newest = await doors.links.dial()
+        await doors.links.drop(old)
+        assert await doors.links.dial() is newest
+        assert doors.links.address == "a:1"
+
+    asyncio.run(play())
+
+
+def test_a_dial_that_is_given_up_leaves_the_way_free() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.slow = asyncio.Event()
+        dialling = asyncio.create_task(doors.links.dial())
+        await asyncio.sleep(0)
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+        doors.slow.set()
+        assert await doors.links.dial() is not None
+
+    asyncio.run(play())
