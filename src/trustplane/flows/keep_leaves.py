@@ -3,12 +3,13 @@
 Leaf keys are made here and never sent. A leaf is taken into use only when it verifies against the bundle the node
 trusts, now, and is renewed at once when a change of bundles leaves it without anyone to vouch for it. Failures are
 retried with jitter, never given up, and touch only the entry that failed; a leaf that cannot be renewed is used until
-it expires, and not a moment longer.
+it expires, and not a moment longer. Leaves kept from before a restart are used as if the agent had never stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,9 +19,10 @@ from typing import Protocol
 import structlog
 
 from trustplane.clock import Clock
-from trustplane.fault import Broken, Fault
+from trustplane.fault import Broken, Fault, Refused
 from trustplane.flows.feed import Feed
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Link
+from trustplane.flows.remember_identities import KeptLeaf
 from trustplane.flows.retry import Patience, asked
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.withdrawn import revoked_of
@@ -37,6 +39,7 @@ from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 
 ORDERS_A_CALL = 200
 LONGEST_WAIT = timedelta(seconds=30)
+LONGEST_TRY = timedelta(minutes=10)  # what a server may ask for
 LONGEST_SLEEP = timedelta(seconds=60)  # after a suspend the clock may have jumped past every instant we slept for
 
 
@@ -65,7 +68,9 @@ class Leaf:
         return self.try_at or self.renew_at
 
     def usable(self, at: datetime) -> KeyedSvid | None:
-        return self.keyed if self.keyed and at < self.keyed.svid.not_after and not self.revoked else None
+        if self.keyed is None or self.revoked:
+            return None
+        return self.keyed if self.keyed.svid.not_before <= at < self.keyed.svid.not_after else None
 
     def after(self, withdrawn: Withdrawn) -> Leaf:
         """Used no more once it is revoked, and due at once; due sooner when its issuer is leaving."""
@@ -109,12 +114,35 @@ class KeepLeaves:
         self._leaves: Feed[Mapping[SpiffeId, Leaf]] = Feed({})
         self._patience: dict[SpiffeId, Patience] = {}
         self._bundles: BundleSet | None = None
+        self.failures: Counter[str] = Counter()  # of attempts, by code
         self._withdrawn = Withdrawn()
         self._log = structlog.get_logger("leaves")
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
         return tuple(self._leaves.value.values())
+
+    @property
+    def changes(self) -> Feed[Mapping[SpiffeId, Leaf]]:
+        return self._leaves
+
+    def kept(self) -> tuple[KeptLeaf, ...]:
+        """What `restore` takes."""
+        return tuple(KeptLeaf(leaf.keyed, leaf.renew_at, leaf.renewals) for leaf in self.leaves if leaf.keyed)
+
+    def restore(self, view: NodeView, kept: Iterable[KeptLeaf]) -> None:
+        """Begin with the leaves of before a restart, and have them served before anything is asked of a server."""
+        entries = {entry.spiffe_id: entry for entry in view.entries}
+        known = {
+            one.keyed.svid.spiffe_id: Leaf(
+                entries[one.keyed.svid.spiffe_id], one.keyed, one.renew_at, renewals=one.renewals
+            )
+            for one in kept
+            if one.keyed.svid.spiffe_id in entries
+        }
+        self._leaves.publish(known)
+        self._adopt(view)
+        self._publish_usable(self._clock.now())
 
     async def run(self, random: Random) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -160,12 +188,16 @@ class KeepLeaves:
         """At every change, and at every expiry whatever else goes on."""
         while True:
             at = self._clock.now()
-            usable = [(leaf.entry, leaf.usable(at)) for leaf in self.leaves]
-            if self._bundles is not None:
-                held = HeldIdentities(tuple(usable), self._bundles, self._withdrawn)
-                if held != self._identities.value:
-                    self._identities.publish(held)
-            await self._pause([keyed.svid.not_after for _, keyed in usable if keyed])
+            self._publish_usable(at)
+            await self._pause([_next_boundary(leaf.keyed.svid, at) for leaf in self.leaves if leaf.keyed])
+
+    def _publish_usable(self, at: datetime) -> None:
+        if self._bundles is None:
+            return
+        usable = tuple((leaf.entry, leaf.usable(at)) for leaf in self.leaves)
+        held = HeldIdentities(usable, self._bundles, self._withdrawn)
+        if held != self._identities.value:
+            self._identities.publish(held)
 
     async def _renew_what_is_due(self, random: Random) -> None:
         line = Patience(LONGEST_WAIT, random)
@@ -176,7 +208,7 @@ class KeepLeaves:
                 await self._pause([leaf.due() or self._clock.now() for leaf in self.leaves])
 
     def _due(self, at: datetime) -> list[Leaf]:
-        waiting = [leaf for leaf in self.leaves if (leaf.due() or at) <= at]
+        waiting = [leaf for leaf in self.leaves if _is_due(leaf, at)]
         # Nearest expiry first: what has nothing, or the least time left, must not wait behind the rest.
         waiting.sort(key=lambda leaf: leaf.keyed.svid.not_after if leaf.keyed else at)
         return waiting[:ORDERS_A_CALL]
@@ -200,6 +232,7 @@ class KeepLeaves:
             outcomes = await link.issue([LeafOrder(one.leaf.entry.spiffe_id, one.csr) for one in ordered])
         except Fault as fault:
             # It is the line that failed, not one of them: they are asked for together again.
+            self.failures[fault.code] += len(due)
             try_at = self._clock.now() + line.next_wait(asked(fault))
             self._log.warning("leaves not renewed", count=len(due), code=fault.code, what=fault.finding.what)
             self._put([_failed(leaf, fault, try_at) for leaf in due])
@@ -229,6 +262,7 @@ class KeepLeaves:
         patience = self._patience.setdefault(leaf.entry.spiffe_id, Patience(LONGEST_WAIT, random))
         accepted = outcome if isinstance(outcome, Fault) else self._accepted(ordered, outcome, at)
         if isinstance(accepted, Fault):
+            self.failures[accepted.code] += 1
             if leaf.last_fault is None or leaf.last_fault.code != accepted.code:
                 said = {"id": str(leaf.entry.spiffe_id), "code": accepted.code, "what": accepted.finding.what}
                 self._log.warning("leaf not renewed", **said)
@@ -240,6 +274,7 @@ class KeepLeaves:
         leaf = ordered.leaf
         try:
             keyed = KeyedSvid(issued.svid, ordered.pkcs8)
+            _check_clock(issued.svid, at)
             self._check(leaf.entry.spiffe_id, issued.svid, at)
         except Fault as fault:
             return fault
@@ -258,6 +293,36 @@ class KeepLeaves:
                 why="an agent uses only what it asked for",
                 fix="look at the server's audit log for this serial and report it",
             )
+
+
+def _is_due(leaf: Leaf, at: datetime) -> bool:
+    # A next attempt further off than any wait means that the clock was set back meanwhile.
+    return (leaf.try_at is not None and leaf.try_at - at > LONGEST_TRY) or (leaf.due() or at) <= at
+
+
+def _next_boundary(svid: X509Svid, at: datetime) -> datetime:
+    """When its validity begins or ends, by this clock."""
+    if at < svid.not_before:
+        return svid.not_before
+    return svid.not_after if at < svid.not_after else at + LONGEST_SLEEP
+
+
+def _check_clock(svid: X509Svid, at: datetime) -> None:
+    """A fresh leaf that is not valid now was made by a clock that is not ours."""
+    if at < svid.not_before:
+        raise Refused(
+            code="clock-behind",
+            what=f"the new SVID of {svid.spiffe_id} is valid from {svid.not_before:%Y-%m-%d %H:%M:%S} UTC",
+            why=f"by this machine's clock that is {svid.not_before - at} ahead: it is behind the server's",
+            fix="set both clocks, for example with chronyc makestep; the agent goes on by itself",
+        )
+    if at >= svid.not_after:
+        raise Refused(
+            code="clock-ahead",
+            what=f"the new SVID of {svid.spiffe_id} expired at {svid.not_after:%Y-%m-%d %H:%M:%S} UTC",
+            why=f"by this machine's clock that was {at - svid.not_after} ago: it is ahead of the server's",
+            fix="set both clocks, for example with chronyc makestep; the agent goes on by itself",
+        )
 
 
 def _with_someone_to_vouch(leaf: Leaf, bundles: BundleSet, at: datetime) -> Leaf:
