@@ -100,6 +100,41 @@ def authority_outcome(step: str, authority: str, at: datetime, *, done: bool) ->
     return canonical("authority-outcome", at, {"step": step, "authority": authority, "done": done})
 
 
+def revocation(step: str, what: Sequence[str], reason: str, note: str, by: str, at: datetime) -> bytes:  # noqa: PLR0917 - one field each
+    """`step` is `intent` or `outcome`; `what` names certificates, IDs and authorities, each with its kind."""
+    body: Mapping[str, Plain] = {
+        "what": [one[:MAX_TEXT] for one in what],
+        "reason": reason,
+        "note": note[:MAX_TEXT],
+        "by": by[:MAX_TEXT],
+    }
+    return canonical(f"revocation-{step}", at, body)
+
+
+def revocation_lifted(spiffe_id: SpiffeId, by: str, at: datetime) -> bytes:
+    return canonical("revocation-lifted", at, {"id": str(spiffe_id), "by": by[:MAX_TEXT]})
+
+
+def issuer_cut(authority: str, left: int, at: datetime) -> bytes:
+    """From here on nothing it signed is accepted. `left`: leaves in use that were not replaced before."""
+    return canonical("issuer-cut", at, {"authority": authority, "left": left})
+
+
+def crl_intent(authority: str, number: int, serials: Sequence[int], tbs_sha256: bytes, at: datetime) -> bytes:
+    body: Mapping[str, Plain] = {
+        "authority": authority,
+        "number": number,
+        "serials": [f"{serial:x}" for serial in serials],
+        "tbs_sha256": tbs_sha256.hex(),
+    }
+    return canonical("crl-intent", at, body)
+
+
+def crl_signed(authority: str, number: int, at: datetime, *, done: bool) -> bytes:
+    """`done` is false when another replica was first."""
+    return canonical("crl-outcome", at, {"authority": authority, "number": number, "done": done})
+
+
 def token_created(node: NodeName, expires_at: datetime, by: str, at: datetime) -> bytes:
     """A join token, never the token itself."""
     return canonical("token-created", at, {"node": node.name, "expires_at": _instant(expires_at), "by": by[:MAX_TEXT]})

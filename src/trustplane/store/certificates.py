@@ -51,6 +51,11 @@ def of(connection: Connection, spiffe_id: SpiffeId, limit: int) -> tuple[IssuedC
     return tuple(_certificate(row) for row in connection.execute(ordered))
 
 
+def alive(connection: Connection, spiffe_id: SpiffeId, now: datetime) -> tuple[IssuedCertificate, ...]:
+    theirs = select(certificates).where(certificates.c.spiffe_id == str(spiffe_id), certificates.c.not_after > now)
+    return tuple(_certificate(row) for row in connection.execute(theirs.order_by(certificates.c.id)))
+
+
 def newest(connection: Connection, now: datetime) -> tuple[IssuedCertificate, ...]:
     """The newest of each SPIFFE ID and node, among those that have not expired."""
     ranked = _ranked(now).subquery()

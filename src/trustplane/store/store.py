@@ -19,12 +19,13 @@ from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store import audit_log, authorities, certificates, nodes, revisions, shared, uptake
+from trustplane.store import audit_log, authorities, certificates, nodes, revisions, revocations, shared, uptake
 from trustplane.store.changes import Changes
 from trustplane.store.database import Database
 from trustplane.store.engines import Counts
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+from trustplane.trust.revocation import Revocations, SignedCrl
 
 __all__ = ["Changes", "Store", "Topic"]
 
@@ -139,6 +140,11 @@ class Store:
         """The newest first."""
         return await self._read(lambda at: certificates.of(at, spiffe_id, limit))
 
+    async def living_certificates_of(self, spiffe_id: SpiffeId) -> Sequence[IssuedCertificate]:
+        """All that have not expired."""
+        now = self._clock.now()
+        return await self._read(lambda at: certificates.alive(at, spiffe_id, now))
+
     async def newest_certificates(self) -> Sequence[IssuedCertificate]:
         """The newest of each SPIFFE ID and node, among those that have not expired."""
         now = self._clock.now()
@@ -171,6 +177,33 @@ class Store:
 
     async def sealed_key(self, authority: AuthorityId) -> bytes:
         return await self._read(lambda at: authorities.sealed_key(at, authority))
+
+    # Revocation
+
+    async def put_revocations(self, wanted: Revocations) -> None:
+        """What is revoked already stays as it is."""
+        await self._write(lambda to: revocations.put(to, wanted))
+
+    async def lift_id(self, spiffe_id: SpiffeId, at: datetime) -> bool:
+        return await self._write(lambda to: revocations.lift_id(to, spiffe_id, at))
+
+    async def cut_issuer(self, authority: AuthorityId, at: datetime) -> bool:
+        return await self._write(lambda to: revocations.cut_issuer(to, authority, at))
+
+    async def revocations(self) -> Revocations:
+        """In force, the oldest first; those about what has expired too, until they are pruned."""
+        return await self._read(revocations.everything)
+
+    async def prune_revocations(self, expired_before: datetime) -> int:
+        return await self._write(lambda to: revocations.prune(to, expired_before))
+
+    async def put_crl(self, crl: SignedCrl) -> bool:
+        """False when one with this number or a higher one is there."""
+        return await self._write(lambda to: revocations.put_crl(to, crl))
+
+    async def crls(self) -> Sequence[SignedCrl]:
+        """The newest of each authority."""
+        return await self._read(revocations.newest_crls)
 
     # Audit log
 

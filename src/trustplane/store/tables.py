@@ -154,3 +154,33 @@ bundle_sequence = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("content_digest", Text, nullable=False),
 )
+
+# `subject` is a serial number of 32 hexadecimal digits, a SPIFFE ID or an authority.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False, index=True),
+    Column("spiffe_id", Text),
+    Column("authority", Text),
+    Column("sha256", Text),
+    Column("not_after", Instant),
+    Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("cut_at", Instant),
+    Column("lifted_at", Instant),
+)
+
+crls = Table(
+    "crls",
+    metadata,
+    Column("authority", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("signed_at", Instant, nullable=False),
+    Column("next_update", Instant, nullable=False),
+    Column("listing", Text, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+)

@@ -10,3 +10,4 @@ class Topic(Enum):
     AUTHORITIES = "authorities"
     AGENTS = "agents"
     HOSTING = "hosting"
+    REVOCATIONS = "revocations"
