@@ -50,6 +50,8 @@ def open_door(
             ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ("grpc.so_reuseport", 0),
+            # TLS records as large as most updates: gRPC keeps a buffer of this size for each connection.
+            ("grpc.tsi.max_frame_size", 2048),
         ],
     )
     presented = _Presented(identity)

@@ -28,10 +28,11 @@ from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import Push, ViewFeed
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of
-from trustplane.wire import node_answers, node_codec, proof
+from trustplane.wire import node_answers, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
 from trustplane.wire.node_reports import Reports, Uptake, too_much
+from trustplane.wire.view_updates import ViewUpdates
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -126,6 +127,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
         self._key = key
         self._own_bundle = own_bundle
         self._clock = clock
+        self._updates = ViewUpdates()
 
     @answering
     async def Greet(  # noqa: N802 - the protocol's name
@@ -181,7 +183,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
             # After the connection can be cut, so that a ban in between is not missed.
             await self._doors.enrol.heard_from(node, _address(hello.address))
             while (push := await _unless(cut, anext(pushes))) is not None:
-                yield node_codec.update(push)
+                yield self._updates.update(push)
             if reading.done():
                 reading.result()
             await self._doors.enrol.require(node)

@@ -1,0 +1,30 @@
+"""Updates as messages, made once for all agents that are sent the same.
+
+gRPC keeps the last message of a stream until the next one, so what a thousand agents were sent would otherwise be held
+a thousand times, and written out as often.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from trustplane.flows.push_views import Push
+from trustplane.wire import node_codec
+from trustplane.wire.gen.trustplane.node.v1 import node_pb2
+
+REMEMBERED = 64
+
+
+class ViewUpdates:
+    def __init__(self) -> None:
+        # A change is known by which object it is, which stays true as long as its push is remembered beside it.
+        self._made: OrderedDict[tuple[int, int, str, int], tuple[Push, node_pb2.Update]] = OrderedDict()
+
+    def update(self, push: Push) -> node_pb2.Update:
+        """Not to be changed by whoever is given it."""
+        key = (push.number, push.view.revision, push.view_digest, id(push.change))
+        if key not in self._made:
+            self._made[key] = (push, node_codec.update(push))
+            if len(self._made) > REMEMBERED:
+                self._made.popitem(last=False)
+        return self._made[key][1]
