@@ -18,6 +18,14 @@ from trustplane.spiffe.ids import TrustDomain
 HERE = Path(__file__).parent
 SHOP = HERE.parents[1] / "examples" / "shop" / "trust"
 ACME = TrustDomain("acme.example")
+BUDGETS = {"unbudgeted": "", "hasty": "mttd: 1h\nmttr: 20m\n", "lapsed": "mttd: 1h\n"}
+WAIVER = """\
+waives: outlives-detection
+profile: standard
+reason: until the terminals are replaced
+owner: shop-team
+until: 2020-03-31
+"""
 WEB = "spiffe://acme.example/ns/shop/sa/web"
 
 
@@ -38,6 +46,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     payments.write_text(
         payments.read_text().replace("charge: POST /charge", "charge: POST /charge\n  refund: POST /refund")
     )
+    for name, budgets in BUDGETS.items():
+        shutil.copytree(SHOP, desk / name)
+        (desk / name / "trustdomain.yaml").write_text(f"trust_domain: shop.example\n{budgets}")
+    (desk / "lapsed" / "waivers").mkdir()
+    (desk / "lapsed" / "waivers" / "terminals.yaml").write_text(WAIVER)
     shutil.copytree(SHOP, desk / "mine")
     web = desk / "mine" / "services" / "shop" / "web" / "service.yaml"
     web.write_text(web.read_text().replace("unix:uid:31001", f"unix:uid:{os.getuid()}"))

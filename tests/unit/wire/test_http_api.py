@@ -51,6 +51,25 @@ def test_metrics_are_those_of_the_registry_it_was_given(door: MemoryDoor) -> Non
     assert answer.headers["content-type"].startswith("text/plain")
 
 
+def test_status_has_the_outage_budget_and_what_is_to_be_mended(admin: AsgiClient, door: MemoryDoor) -> None:
+    assert admin.get("/v1/status").json()["outage_budget"] == {"first": None, "services": [], "mttr_seconds": None}
+    waiver = "{waives: outlives-detection, profile: standard, reason: r, owner: shop-team, until: 2029-12-31}"
+    budgets = "{trust_domain: acme.example, mttd: 1h, mttr: 10m}"
+    files = repository(trustdomain=budgets, waivers__a=waiver)
+    admin.post("/v1/revisions", json={"files": {path: content.decode() for path, content in files.items()}})
+    status = admin.get("/v1/status").json()
+    first = {
+        "service": "shop/web",
+        "node": "node-a",
+        "serial": f"{0xABC:032x}",
+        "at": "2030-01-01T13:00:00Z",
+        "seconds": 3600.0,
+    }
+    assert status["outage_budget"] == {"first": first, "services": [first], "mttr_seconds": 600.0}
+    assert [one["code"] for one in status["findings"]] == ["waiver-expired"]
+    assert status["can_issue"]
+
+
 def test_the_bundle_is_a_spiffe_bundle_document(public: AsgiClient) -> None:
     answer = public.get("/bundle")
     assert answer.headers["content-type"] == "application/json"
