@@ -1,7 +1,7 @@
 """What every benchmark says beside its figure: the machine, how busy it was, and the floor it is compared with.
 
-CPU time is what the kernel counts, in all threads of a process; memory is what it calls proportional set size, in
-which a page shared by two processes counts half for each.
+CPU time is what the kernel counts, in all threads of a process; memory is the pages a process wrote and shares with
+nobody, because what is shared with other processes comes and goes with them.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> dict[str, int]:
-    """Resident and proportional set size."""
+    """What a process wrote and shares with nobody, and all that is resident."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
     sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return {"rss": sizes["Rss"], "pss": sizes["Pss"]}
+    return {"own": sizes["Private_Dirty"] + sizes["Swap"], "rss": sizes["Rss"]}
 
 
 def _cpu() -> str:

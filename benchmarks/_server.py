@@ -97,7 +97,7 @@ async def running_server() -> AsyncIterator[Server]:
         with running_command(directory, "server", arguments) as process:
             admin = Door(directory / "server.sock")
             try:
-                await until_healthy(admin, process)
+                await until_healthy(admin, process, directory / "server.log")
                 bundle = bundle_document.decode(await admin.raw("/bundle"), DOMAIN)
                 yield Server(directory, process.pid, node_door, enrolment_door, admin, bundle)
             finally:
@@ -126,12 +126,16 @@ def running_command(directory: Path, name: str, arguments: Sequence[str]) -> Ite
             process.wait()
 
 
-async def until_healthy(door: Door, process: subprocess.Popen[bytes]) -> None:
+async def until_healthy(door: Door, process: subprocess.Popen[bytes], log: Path) -> None:
     async with asyncio.timeout(UP_WITHIN_SECONDS):
-        while why := await door.healthy():
+        while await door.healthy():
             if process.poll() is not None:
-                raise RuntimeError(f"the process under measurement ended with {process.returncode}: {why}")
+                raise RuntimeError(f"the process under measurement ended with {process.returncode}: {last_words(log)}")
             await asyncio.sleep(0.05)
+
+
+def last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 def free_ports(count: int) -> list[int]:

@@ -43,8 +43,8 @@ async def main() -> None:
                 await asyncio.sleep(SETTLE_SECONDS)
                 served = memory_bytes(pid)
     entry, stream, both = (kilobytes(*ends) for ends in ((one, many), (many, served), (one, served)))
-    figures = {"workloads": WORKLOADS, "agent_kb": round(one["pss"] / 1000), "entry_kb": entry, "stream_kb": stream}
-    tell("agent_memory", {"kb_a_workload": {**goal(both["pss"], below=200.0), **both}, **figures}, [*loads, load()])
+    figures = {"workloads": WORKLOADS, "agent_kb": round(one["own"] / 1000), "entry_kb": entry, "stream_kb": stream}
+    tell("agent_memory", {"kb_a_workload": {**goal(both["own"], below=200.0), **both}, **figures}, [*loads, load()])
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +64,7 @@ async def running_agent(server: Server) -> AsyncIterator[tuple[int, Door]]:
     with running_command(directory, "agent", arguments) as process:
         admin = Door(directory / "agent.sock")
         try:
-            await until_healthy(admin, process)
+            await until_healthy(admin, process, directory / "agent.log")
             yield process.pid, admin
         finally:
             await admin.close()
