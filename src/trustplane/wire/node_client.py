@@ -137,16 +137,16 @@ class NodeClient:
 
     async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncGenerator[ViewUpdate, None]:
         hello = node_pb2.Hello(agent_version=self._agent_version, address=self._node_address, view_digest=held_digest)
-        call = self._stub.Follow()
-        sending = asyncio.create_task(_send(call, hello, reports))
-        try:
-            with _failures_as_faults():
+        with _failures_as_faults():
+            call = self._stub.Follow()
+            sending = asyncio.create_task(_send(call, hello, reports))
+            try:
                 async for update in call:
                     yield node_codec.view_update(update)
-        finally:
-            # Else it would take reports, which belong to the next stream, and lose them on this one.
-            sending.cancel()
-            call.cancel()
+            finally:
+                # Else it would take reports, which belong to the next stream, and lose them on this one.
+                sending.cancel()
+                call.cancel()
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
         wanted = [node_pb2.X509Order(spiffe_id=str(order.spiffe_id), csr=order.csr) for order in orders]
@@ -165,7 +165,7 @@ _FollowCall = grpc.aio.StreamStreamCall[node_pb2.Report, node_pb2.Update]
 
 async def _send(call: _FollowCall, hello: node_pb2.Hello, reports: AsyncIterator[Report]) -> None:
     """Until the call is over; reading it says how it ended."""
-    with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+    with suppress(grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
         await call.write(node_pb2.Report(hello=hello))
         async for report in reports:
             await call.write(node_codec.report(report))
