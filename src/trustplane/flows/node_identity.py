@@ -1,8 +1,8 @@
 """The agent's own identity: loaded, earned by enrolment, renewed, and used to reach a server.
 
 The identity is kept on disk as one file, replaced whole, so that a restart never finds half of it. A node whose SVID
-has expired while no server could be reached proves itself anew with the evidence it has, and says which command is
-needed when it has none left.
+has expired while no server could be reached proves itself anew with the evidence it has. When it has none left it says
+which command is needed, serves on what it still holds, and takes up new evidence by itself.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ class KeepNodeIdentity:
         self,
         own: SpiffeId,
         file: IdentityFile,
-        enrol: Callable[[bytes], Awaitable[Answer]],
+        enrol: Callable[[bytes, NodeIdentity | None], Awaitable[Answer]],
         fresh_key: Callable[[KeyKind], LeafKey],
         clock: Clock,
     ) -> None:
-        """`own` is the ID this node must have: one earned with another node's evidence is refused."""
+        """`own` is the ID this node must have: one earned with another node's evidence is refused.
+
+        `enrol` takes a CSR and the expired identity of before, if there is one.
+        """
         self._own = own
         self._file = file
         self._enrol = enrol
@@ -75,12 +78,15 @@ class KeepNodeIdentity:
         patience = Patience(LONGEST_WAIT, random)
         while True:
             try:
-                return await self._adopt(self._enrol)
+                return await self._adopt(lambda csr: self._enrol(csr, known))
             except Unavailable as fault:
                 self._failed("not enrolled yet", fault)
                 await self._clock.sleep(patience.next_wait(fault.retry_after))
             except Refused as fault:
-                raise (self._expired(known, fault) if known else fault) from None
+                if known is None:
+                    raise
+                self._failed("not enrolled anew", self._expired(known, fault))
+                await self._clock.sleep(patience.next_wait())
 
     async def run(self, dial: Callable[[], Awaitable[Link]], random: Random) -> None:
         """Renew for ever."""
@@ -106,7 +112,7 @@ class KeepNodeIdentity:
             await self._adopt(link.renew_node)
             return
         try:
-            await self._adopt(self._enrol)
+            await self._adopt(lambda csr: self._enrol(csr, current))
         except Refused as fault:
             raise self._expired(current, fault) from None
 
@@ -167,7 +173,7 @@ class KeepNodeIdentity:
             code="node-identity-expired",
             what=f"the identity of node {node} expired at {known.keyed.svid.not_after:%Y-%m-%d %H:%M:%S} UTC",
             why="no server renewed it in time, and enrolling anew was refused",
-            fix=f"trustplane server token create {node}, and put the token where --join-token-file says",
+            fix=f"trustplane server token create {node}, and put the token where --join-token-file says; no restart",
         )
         return Refused.all_of((expired, *fault.findings))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -85,7 +85,7 @@ class RememberIdentities:
             self._log.info("identities from the cache", leaves=len(found.leaves), saved_at=str(found.saved_at))
         return found
 
-    async def run(self, changes: Feed[object], current: Callable[[], Remembered | None], random: Random) -> None:
+    async def run(self, changes: Feed[Any], current: Callable[[], Remembered | None], random: Random) -> None:
         """Save what `current` says, now and whenever `changes` moved."""
         patience = Patience(LONGEST_WAIT, random)
         async for _ in changes.values():

@@ -1,7 +1,7 @@
 """The agent process, put together: settings in, one TaskGroup running until it is asked to stop.
 
 The sockets open at once, so that workloads which start early wait for an identity and not for a file. What the agent
-earned before is used again after a restart.
+earned before is used again after a restart, and what it served is served again, whether or not a server is there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
@@ -28,6 +29,7 @@ from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
 from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.remember_identities import Remembered, RememberIdentities
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.clock import SystemClock
@@ -35,6 +37,7 @@ from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
 from trustplane.host.envoy import find_envoy
 from trustplane.host.hosting_file import HostingFile
+from trustplane.host.identity_cache import IdentityCache
 from trustplane.host.identity_file import IdentityFile
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.peers import PeerTable
@@ -42,7 +45,9 @@ from trustplane.host.proc import ProcCallers, ProcReader
 from trustplane.host.relay import Relay, inner_socket
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.unix_socket import PRIVATE, listen
+from trustplane.keys.cache_seal import choose_cache_seal
 from trustplane.keys.leaf import LeafKey
+from trustplane.keys.sealing import credentials_directory
 from trustplane.main.agent_door import BehindAgent, Door
 from trustplane.main.agent_enrolment import Enrolment
 from trustplane.main.first_fault import first_fault
@@ -89,11 +94,13 @@ class _Minter:
 
 @dataclass(frozen=True, slots=True)
 class Flows:
+    clock: SystemClock
     started_at: datetime
     node: KeepNodeIdentity
     links: KeepLink
     follower: FollowServer
     leaves: KeepLeaves
+    memory: RememberIdentities
     offers: OfferConfiguration
     uptake: SidecarUptake
     views: Feed[NodeView | None]
@@ -114,6 +121,7 @@ async def _serve(settings: AgentSettings) -> None:
     clock = SystemClock()
     own_directory(settings.data_dir)
     flows = _flows(settings, clock)
+    _recall(flows)
     async with AsyncExitStack() as doors:
         serving = await _open_sockets(settings, flows, clock, doors)
         _log.info("serving", workload_socket=str(settings.workload_socket), xds_socket=str(settings.xds_socket))
@@ -132,26 +140,45 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     outbox = Outbox()
     own = agent_id(settings.trust_domain, settings.node)
     file = IdentityFile(settings.data_dir)
-    node = KeepNodeIdentity(own, file, Enrolment(settings, clock), LeafKey.generate, clock)
+    seal = partial(choose_cache_seal, settings.data_dir, own, credentials_directory())
+
+    def trust(bundle: Bundle) -> ServerTrust:
+        return ServerTrust(bundle, clock)
 
     async def connect(address: str, identity: NodeIdentity, bundle: Bundle) -> NodeClient:
-        trust = ServerTrust(bundle, clock)
-        return await NodeClient.connect(address, identity.keyed, trust, settings.address, version("trustplane"))
+        return await NodeClient.connect(address, identity.keyed, trust(bundle), settings.address, version("trustplane"))
+
+    node = KeepNodeIdentity(own, file, Enrolment(settings, trust), LeafKey.generate, clock)
 
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
     return Flows(
+        clock=clock,
         started_at=clock.now(),
         node=node,
         links=links,
         follower=FollowServer(links, views, outbox, clock),
         leaves=KeepLeaves(links.dial, LeafKey.generate, views, identities, clock),
+        memory=RememberIdentities(IdentityCache(settings.data_dir, own, seal), clock),
         offers=OfferConfiguration(views, identities, here, uptake, clock),
         uptake=uptake,
         views=views,
         identities=identities,
     )
+
+
+def _recall(flows: Flows) -> None:
+    """Before any socket answers: what this node was served before a restart, until a server says otherwise."""
+    remembered = flows.memory.load()
+    if remembered is not None:
+        flows.leaves.restore(remembered.view, remembered.leaves)
+        flows.views.publish(remembered.view)
+
+
+def _to_remember(flows: Flows) -> Remembered | None:
+    view = flows.views.value
+    return Remembered(flows.clock.now(), view, flows.leaves.kept()) if view is not None else None
 
 
 def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
@@ -160,7 +187,8 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.node.run(flows.links.dial, random),
         flows.node.remember(flows.views),
         _once_enrolled(flows, flows.follower.run, random),
-        _once_enrolled(flows, flows.leaves.run, random),
+        flows.leaves.run(random),
+        flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
         flows.offers.run(),
         flows.uptake.run(),
     ]

@@ -2,59 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    load_der_private_key,
+    load_pem_private_key,
+)
 
-from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.flows.node_link import NodeIdentity
 from trustplane.main.settings import AgentSettings
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
-from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 from trustplane.wire.node_client import EnrolmentClient, ServerTrust
 
 MAX_FILE_BYTES = 1024 * 1024
 
 
-class Enrolment:
-    def __init__(self, settings: AgentSettings, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
+Answer = tuple[X509Svid, datetime, bytes]
+Proof = Callable[[EnrolmentClient, bytes], Awaitable[Answer]]
 
-    async def __call__(self, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
-        bundle = trusted_bundle(self._settings.bundle_file, self._settings.trust_domain)
-        trust = ServerTrust(bundle, self._clock)
+
+class Enrolment:
+    """A certificate of the site's comes first, then a join token, then the expired identity of before."""
+
+    def __init__(self, settings: AgentSettings, trust: Callable[[Bundle], ServerTrust]) -> None:
+        self._settings = settings
+        self._trust = trust
+
+    async def __call__(self, csr: bytes, known: NodeIdentity | None) -> Answer:
         faults: list[Fault] = []
-        for address in self._settings.enrolment:
-            client = EnrolmentClient(str(address), trust, self._settings.address)
-            try:
-                return await self._prove(client, csr)
-            except Unavailable as fault:
-                faults.append(fault)
+        for bundle in self._bundles(known):
+            for address in self._settings.enrolment:
+                client = EnrolmentClient(str(address), self._trust(bundle), self._settings.address)
+                try:
+                    return await self._prove(client, csr, known)
+                except Unavailable as fault:
+                    faults.append(fault)
         raise faults[0]
 
-    async def _prove(self, client: EnrolmentClient, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
-        settings = self._settings
-        if settings.node_certificate_file is not None and settings.node_key_file is not None:
-            chain = _chain(settings.node_certificate_file)
+    def _bundles(self, known: NodeIdentity | None) -> Iterator[Bundle]:
+        """The newest this node was told, then the operator's: a root may have been replaced since either."""
+        domain = self._settings.trust_domain
+        if known is not None:
+            yield bundle_document.decode(known.bundle_document, domain)
+        try:
+            yield trusted_bundle(self._settings.bundle_file, domain)
+        except Refused:
+            if known is None:
+                raise
+
+    async def _prove(self, client: EnrolmentClient, csr: bytes, known: NodeIdentity | None) -> Answer:
+        refused: list[Refused] = []
+        for prove in self._evidence(known):
             try:
-                key = load_pem_private_key(_read(settings.node_key_file), None)
-            except (ValueError, TypeError, UnsupportedAlgorithm):
-                raise _unreadable(settings.node_key_file, "it is not an unencrypted PEM private key") from None
-            return await client.with_certificate(chain, key, csr)
-        if settings.join_token_file is not None:
-            return await client.with_token(_read(settings.join_token_file).decode(errors="replace").strip(), csr)
+                return await prove(client, csr)
+            except Refused as fault:
+                refused.append(fault)
+        if len(refused) == 1:
+            raise refused[0]
+        if refused:
+            raise Refused.all_of([finding for fault in refused for finding in fault.findings])
         raise Refused(
             code="no-evidence",
-            what=f"node {settings.node} has nothing to prove itself with",
+            what=f"node {self._settings.node} has nothing to prove itself with",
             why="it has no valid identity, no join token and no certificate",
-            fix=f"trustplane server token create {settings.node}, then start the agent with --join-token-file",
+            fix=f"trustplane server token create {self._settings.node}, then start the agent with --join-token-file",
         )
+
+    def _evidence(self, known: NodeIdentity | None) -> Iterator[Proof]:
+        settings = self._settings
+        if settings.node_certificate_file is not None and settings.node_key_file is not None:
+            yield partial(_by_certificate, settings.node_certificate_file, settings.node_key_file)
+        if settings.join_token_file is not None:
+            yield partial(_by_token, settings.join_token_file)
+        if known is not None:
+            yield partial(_by_expired_identity, known.keyed)
+
+
+async def _by_certificate(certificate: Path, key_file: Path, client: EnrolmentClient, csr: bytes) -> Answer:
+    try:
+        key = load_pem_private_key(_read(key_file), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _unreadable(key_file, "it is not an unencrypted PEM private key") from None
+    return await client.with_certificate(_chain(certificate), key, csr)
+
+
+async def _by_token(token_file: Path, client: EnrolmentClient, csr: bytes) -> Answer:
+    return await client.with_token(_read(token_file).decode(errors="replace").strip(), csr)
+
+
+async def _by_expired_identity(keyed: KeyedSvid, client: EnrolmentClient, csr: bytes) -> Answer:
+    return await client.with_certificate(keyed.svid.der(), load_der_private_key(keyed.key_pkcs8, None), csr)
 
 
 def trusted_bundle(path: Path, trust_domain: TrustDomain) -> Bundle:
