@@ -21,6 +21,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 
 INTERVAL = timedelta(seconds=15)
+SHARE = 50  # reading takes at most one part in so many of the time, however many leaves there are
 
 
 class Leaves(Protocol):
@@ -63,5 +64,6 @@ class WatchOutageBudget:
 
     async def run(self) -> None:
         while True:
+            began = self._clock.now()
             await self.read()
-            await self._clock.sleep(INTERVAL)
+            await self._clock.sleep(max(INTERVAL, SHARE * (self._clock.now() - began)))

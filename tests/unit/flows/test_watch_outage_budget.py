@@ -11,7 +11,7 @@ from tests.kit.clock import VirtualClock
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, certificate
 from trustplane.fault import Unavailable
-from trustplane.flows.watch_outage_budget import INTERVAL, WatchOutageBudget
+from trustplane.flows.watch_outage_budget import INTERVAL, SHARE, WatchOutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import Service
 from trustplane.registry.records import Agent
@@ -28,8 +28,13 @@ class Leaves:
     held: list[IssuedCertificate] = field(default_factory=lambda: [certificate(1)])
     banned: bool = False
     away: bool = False
+    slow: VirtualClock | None = None
+    asked: int = 0
 
     async def newest_certificates(self) -> Sequence[IssuedCertificate]:
+        self.asked += 1
+        if self.slow:
+            await self.slow.sleep(timedelta(seconds=3))
         if self.away:
             raise Unavailable(code="store-busy", what="busy", why="busy", fix="wait")
         return self.held
@@ -72,6 +77,21 @@ def test_the_figure_follows_renewals_and_outlives_the_store() -> None:
         await clock.advance(INTERVAL)
         assert watch.latest.first
         assert watch.latest.first.serial == 2
+        running.cancel()
+
+    asyncio.run(run())
+
+
+def test_reading_many_leaves_takes_a_small_part_of_the_time() -> None:
+    async def run() -> None:
+        clock = VirtualClock(NOON)
+        leaves = Leaves(slow=clock)
+        running = asyncio.create_task(WatchOutageBudget(leaves, Registry(), clock).run())
+        await clock.until_sleeping()
+        await clock.advance(timedelta(seconds=3) * (SHARE + 1) - timedelta(microseconds=1))
+        assert leaves.asked == 1
+        await clock.advance(timedelta(microseconds=1))
+        assert leaves.asked == 2
         running.cancel()
 
     asyncio.run(run())
