@@ -16,6 +16,7 @@ COMMANDS = (
     "plan",
     "apply",
     "explain",
+    "simulate",
     "sidecar",
     "server",
     "server run",

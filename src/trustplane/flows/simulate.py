@@ -45,7 +45,8 @@ class _Fleet:
         self._random = Random(scenario.seed)  # noqa: S311 - a simulation is repeated by its seed
         self._peer = RULES.get(scenario.rule)
         self._polled = _polled(self._peer, scenario)
-        self._skews = [scenario.skew * self._random.uniform(-1, 1) for _ in range(scenario.nodes)]
+        skews = [scenario.skew * self._random.uniform(-1, 1) for _ in range(scenario.nodes)]
+        self._skews = [skews[workload // scenario.per_node] for workload in range(count)]
         self._agents = [self._fresh_agent() for _ in range(count)]
         self._issued_at: list[datetime] = [START] * count
         self._renew_at: list[datetime | None] = [None] * count
@@ -67,7 +68,10 @@ class _Fleet:
         end = START + self._of.length
         for at, thing in self._calendar.until(end):
             if thing < count:
-                self._due(thing, at)
+                if thing in self._unanswered:
+                    self._give_up(thing, at)
+                else:
+                    self._feed(thing, TICKED, at)
             elif thing == self._serving:
                 self._serve(at)
             else:
@@ -80,16 +84,15 @@ class _Fleet:
         """A fleet that has been running: its leaves were issued one after the other during the last interval."""
         scenario, order = self._of, list(range(self._of.workloads))
         self._random.shuffle(order)
-        window = scenario.window
-        share = (self._peer.opens + self._peer.closes) / 2 if self._peer else (window.opens + window.closes) / 2
-        interval = scenario.lifetime * share
+        rule = self._peer
+        interval = scenario.lifetime * ((rule.opens + rule.closes) / 2 if rule else scenario.window.opens)
         for number, workload in enumerate(order):
             age = interval * ((number + 1 - self._random.random()) / len(order))
             self._begin(workload, START - age, interval)
 
     def _begin(self, workload: int, issued_at: datetime, interval: timedelta) -> None:
         """Give it the leaf that it would hold now, had it been renewed by its rule since `issued_at`."""
-        lifetime, skew = self._of.lifetime, self._skews[workload // self._of.per_node]
+        lifetime, skew = self._of.lifetime, self._skews[workload]
         due = issued_at
         while due < START:
             issued_at = due
@@ -120,16 +123,14 @@ class _Fleet:
 
     # One workload and its server.
 
-    def _due(self, workload: int, at: datetime) -> None:
-        if workload in self._unanswered:
-            self._unanswered.discard(workload)
-            self._queue.withdraw(workload)
-            self._feed(workload, Failed(_SERVER), at)
-        else:
-            self._feed(workload, TICKED, at)
+    def _give_up(self, workload: int, at: datetime) -> None:
+        """The time that the machine gave the answer is over."""
+        self._unanswered.discard(workload)
+        self._queue.withdraw(workload)
+        self._feed(workload, Failed(_SERVER), at)
 
     def _feed(self, workload: int, event: Event, at: datetime) -> None:
-        skew = self._skews[workload // self._of.per_node]
+        skew = self._skews[workload]
         for effect in self._agents[workload].feed(event, at + skew):
             match effect:
                 case AskAt():

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 SHORTEST = timedelta(milliseconds=200)  # the least between two questions for one leaf
-LONGEST = timedelta(seconds=60)  # the most, unless the server asks for more
+FIRST = timedelta(seconds=1)  # the first wait is up to three of these
+LONGEST = timedelta(minutes=2)  # the most, unless the server asks for more
 LONGEST_EMPTY = timedelta(seconds=10)  # the most while there is no valid leaf
 LONGEST_ASKED = timedelta(minutes=5)  # no server may silence an agent for longer
 SHORTEST_ANSWER = timedelta(seconds=1)
@@ -22,6 +23,7 @@ LONGEST_ANSWER = timedelta(seconds=10)  # a question without an answer for so lo
 CLOCK_SLACK = timedelta(seconds=10)
 
 _QUESTIONS_LEFT = 8  # a wait is at most this part of the time to expiry
+_ANSWERS_LEFT = 4  # and so is the time given to an answer
 
 
 class Phase(Enum):
@@ -48,7 +50,7 @@ class Kept:
     not_after: datetime
     held_since: datetime
     attempt: int = 0
-    wait: timedelta = SHORTEST
+    wait: timedelta = FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class LeafRenewal:
         self.not_after = kept.not_after if kept else None
         self._held_since = kept.held_since if kept else None
         self._attempt = kept.attempt if kept else 0
-        self._wait = kept.wait if kept else SHORTEST
+        self._wait = kept.wait if kept else FIRST
         self._ask_at: datetime | None = None
         self._salt = salt
         self._address = salt % addresses
@@ -198,11 +200,14 @@ class LeafRenewal:
         return (AskAt(due),)
 
     def _issued(self, leaf: Issued, at: datetime) -> tuple[Effect, ...]:
-        recovered = () if self._noticed.isdisjoint({Notice.LATE, Notice.EXPIRED}) else (Noticed(Notice.RECOVERED),)
-        self._noticed = frozenset()
+        recovered: tuple[Effect, ...] = ()
+        if self._noticed:
+            if self._noticed & {Notice.LATE, Notice.EXPIRED}:
+                recovered = (Noticed(Notice.RECOVERED),)
+            self._noticed = frozenset()
         self.not_after = leaf.not_after
         self._held_since = at
-        self._attempt, self._wait = 0, SHORTEST
+        self._attempt, self._wait = 0, FIRST
         self.renew_at = _sensible(leaf, at)
         self.phase = Phase.FRESH
         if self._again:
@@ -240,20 +245,22 @@ class LeafRenewal:
     def _ask(self, at: datetime) -> Ask:
         self.phase = Phase.ASKING
         left = self._left(at)
-        within = LONGEST_ANSWER if left is None else min(LONGEST_ANSWER, max(SHORTEST_ANSWER, left / 4))
-        return Ask(self._address, within)
+        if left is None or left >= LONGEST_ANSWER * _ANSWERS_LEFT:
+            return Ask(self._address, LONGEST_ANSWER)
+        return Ask(self._address, max(SHORTEST_ANSWER, left / _ANSWERS_LEFT))
 
     def _left(self, at: datetime) -> timedelta | None:
         """The life left of the leaf in use; none when there is no valid one."""
         return self.not_after - at if self.not_after is not None and at < self.not_after else None
 
     def _drawn(self, at: datetime) -> timedelta:
-        """Decorrelated jitter: anything from the shortest wait to three times the last, capped before it is drawn."""
+        """Decorrelated jitter: one to three times the last wait, capped before it is drawn: no cap bunches anyone."""
         left = self._left(at)
         cap = LONGEST_EMPTY if left is None else min(LONGEST, left / _QUESTIONS_LEFT)
-        longest = max(SHORTEST, min(cap, self._wait * 3))
+        longest = min(cap, self._wait * 3)
         digest = hashlib.sha256(b"%d retry %d" % (self._salt, self._attempt)).digest()
-        return SHORTEST + (longest - SHORTEST) * (int.from_bytes(digest[:8], "big") / 2**64)
+        share = int.from_bytes(digest[:6], "big") / 2**48
+        return max(SHORTEST, longest * ((1 + 2 * share) / 3))
 
     def _honoured(self, asked: timedelta, at: datetime) -> timedelta:
         left = self._left(at)
@@ -265,7 +272,7 @@ class LeafRenewal:
             return ()
         if at >= self.not_after:
             return self._once(Notice.EXPIRED)
-        if at - self.renew_at > (self.not_after - self.renew_at) / 2:
+        if at - self.renew_at > self.not_after - at:
             return self._once(Notice.LATE)
         return ()
 
@@ -278,6 +285,9 @@ class LeafRenewal:
 
 def _sensible(leaf: Issued, at: datetime) -> datetime:
     """The instant the server named, or by this clock one before expiry and not at once: never a circle of questions."""
-    left = max(leaf.not_after - at, SHORTEST)
-    soonest = at + min(LONGEST, left / (2 * _QUESTIONS_LEFT))
-    return min(max(leaf.renew_at, soonest), max(soonest, leaf.not_after - left / _QUESTIONS_LEFT))
+    left = leaf.not_after - at
+    soonest = at + (SHORTEST if left < SHORTEST else min(LONGEST, left / (2 * _QUESTIONS_LEFT)))
+    latest = leaf.not_after - left / _QUESTIONS_LEFT
+    if soonest <= leaf.renew_at <= latest:
+        return leaf.renew_at
+    return soonest if leaf.renew_at < soonest or latest < soonest else latest

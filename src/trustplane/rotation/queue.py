@@ -61,6 +61,7 @@ class Shed(Generic[Ticket]):
 class AdmissionQueue(Generic[Ticket, Node]):
     def __init__(self, limits: Limits, at: datetime) -> None:
         self._limits = limits
+        self._places = limits.places
         self._tokens = float(limits.burst)
         self._counted = at
         self._row: list[tuple[int, int, Ticket, Node]] = []  # nearest expiry last, and of two the older one
@@ -78,15 +79,17 @@ class AdmissionQueue(Generic[Ticket, Node]):
 
         An asker that stands here already is moved to what it says now.
         """
-        self.withdraw(ticket)
-        if self._of_node.get(node, 0) >= self._limits.per_node:
+        if ticket in self._standing:
+            self.withdraw(ticket)
+        of_node = self._of_node.get(node, 0)
+        if of_node >= self._limits.per_node:
             return Shed(ticket, self._limits.patience * (0.5 + self._spread()))
         self._order += 1
         place = (-(((expires or at) - _EPOCH) // _TICK), -self._order, ticket, node)
         insort(self._row, place)
         self._standing[ticket] = place
-        self._of_node[node] = self._of_node.get(node, 0) + 1
-        if len(self._row) <= self._limits.places:
+        self._of_node[node] = of_node + 1
+        if len(self._row) <= self._places:
             return None
         last = self._row.pop(0)
         self._left(last)
@@ -129,8 +132,9 @@ class AdmissionQueue(Generic[Ticket, Node]):
 
     def _refill(self, at: datetime) -> None:
         # A clock set back brings nothing, and costs nothing: counting goes on from where it is now.
-        earned = max(0.0, (at - self._counted) / _SECOND) * self._limits.per_second
-        self._tokens = min(float(self._limits.burst), self._tokens + earned)
+        if at > self._counted:
+            earned = (at - self._counted) / _SECOND * self._limits.per_second
+            self._tokens = min(float(self._limits.burst), self._tokens + earned)
         self._counted = at
 
     def _wait(self, at: datetime) -> timedelta:

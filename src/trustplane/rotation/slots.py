@@ -1,9 +1,9 @@
 """The server's book of renewals it has promised, and the instant it names for the next one.
 
-A leaf is told once, when it is issued, when to come back. It is told an instant inside its renewal window, in a slot of
-time to which no more than its fair share has been promised; only when the whole window is taken (many were issued
-together) is it told to come earlier, so that a mass restart is flat again within one lifetime. It is never told to come
-after the window closes, nor before `EARLIEST` of its life. Memory is bounded whatever is asked.
+A leaf is told once, when it is issued, when to come back: where its window opens, because life left is what survives an
+outage, unless that slot of time has its fair share of promises; then in the window's quietest slot. Only when the whole
+window is taken (many were issued together) is it told to come earlier, so that a mass restart is flat again within one
+lifetime; never after the window closes, nor before `EARLIEST` of its life. Memory is bounded whatever is asked.
 """
 
 from __future__ import annotations
@@ -38,30 +38,29 @@ class Promise:
     renew_at: datetime
 
 
-class _Reach(NamedTuple):
-    """Where a leaf may be placed: ticks since the epoch, and the width of the slots they are counted in."""
+class _Shape(NamedTuple):
+    """Where in its life a leaf may be renewed, in ticks from its issue, and how wide the slots are it is counted in."""
 
     earliest: int
     opens: int
     closes: int
-    interval: int
     width: int
+    load: int
 
 
-def _reach(issued_at: datetime, not_after: datetime, window: RenewalWindow) -> _Reach:
-    now, life = (issued_at - _EPOCH) // _TICK, (not_after - issued_at) // _TICK
+def _shape(life: int, window: RenewalWindow) -> _Shape:
     if life <= 0:
         raise Broken(
             code="leaf-without-life",
-            what=f"a renewal was to be planned for a leaf that ends at {not_after.isoformat()}",
-            why=f"it was issued at {issued_at.isoformat()}, no earlier",
+            what="a renewal was to be planned for a leaf that ends when it is issued, or before",
+            why=f"its life is {life * _TICK}",
             fix="report this; no such leaf may be issued",
         )
     opens, closes = int(life * window.opens), int(life * window.closes)
+    needed = max((closes - opens) // _WINDOW_SLOTS, closes // (_BOOK_SLOTS - 2)) // _SLOT_TICKS
     # Widths double, so that lifetimes that differ a little share one book.
-    needed = max((closes - opens) // _WINDOW_SLOTS, closes // (_BOOK_SLOTS - 2))
-    width = _SLOT_TICKS << (needed // _SLOT_TICKS).bit_length()
-    return _Reach(now + int(life * EARLIEST), now + opens, now + closes, (opens + closes) // 2, width)
+    width = _SLOT_TICKS << needed.bit_length()
+    return _Shape(int(life * EARLIEST), opens, closes, width, width * _UNIT // opens)
 
 
 @dataclass(slots=True)
@@ -90,11 +89,6 @@ class _Book:
                 row[:0] = [0] * -moved
         self.load = sum(self.loads)
 
-    def slot(self, at: datetime) -> int | None:
-        """The place of the slot that holds this instant, if the book reaches so far."""
-        place = (at - _EPOCH) // _TICK // self.width - self.start
-        return place if 0 <= place < _BOOK_SLOTS else None
-
     def promise(self, place: int, load: int) -> None:
         self.counts[place] += 1
         self.loads[place] += load
@@ -118,6 +112,7 @@ class RenewalSlots:
 
     def __init__(self) -> None:
         self._books: dict[int, _Book] = {}
+        self._last: tuple[int, RenewalWindow, _Shape] | None = None
 
     @property
     def promised(self) -> int:
@@ -126,53 +121,60 @@ class RenewalSlots:
 
     def place(self, at: datetime, not_after: datetime, window: RenewalWindow, serial: int) -> datetime:
         """The instant at which the leaf issued `at` is to be renewed, from now on promised."""
-        reach = _reach(at, not_after, window)
-        book = self._book(reach.width, at)
-        load = reach.width * _UNIT // reach.interval
-        slot = _choose(book, reach, load)
-        book.promise(slot, load)
-        begins = (book.start + slot) * reach.width
-        ends = min(begins + reach.width, reach.closes)
-        if begins < reach.opens < ends:
-            begins = reach.opens
+        now = (at - _EPOCH) // _TICK
+        shape = self._shape((not_after - at) // _TICK, window)
+        book = self._book(shape.width, now)
+        slot = _choose(book, shape, now)
+        book.promise(slot, shape.load)
+        begins, opens = (book.start + slot) * shape.width, now + shape.opens
+        ends = min(begins + shape.width, now + shape.closes)
+        if begins < opens < ends:
+            begins = opens
         return _EPOCH + (begins + ((serial * _GOLDEN & _MASK) * (ends - begins) >> 64)) * _TICK
 
     def recall(self, promise: Promise, at: datetime) -> None:
         """Count a promise that is not in this book yet: it was made before this server started, or by another one."""
-        reach = _reach(promise.issued_at, promise.not_after, promise.window)
-        book = self._book(reach.width, at)
-        slot = book.slot(promise.renew_at)
+        shape, book, slot = self._find(promise, at)
         if slot is not None:
-            book.promise(slot, reach.width * _UNIT // reach.interval)
+            book.promise(slot, shape.load)
 
     def forget(self, promise: Promise, at: datetime) -> None:
         """Free the slot of a leaf that was renewed early or revoked. What is not known changes nothing."""
-        reach = _reach(promise.issued_at, promise.not_after, promise.window)
-        book = self._book(reach.width, at)
-        slot = book.slot(promise.renew_at)
+        _, book, slot = self._find(promise, at)
         if slot is not None:
             book.release(slot)
 
-    def _book(self, width: int, at: datetime) -> _Book:
+    def _find(self, promise: Promise, at: datetime) -> tuple[_Shape, _Book, int | None]:
+        shape = self._shape((promise.not_after - promise.issued_at) // _TICK, promise.window)
+        book = self._book(shape.width, (at - _EPOCH) // _TICK)
+        place = (promise.renew_at - _EPOCH) // _TICK // shape.width - book.start
+        return shape, book, place if 0 <= place < _BOOK_SLOTS else None
+
+    def _shape(self, life: int, window: RenewalWindow) -> _Shape:
+        # Most leaves of a fleet are alike; working this out takes as long as all the rest.
+        if self._last is None or self._last[0] != life or self._last[1] is not window:
+            self._last = (life, window, _shape(life, window))
+        return self._last[2]
+
+    def _book(self, width: int, now: int) -> _Book:
         book = self._books.get(width)
         if book is None:
             book = self._books[width] = _Book(width)
-        now = (at - _EPOCH) // _TICK // width
-        if now != book.start:
-            book.turn_to(now)
+        if book.start != now // width:
+            book.turn_to(now // width)
         return book
 
 
-def _choose(book: _Book, reach: _Reach, load: int) -> int:
-    """The middle of the window while it has room; else its quietest slot; else the quietest that may be had earlier."""
-    start, width = book.start, reach.width
-    fair = (book.load + load) // _UNIT + 1  # what every slot would hold if all promises were spread evenly
-    middle = (reach.opens + reach.closes) // 2 // width - start
-    if book.counts[middle] < fair:
-        return middle
-    first, last = reach.opens // width - start, (reach.closes - 1) // width - start
+def _choose(book: _Book, shape: _Shape, now: int) -> int:
+    """Where the window opens while there is room; else its quietest slot; else the quietest that may be had earlier."""
+    start, width = book.start, shape.width
+    fair = (book.load + shape.load) // _UNIT + 1  # what every slot would hold if all promises were spread evenly
+    first = (now + shape.opens) // width - start
+    if book.counts[first] < fair:
+        return first
+    last = (now + shape.closes - 1) // width - start
     quiet = book.quietest(first, last)
     # A fleet with less than one renewal in a slot cannot crowd it; asking it back early would only cost signatures.
     if book.counts[quiet] < fair or fair == 1:
         return quiet
-    return book.quietest(min(first, -(-reach.earliest // width) - start), last)
+    return book.quietest(min(first, -(-(now + shape.earliest) // width) - start), last)
