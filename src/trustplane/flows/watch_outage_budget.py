@@ -20,7 +20,8 @@ from trustplane.registry.records import Agent
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 
-INTERVAL = timedelta(seconds=15)
+LONGEST, SHORTEST = timedelta(seconds=15), timedelta(seconds=1)
+PART = 8  # read again when so much of the figure has passed, so that renewals of short leaves show in time
 SHARE = 50  # reading takes at most one part in so many of the time, however many leaves there are
 
 
@@ -65,5 +66,7 @@ class WatchOutageBudget:
     async def run(self) -> None:
         while True:
             began = self._clock.now()
-            await self.read()
-            await self._clock.sleep(max(INTERVAL, SHARE * (self._clock.now() - began)))
+            first = (await self.read()).first
+            now = self._clock.now()
+            wait = max(first.left(now) / PART, SHORTEST) if first else LONGEST
+            await self._clock.sleep(max(min(wait, LONGEST), SHARE * (now - began)))

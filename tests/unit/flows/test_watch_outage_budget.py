@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 
 from tests.kit.clock import VirtualClock
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, certificate
 from trustplane.fault import Unavailable
-from trustplane.flows.watch_outage_budget import INTERVAL, SHARE, WatchOutageBudget
+from trustplane.flows.watch_outage_budget import LONGEST, SHARE, SHORTEST, WatchOutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import Service
 from trustplane.registry.records import Agent
@@ -69,12 +70,12 @@ def test_the_figure_follows_renewals_and_outlives_the_store() -> None:
         await clock.until_sleeping()
         known = watch.latest
         leaves.away = True
-        await clock.advance(INTERVAL)
+        await clock.advance(LONGEST)
         await clock.until_sleeping()
         assert watch.latest == known
         assert await watch.read() == known
         leaves.away, leaves.held = False, [certificate(2, lives=timedelta(hours=2))]
-        await clock.advance(INTERVAL)
+        await clock.advance(LONGEST)
         assert watch.latest.first
         assert watch.latest.first.serial == 2
         running.cancel()
@@ -92,6 +93,26 @@ def test_reading_many_leaves_takes_a_small_part_of_the_time() -> None:
         assert leaves.asked == 1
         await clock.advance(timedelta(microseconds=1))
         assert leaves.asked == 2
+        running.cancel()
+
+    asyncio.run(run())
+
+
+def test_the_less_is_left_the_sooner_it_is_read_again() -> None:
+    async def run() -> None:
+        clock = VirtualClock(NOON)
+        leaves = Leaves([certificate(1, lives=timedelta(seconds=40))])
+        running = asyncio.create_task(WatchOutageBudget(leaves, Registry(), clock).run())
+        await clock.until_sleeping()
+        read_at = [NOON]
+        while clock.now() < NOON + timedelta(seconds=60):
+            asked = leaves.asked
+            await clock.advance(timedelta(milliseconds=100))
+            read_at += [clock.now()] if leaves.asked > asked else []
+        waits = [after - before for before, after in pairwise(read_at)]
+        assert waits[0] == timedelta(seconds=5)
+        assert waits == sorted(waits, reverse=True)
+        assert waits[-1] == SHORTEST
         running.cancel()
 
     asyncio.run(run())
