@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
-from trustplane.cli import agent, apply, audit, demo, explain, plan, server, sidecar, simulate, status, svid
+from trustplane.cli import agent, apply, audit, demo, explain, plan, revoke, server, sidecar, simulate, status, svid
 from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, simulate, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, audit):
+for group in (server, agent, svid, revoke, audit):
     app.add_typer(group.group)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from trustplane.audit import events
@@ -24,7 +24,7 @@ from trustplane.registry import layout, repository
 from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Hosting, Revision
-from trustplane.registry.view import Endpoint, TrustedBundle
+from trustplane.registry.view import Endpoint, TrustedBundle, Withdrawn
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -69,6 +69,7 @@ class KeepDesiredState:
         self._clock = clock
         self._current: tuple[Revision, DesiredState] | None = None
         self._bundle: Bundle | None = None
+        self._withdrawn = Withdrawn()
         self._by_id: Mapping[SpiffeId, Service] = {}
         self._refreshing = asyncio.Lock()
         self.views = ViewFeed(self._needs({}))
@@ -154,6 +155,17 @@ class KeepDesiredState:
         self._bundle = bundle
         await self.refresh()
 
+    def longest_leaf(self) -> timedelta:
+        return max((profile.lifetime for profile in self._state().profiles.values()), default=timedelta(0))
+
+    def service_count(self) -> int:
+        return len(self._state().services)
+
+    async def withdraw(self, withdrawn: Withdrawn) -> None:
+        """Make this what every node is told to rely on no more."""
+        self._withdrawn = withdrawn
+        await self.refresh()
+
     async def refresh(self) -> None:
         """Publish what follows from the revision, the bundle, and where sidecars are."""
         async with self._refreshing:  # else what was read first could be published last
@@ -161,7 +173,7 @@ class KeepDesiredState:
 
     def _needs(self, endpoints: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Needs:
         number = self._current[0].number if self._current else 0
-        return Needs(self._state(), number, endpoints, self._trusted())
+        return Needs(self._state(), number, endpoints, self._trusted(), self._withdrawn)
 
     def _state(self) -> DesiredState:
         if self._current:

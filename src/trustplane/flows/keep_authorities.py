@@ -28,7 +28,18 @@ from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.trust.bundles import bundle_of, sequence_of
-from trustplane.trust.lifecycle import Activate, Lifetimes, MakeRoot, Prepare, Retire, Step, active, due, root_in_use
+from trustplane.trust.lifecycle import (
+    Activate,
+    Lifetimes,
+    MakeRoot,
+    Prepare,
+    Retire,
+    Step,
+    active,
+    due,
+    root_in_use,
+    waiting_issuer,
+)
 
 ROOT_LEASE = "make-root"
 LEASE_LIFE = timedelta(seconds=30)
@@ -150,12 +161,30 @@ class KeepAuthorities:
             fix="report this with: trustplane status --json",
         )
 
+    async def prepare_successor(self, owner: NodeName) -> None:
+        """Make an issuing authority for this or another instance, unless one waits; it signs nothing yet."""
+        authorities = await self._records.authorities()
+        if waiting_issuer(authorities, owner, self._clock.now()) is None:
+            await self._make_issuing(_root(authorities), owner)
+
+    async def replace(self, authority: Authority) -> None:
+        """It signs no more and is relied on no more; its owner's prepared one signs from now on.
+
+        Its owner learns of it from the store. Whatever is left undone here, the lifecycle does next.
+        """
+        at = self._clock.now()
+        waiting = waiting_issuer(await self._records.authorities(), authority.owner, at, unlike=authority.id)
+        await self._move("tainted", authority.id, authority.state, AuthorityState.TAINTED)
+        if authority.state is AuthorityState.ACTIVE and waiting is not None:
+            await self._move("activated", waiting.id, AuthorityState.PREPARED, AuthorityState.ACTIVE)
+        await self.settle()
+
     async def _take(self, step: Step, authorities: Sequence[Authority]) -> bool:
         match step:
             case MakeRoot():
                 return await self._make_root()
             case Prepare(AuthorityKind.ISSUING):
-                return await self._make_issuing(_root(authorities))
+                return await self._make_issuing(_root(authorities), self._instance.name)
             case Prepare():
                 return await self._make_jwt(_root(authorities))
             case Activate(successor, replaced):
@@ -188,13 +217,11 @@ class KeepAuthorities:
         )
         return await self._keep(root, sealed)
 
-    async def _make_issuing(self, root: Authority) -> bool:
+    async def _make_issuing(self, root: Authority, owner: NodeName) -> bool:
         at = self._clock.now()
         root_key = self._keys.unseal(root.id, await self._records.sealed_key(root.id))
         key, sealed = self._keys.make()
-        body = issuing_body(
-            root, self._instance.name, key.public_key, self._serial(), at=at, lifetime=self._lifetimes.issuing
-        )
+        body = issuing_body(root, owner, key.public_key, self._serial(), at=at, lifetime=self._lifetimes.issuing)
         await self._intend("made", key.id, AuthorityKind.ISSUING, at)
         der = body.der()
         certificate = confirm_authority(der, root_key.sign(der), issuer=root.certificate)
@@ -203,7 +230,7 @@ class KeepAuthorities:
             kind=AuthorityKind.ISSUING,
             state=AuthorityState.PREPARED,
             trust_domain=self._instance.trust_domain,
-            owner=self._instance.name,
+            owner=owner,
             public_key=key.public_key,
             certificate=certificate,
             parent=root.id,

@@ -50,6 +50,10 @@ class KeepServerIdentity:
         self.identity.publish(keyed)
         return keyed
 
+    async def renew(self) -> None:
+        """Before its time."""
+        await self.obtain()
+
     async def run(self, random: Random) -> None:
         patience = Patience(LONGEST_WAIT, random)
         while True:

@@ -30,8 +30,11 @@ from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
+from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.retry import Patience
+from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
@@ -54,6 +57,7 @@ from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
+from trustplane.rotation.leaving import signer_key_id
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.x509_svid import KeyedSvid
@@ -117,6 +121,8 @@ class Flows:
     checkpoints: SealCheckpoint
     connected: ConnectedAgents
     outage: WatchOutageBudget
+    revocations: KeepRevocations
+    replacing: ReplaceIssuers
     door: Door
 
 
@@ -138,7 +144,9 @@ async def _serve(settings: ServerSettings) -> None:
         changes = store.changes()  # before anything is read, so that nothing is missed
         await flows.authorities.start()
         await flows.desired.load()
+        await flows.revocations.settle()
         await flows.desired.trust(flows.authorities.bundle())
+        await flows.desired.withdraw(flows.revocations.withdrawn.value)
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(work) for work in _work(flows, changes, clock)]
@@ -155,9 +163,13 @@ async def _serve(settings: ServerSettings) -> None:
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
     instance = Instance(settings.trust_domain, settings.instance)
-    authorities = KeepAuthorities(store, AuthorityKeys(kek), instance, settings.lifetimes, clock)
+    keys = AuthorityKeys(kek)
+    authorities = KeepAuthorities(store, keys, instance, settings.lifetimes, clock)
     desired = KeepDesiredState(settings.trust_domain, store, store, store, clock)
-    issuer = IssueX509(store, authorities.x509_signer, desired, OWN_PROFILE)
+    revocations = KeepRevocations(store, keys, desired, clock)
+    replacing = ReplaceIssuers(store, authorities, revocations, desired, clock)
+    rights = UnlessRevoked(desired, revocations)
+    issuer = IssueX509(store, authorities.x509_signer, rights, OWN_PROFILE)
     enrol = EnrolNodes(store, store, store, issuer, clock)
     audit_key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
     note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
@@ -170,18 +182,33 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         settings.database.split(":", 1)[0].split("+", 1)[0],
         clock.now(),
     )
+    behind = Behind(
+        facts=facts,
+        store=store,
+        authorities=authorities,
+        desired=desired,
+        enrol=enrol,
+        connected=connected,
+        outage=outage,
+        revocations=revocations,
+        revoke=Revoke(store, revocations, replacing, clock),
+        audit_key=str(note_key),
+        clock=clock,
+    )
     return Flows(
         store=store,
         authorities=authorities,
         desired=desired,
         enrol=enrol,
         issuer=issuer,
-        minter=MintJwt(store, authorities.jwt_signer, desired),
+        minter=MintJwt(store, authorities.jwt_signer, rights),
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
         checkpoints=SealCheckpoint(store, note_key, audit_key.sign),
         connected=connected,
         outage=outage,
-        door=Door(Behind(facts, store, authorities, desired, enrol, connected, outage, str(note_key), clock)),
+        revocations=revocations,
+        replacing=replacing,
+        door=Door(behind),
     )
 
 
@@ -193,6 +220,9 @@ def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[
         flows.checkpoints.run(clock),
         ForgetExpired(flows.store, clock).run(),
         flows.outage.run(),
+        flows.revocations.run(),
+        flows.replacing.run(),
+        _follow_revocations(flows, clock),
         _follow_standing(flows, clock),
         _follow_store(flows, changes, clock),
     ]
@@ -205,12 +235,24 @@ async def _follow_standing(flows: Flows, clock: SystemClock) -> None:
             await _take_over(partial(flows.desired.trust, standing.bundle), clock)
 
 
+async def _follow_revocations(flows: Flows, clock: SystemClock) -> None:
+    """Every node is told at once; this server's own SVID is among the leaves of an authority that leaves."""
+    async for withdrawn in flows.revocations.withdrawn.values():
+        await _take_over(partial(flows.desired.withdraw, withdrawn), clock)
+        own = flows.identity.identity.value
+        if own and signer_key_id(own.svid) in {one.key_id for one in withdrawn.leaving}:
+            await _take_over(flows.identity.renew, clock)
+
+
 async def _follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> None:
     """What another replica, or an agent, changed."""
     async for topic in changes:
         match topic:
             case Topic.AUTHORITIES:
                 await _take_over(flows.authorities.settle, clock)
+                await _take_over(flows.revocations.settle, clock)
+            case Topic.REVOCATIONS:
+                await _take_over(flows.revocations.settle, clock)
             case Topic.REVISION:
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)

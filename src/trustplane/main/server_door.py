@@ -15,6 +15,8 @@ from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
 from trustplane.flows.keep_authorities import KeepAuthorities
+from trustplane.flows.keep_revocations import KeepRevocations
+from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
@@ -26,6 +28,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.trust.authority import Authority
+from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
 
@@ -40,6 +43,8 @@ class Behind:
     enrol: EnrolNodes
     connected: ConnectedAgents
     outage: WatchOutageBudget
+    revocations: KeepRevocations
+    revoke: Revoke
     audit_key: str
     clock: Clock
 
@@ -70,7 +75,8 @@ class Door:
 
     async def to_be_mended(self) -> Sequence[Finding]:
         current = self._behind.desired.current
-        return ended_waivers(current[1], self._behind.clock.now()) if current else ()
+        ended = ended_waivers(current[1], self._behind.clock.now()) if current else ()
+        return (*ended, *self._behind.revocations.findings())
 
     async def outage_budget(self) -> OutageBudget:
         return await self._behind.outage.read()
@@ -142,6 +148,21 @@ class Door:
 
     async def certificate(self, serial: int) -> IssuedCertificate | None:
         return await self._store.certificate(serial)
+
+    async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]:
+        return self._behind.revocations.in_force, self._behind.revocations.crls
+
+    async def revoke_certificate(self, serial: int, order: Order) -> RevokedCertificate:
+        return await self._behind.revoke.certificate(serial, order)
+
+    async def revoke_id(self, spiffe_id: SpiffeId, order: Order) -> tuple[RevokedId, int]:
+        return await self._behind.revoke.identity(spiffe_id, order)
+
+    async def revoke_issuer(self, authority: str, order: Order, *, compromised: bool) -> RevokedIssuer:
+        return await self._behind.revoke.issuer(authority, order, compromised=compromised)
+
+    async def lift_id(self, spiffe_id: SpiffeId, by: str) -> None:
+        await self._behind.revoke.lift(spiffe_id, by)
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return await self._store.audit_head()

@@ -16,6 +16,7 @@ from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
+from trustplane.wire.http_revocations import RevocationAnswers
 from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Run, Text, application
 from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
 
@@ -38,7 +39,7 @@ def public_application(door: ServerDoor, metrics: CollectorRegistry, clock: Cloc
 
 def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tuple[Operation, ...]:
     to = ServerAnswers(door, metrics, clock)
-    listed = (*_open(to), *_standing(to), *_repository(to), *_nodes(to), *_audit(to))
+    listed = (*_open(to), *_standing(to), *_repository(to), *_nodes(to), *_revocation(door), *_audit(to))
 
     async def openapi(_: Call) -> Raw:
         facts = await door.facts()
@@ -90,6 +91,22 @@ def _nodes(to: ServerAnswers) -> tuple[Operation, ...]:
         _act("/v1/join-tokens", "create_token", joining, token, to.create_token, request),
         _act("/v1/agents/{node}/ban", "ban_agent", banning, agent, to.ban_agent),
         _read("/v1/agents", "agents", "enrolled nodes", shapes.AgentsShape, to.agents),
+    )
+
+
+def _revocation(door: ServerDoor) -> tuple[Operation, ...]:
+    to, one = RevocationAnswers(door), shapes.RevocationShape
+    by_serial, by_id, by_issuer = shapes.RevokeCertificateRequest, shapes.RevokeIdRequest, shapes.RevokeIssuerRequest
+    listed, where = shapes.RevocationsShape, "/v1/revocations"
+    what = "what is revoked and in force, and the CRLs that say so"
+    replaced = "replace an issuing authority and cut it off"
+    lifting = "let a revoked ID be issued to again"
+    return (
+        _read(where, "revocations", what, listed, to.revocations),
+        _act(f"{where}/certificates", "revoke_certificate", "take back one", one, to.certificate, by_serial),
+        _act(f"{where}/ids", "revoke_id", "take back an ID and all it has", one, to.identity, by_id),
+        _act(f"{where}/issuers", "revoke_issuer", replaced, one, to.issuer, by_issuer),
+        _act(f"{where}/ids/lift", "lift_id", lifting, listed, to.lift, shapes.LiftRequest),
     )
 
 

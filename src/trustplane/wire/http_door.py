@@ -13,6 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
@@ -21,6 +22,7 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
+from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,24 @@ class IssuedPort(Protocol):
     async def certificate(self, serial: int) -> IssuedCertificate | None: ...
 
 
+class RevocationPort(Protocol):
+    async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]:
+        """In force, and the CRLs that are published."""
+        ...
+
+    async def revoke_certificate(self, serial: int, order: Order) -> RevokedCertificate: ...
+
+    async def revoke_id(self, spiffe_id: SpiffeId, order: Order) -> tuple[RevokedId, int]:
+        """With how many certificates it had."""
+        ...
+
+    async def revoke_issuer(self, authority: str, order: Order, *, compromised: bool) -> RevokedIssuer: ...
+
+    async def lift_id(self, spiffe_id: SpiffeId, by: str) -> None:
+        """Refused as `id-not-revoked`."""
+        ...
+
+
 class AuditPort(Protocol):
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         """How many entries there are, and the hashes of the frontier that the log itself goes by."""
@@ -130,5 +150,5 @@ class AuditPort(Protocol):
         ...
 
 
-class ServerDoor(StandingPort, RepositoryPort, NodesPort, IssuedPort, AuditPort, Protocol):
+class ServerDoor(StandingPort, RepositoryPort, NodesPort, IssuedPort, RevocationPort, AuditPort, Protocol):
     """All of them: what `main.server` builds."""

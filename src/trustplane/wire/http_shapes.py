@@ -258,6 +258,64 @@ class ExplanationShape(Answer, frozen=True, kw_only=True):
     why: tuple[str, ...]
 
 
+class RevokeRequest(Request, frozen=True, kw_only=True):
+    """`reason` is one of RFC 5280's; `note` is for people."""
+
+    reason: str
+    note: str = ""
+
+
+class RevokeCertificateRequest(RevokeRequest, frozen=True, kw_only=True):
+    serial: str
+
+
+class RevokeIdRequest(RevokeRequest, frozen=True, kw_only=True):
+    spiffe_id: str
+
+
+class RevokeIssuerRequest(RevokeRequest, frozen=True, kw_only=True):
+    """`compromised` cuts it off at once, before its leaves are replaced."""
+
+    authority: str
+    compromised: bool = False
+
+
+class LiftRequest(Request, frozen=True, kw_only=True):
+    spiffe_id: str
+
+
+class RevocationShape(Answer, frozen=True, kw_only=True):
+    """`kind` is certificate, id or issuer; `subject` its serial number, SPIFFE ID or authority.
+
+    Fields that do not apply are null. `cut_at` is null while an issuer's leaves are being replaced.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    note: str
+    by: str
+    at: datetime
+    spiffe_id: str | None = None
+    not_after: datetime | None = None
+    cut_at: datetime | None = None
+    certificates: int | None = None  # that an ID had when it was revoked
+
+
+class CrlShape(Answer, frozen=True, kw_only=True):
+    authority: str
+    number: int
+    signed_at: datetime
+    refresh_at: datetime
+    next_update: datetime
+    bytes: int
+
+
+class RevocationsShape(Answer, frozen=True, kw_only=True):
+    revocations: tuple[RevocationShape, ...]
+    crls: tuple[CrlShape, ...]  # empty while nothing is revoked
+
+
 class AuditEntryShape(Answer, frozen=True, kw_only=True):
     """`body` is the exact entry, base64; `leaf_hash` is what the log keeps for it, to be computed again."""
 
