@@ -116,6 +116,14 @@ def active(authorities: Iterable[Authority], owner: NodeName, kind: AuthorityKin
     )
 
 
+def waiting_issuer(
+    authorities: Iterable[Authority], owner: NodeName | None, at: datetime, unlike: AuthorityId | None = None
+) -> Authority | None:
+    """The prepared issuing authority that would take over for this owner, other than `unlike`."""
+    others = [each for each in authorities if each.id != unlike]
+    return _successor(others, owner, AuthorityKind.ISSUING, at) if owner else None
+
+
 def _succession(
     known: Sequence[Authority],
     owner: NodeName,
