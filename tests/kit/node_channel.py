@@ -20,14 +20,17 @@ from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import ViewFeed
+from trustplane.flows.readmit import NodeEvidence
 from trustplane.host.clock import SystemClock
 from trustplane.host.node_certificates import NodeCertificateCas
+from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Holding, JoinToken
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName, agent_id, server_dns_name, server_id
 from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.trust.revocation import Revocations
 from trustplane.wire import proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
 from trustplane.wire.node_client import NodeClient, ServerTrust
@@ -47,6 +50,8 @@ class MemoryNodes:
     held: list[Holding] = field(default_factory=list)
     dropped: list[tuple[str, ...]] = field(default_factory=list)
     hosted: list[frozenset[ServiceName]] = field(default_factory=list)
+    issued: list[IssuedCertificate] = field(default_factory=list)
+    revoked: Revocations = field(default_factory=Revocations)
     down: Fault | None = None
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,6 +97,13 @@ class MemoryNodes:
         while len(self.held) < count:
             self.told.clear()
             await self.told.wait()
+
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
+        newest_first = [one for one in reversed(self.issued) if one.spiffe_id == spiffe_id]
+        return newest_first[:limit]
+
+    async def revocations(self) -> Revocations:
+        return self.revoked
 
     def ban(self, node: NodeName) -> None:
         self.known[node] = replace(self.known[node], banned=True)
@@ -179,8 +191,8 @@ class Doors:
         service = NodeService(ACME, behind, self, self.domain.document, self.clock)
         node_pb2_grpc.add_NodeServicer_to_server(service, nodes)
         enrolment, self.enrolment_port = open_door("127.0.0.1:0", self.tls, clients_have_certificates=False)
-        certificates = NodeCertificateCas([self.site.certificate])
-        enrolling = EnrolmentService(self.enrol, certificates, self.domain.document, self.clock)
+        evidence = NodeEvidence(ACME, NodeCertificateCas([self.site.certificate]), self.nodes)
+        enrolling = EnrolmentService(self.enrol, evidence, self.domain.document, self.clock)
         node_pb2_grpc.add_EnrolmentServicer_to_server(enrolling, enrolment)
         try:
             await nodes.start()

@@ -63,6 +63,10 @@ Passphrase = Annotated[Path | None, typer.Option(help="Seal authority keys under
 NodeCertificates = Annotated[
     Path | None, typer.Option(help="CAs in PEM whose certificates may enrol the node their subject names.")
 ]
+NodeLife = Annotated[
+    str,
+    typer.Option(metavar="DURATION", help="How long a node's own identity lives, and how long it can miss a server."),
+]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -80,10 +84,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     root_lifetime: Life = "3650d",
     issuing_lifetime: Life = "30d",
     jwt_lifetime: Life = "30d",
+    node_lifetime: NodeLife = "1h",
     node_certificates_ca: NodeCertificates = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
+        node_life = duration(node_lifetime)
         lifetimes = Lifetimes(duration(root_lifetime), duration(issuing_lifetime), duration(jwt_lifetime))
     settings = ServerSettings(
         data_dir=data_dir,
@@ -96,6 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         database_url=database_url,
         passphrase_file=passphrase_file,
         lifetimes=lifetimes,
+        node_lifetime=node_life,
         node_certificates_ca=node_certificates_ca,
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost

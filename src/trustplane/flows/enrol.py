@@ -80,9 +80,9 @@ class EnrolNodes:
         token = await self._tokens.redeem_join_token(_digest(text), self._clock.now())
         return await self._admit(token.node, csr_der, address, "join-token")
 
-    async def with_certificate(self, node: NodeName, fingerprint: str, csr_der: bytes, address: str) -> Issued:
-        """For a node whose certificate was verified, and possession of its key proved, by the edge."""
-        return await self._admit(node, csr_der, address, f"x509pop:{fingerprint}")
+    async def with_certificate(self, node: NodeName, evidence: str, csr_der: bytes, address: str) -> Issued:
+        """For a node whose claim was judged (`flows.readmit`), and possession of its key proved by the edge."""
+        return await self._admit(node, csr_der, address, evidence)
 
     async def renew(self, node: NodeName, csr_der: bytes, address: str) -> Issued:
         known = await self.require(node)

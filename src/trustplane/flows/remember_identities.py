@@ -25,7 +25,7 @@ from trustplane.registry.view import NodeView
 from trustplane.rotation.leaf import Kept
 from trustplane.spiffe.x509_svid import KeyedSvid
 
-BETWEEN_SAVES = timedelta(seconds=1)
+BETWEEN_SAVES = timedelta(milliseconds=200)
 LONGEST_WAIT = timedelta(seconds=30)
 CLOCK_SLACK = timedelta(minutes=1)
 

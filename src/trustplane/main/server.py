@@ -11,7 +11,7 @@ import gc
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.replace_issuers import ReplaceIssuers
+from trustplane.flows.readmit import NodeEvidence
 from trustplane.flows.retry import Patience
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
@@ -169,7 +170,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     revocations = KeepRevocations(store, keys, desired, clock)
     replacing = ReplaceIssuers(store, authorities, revocations, desired, clock)
     rights = UnlessRevoked(desired, revocations)
-    issuer = IssueX509(store, authorities.x509_signer, rights, OWN_PROFILE)
+    issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     enrol = EnrolNodes(store, store, store, issuer, clock)
     audit_key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
     note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
@@ -310,12 +311,13 @@ async def _open_agent_doors(
     behind = NodeDoors(
         flows.enrol, metrics.counted(flows.issuer), flows.minter, flows.desired.views, flows.store, flows.connected
     )
-    certificates = NodeCertificateCas.from_file(settings.node_certificates_ca)
+    site = NodeCertificateCas.from_file(settings.node_certificates_ca)
+    evidence = NodeEvidence(settings.trust_domain, site, flows.store)
     nodes, _ = open_door(str(settings.listen_node), key.tls, clients_have_certificates=True)
     service = NodeService(settings.trust_domain, behind, key, own_bundle, clock)
     node_pb2_grpc.add_NodeServicer_to_server(service, nodes)
     enrolment, _ = open_door(str(settings.listen_enrolment), key.tls, clients_have_certificates=False)
-    enrolling = EnrolmentService(flows.enrol, certificates, own_bundle, clock)
+    enrolling = EnrolmentService(flows.enrol, evidence, own_bundle, clock)
     node_pb2_grpc.add_EnrolmentServicer_to_server(enrolling, enrolment)
     for door in (nodes, enrolment):
         await door.start()

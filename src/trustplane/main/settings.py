@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from trustplane.fault import Refused
@@ -59,6 +60,7 @@ class ServerSettings:
     database_url: str | None = None  # none: SQLite in data_dir
     passphrase_file: Path | None = None
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    node_lifetime: timedelta = timedelta(hours=1)  # of the identities of nodes and servers
     node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
 
     @property

@@ -34,7 +34,7 @@ class JoinToken:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An enrolled node. `evidence` says how it proved itself: `join-token` or `x509pop:<fingerprint>`."""
+    """An enrolled node. `evidence` says how it proved itself: `join-token`, `x509pop:FINGERPRINT`, `expired-svid:SERIAL`."""
 
     node: NodeName
     address: str

@@ -16,8 +16,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from google.protobuf.message import DecodeError
 
 from trustplane.clock import Clock
@@ -26,6 +24,7 @@ from trustplane.flows.connected_agents import ConnectedAgents, Connection
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import Push, ViewFeed
+from trustplane.flows.readmit import Claim
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of
 from trustplane.wire import node_answers, proof
@@ -59,18 +58,16 @@ class ServerKey(Protocol):
     def prove(self, purpose: bytes, nonce: bytes) -> bytes: ...
 
 
-class NodeCertificates(Protocol):
+class Claims(Protocol):
     """Which certificates may enrol a node, and as which; refuses all others."""
 
-    def node_of_chain(self, chain: Sequence[bytes], at: datetime) -> tuple[NodeName, x509.Certificate]: ...
+    async def claim(self, chain: Sequence[bytes], at: datetime) -> Claim: ...
 
 
 class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
-    def __init__(
-        self, enrol: EnrolNodes, certificates: NodeCertificates, own_bundle: Callable[[], bytes], clock: Clock
-    ) -> None:
+    def __init__(self, enrol: EnrolNodes, claims: Claims, own_bundle: Callable[[], bytes], clock: Clock) -> None:
         self._enrol = enrol
-        self._certificates = certificates
+        self._claims = claims
         self._own_bundle = own_bundle
         self._clock = clock
 
@@ -88,13 +85,12 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
     ) -> AsyncIterator[node_pb2.CertificateEnrolmentReply]:
         del context
         offer = (await _next_step(request_iterator)).offer
-        node, certificate = self._certificates.node_of_chain(offer.chain, self._clock.now())
+        claim = await self._claims.claim(offer.chain, self._clock.now())
         challenge = secrets.token_bytes(proof.NONCE_BYTES)
         yield node_pb2.CertificateEnrolmentReply(challenge=challenge)
         answer = (await _next_step(request_iterator)).signature
-        proof.check(certificate.public_key(), proof.NODE_CERTIFICATE, challenge, answer)
-        fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-        issued = await self._enrol.with_certificate(node, fingerprint, offer.csr, _address(offer.address))
+        proof.check(claim.certificate.public_key(), proof.NODE_CERTIFICATE, challenge, answer)
+        issued = await self._enrol.with_certificate(claim.node, claim.evidence, offer.csr, _address(offer.address))
         yield node_pb2.CertificateEnrolmentReply(identity=self._identity(issued))
 
     def _identity(self, issued: Issued) -> node_pb2.NodeIdentity:
