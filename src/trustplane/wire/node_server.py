@@ -1,12 +1,10 @@
 """The gRPC servers of the two agent doors: TLS 1.3 only, certificates that change without a restart.
 
-gRPC offers no setting for the lowest TLS version. Its cipher list governs TLS 1.2 only, so a list of RSA suites beside
-an ECDSA certificate leaves a TLS 1.2 client nothing to agree on, and TLS 1.3 as it is (decisions/0081).
+That TLS 1.2 is not spoken is settled in `wire/__init__.py`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +13,6 @@ import grpc
 from trustplane.fault import Refused
 from trustplane.wire.grpc_status import RefuseMalformed
 
-TLS_1_3_ONLY = {"GRPC_SSL_CIPHER_SUITES": "ECDHE-RSA-AES128-GCM-SHA256"}
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CONNECTION_AGE_MS = 30 * 60 * 1000  # so that agents spread over replicas again after one was away
 CONNECTION_GRACE_MS = 30 * 1000
@@ -28,11 +25,6 @@ class TlsIdentity:
     chain: bytes
     key: bytes = field(repr=False)
     roots: bytes
-
-
-def allow_tls_1_3_only() -> None:
-    """Must run before the process makes its first gRPC credentials: gRPC reads the list once."""
-    os.environ.update(TLS_1_3_ONLY)
 
 
 def open_door(
