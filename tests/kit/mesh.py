@@ -26,7 +26,7 @@ from trustplane.cli import admin
 from trustplane.fault import Fault
 from trustplane.host.envoy import find_envoy
 from trustplane.main.demo_directory import free_loopback
-from trustplane.wire.http_shapes import AgentStatusShape, HoldingsShape, ServerStatusShape
+from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, HoldingsShape, ServerStatusShape
 
 TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")
 PATIENCE_SECONDS = 40.0
@@ -135,9 +135,12 @@ class Server:
     def status(self) -> ServerStatusShape:
         return admin.server(self.admin).get("/v1/status", ServerStatusShape)
 
+    def held(self) -> Sequence[HoldingShape]:
+        return admin.server(self.admin).get("/v1/holdings", HoldingsShape).holdings
+
     def all_held(self) -> bool:
         """Every participant has acknowledged exactly what it should hold."""
-        holdings = admin.server(self.admin).get("/v1/holdings", HoldingsShape).holdings
+        holdings = self.held()
         return bool(holdings) and all(one.state == "held" for one in holdings)
 
     @property
@@ -230,7 +233,12 @@ class Mesh:
             *("--listen-enrolment", f"{address}:{ENROLMENT_PORT}"),
             *("--server-socket", str(self.folder / f"{name}.sock")),
         )
-        part = self._part(name, [*TRUSTPLANE, "server", "run", *words, *doors, *options])
+        return self.adopt_server([*TRUSTPLANE, "server", "run", *words, *doors, *options], name, address)
+
+    def adopt_server(self, arguments: Sequence[str], name: str = "server-1", address: str | None = None) -> Server:
+        """A server by a program of the test's own, at the same places."""
+        address = address or self.address
+        part = self._part(name, arguments)
         server = Server(name, address, part, self.folder / f"{name}.sock", self.folder / name)
         self.servers[name] = server
         part.start()
