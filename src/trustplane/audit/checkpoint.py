@@ -106,6 +106,11 @@ def open_note(note: str, trusted: Sequence[NoteKey]) -> Checkpoint:
     return _read(text)
 
 
+def is_signed_by(note: str, key: NoteKey) -> bool:
+    """Whether the note claims a signature by that key, which `open_note` then verifies."""
+    return any((each.name, each.key_id) == (key.name, key.id) for each in _split(note)[1])
+
+
 def read_unverified(note: str) -> Checkpoint:
     """What the note claims. For finding which entries to look at, never for believing."""
     return _read(_split(note)[0])

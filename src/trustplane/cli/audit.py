@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from trustplane.audit.checkpoint import Checkpoint, NoteKey, open_note
+from trustplane.audit.checkpoint import Checkpoint, NoteKey, is_signed_by, open_note
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.verify import Verification
 from trustplane.cli import admin
@@ -101,7 +101,8 @@ def verify(
     with as_input():
         trusted = NoteKey.parse(read_bounded(key).decode(errors="replace") if key else head.key)
         checkpoints = [open_note(one, [trusted]) for one in kept]
-    checkpoints += [open_note(one, [trusted]) for one in own]
+    # Replicas sign with a key each; the checkpoints of another are verified where its key is known.
+    checkpoints += [open_note(one, [trusted]) for one in own if is_signed_by(one, trusted)]
     verification = Verification(checkpoints)
     for piece in _pieces(server, head.size):
         verification.feed(piece)
