@@ -89,4 +89,6 @@ def key_of_tokens(mesh: Mesh) -> str:
         async with WorkloadClient(f"unix://{mesh.node.workload}") as client:
             return (await client.fetch_jwt(["anyone"]))[0].token
 
-    return JwtSvid.parse(asyncio.run(fetch())).kid
+    kid = JwtSvid.parse(asyncio.run(fetch())).kid
+    assert kid is not None
+    return kid

@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.kit.ca import TestCa
@@ -44,14 +45,14 @@ def _tls(identity: str, trust: str, peer: str) -> dict[str, object]:
     }
 
 
-def _listener(port: int, address: str, route: dict[str, object], tls: dict[str, object] | None) -> dict[str, object]:
+def _listener(
+    port: int, address: str, route: Mapping[str, object], tls: Mapping[str, object] | None
+) -> dict[str, object]:
     everything = {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **route}]}
     manager = {
         "@type": _HTTP,
         "stat_prefix": "http",
-        "route_config": {
-            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **route}]}]
-        },
+        "route_config": {"virtual_hosts": [everything]},
         "http_filters": [{"name": "router", "typed_config": {"@type": _ROUTER}}],
     }
     chain: dict[str, object] = {"filters": [{"name": "http", "typed_config": manager}]}
@@ -69,7 +70,7 @@ def _listener(port: int, address: str, route: dict[str, object], tls: dict[str, 
     }
 
 
-def _cluster(name: str, endpoint: dict[str, object], **more: object) -> dict[str, object]:
+def _cluster(name: str, endpoint: Mapping[str, object], **more: object) -> dict[str, object]:
     load = {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}]}
     return {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": load, **more}
 

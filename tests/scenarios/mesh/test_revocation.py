@@ -43,9 +43,10 @@ class Thief:
     """Someone with a copy of the robot's key, who calls pay without a sidecar, over one connection that stays open."""
 
     def __init__(self, mesh: Mesh, repository: Repository, loot: Path) -> None:
-        ran = mesh.run("svid", "fetch", "--workload-socket", str(mesh.node.workload), "--write", str(loot))
+        loot.mkdir(exist_ok=True)
+        ran = mesh.run("svid", "fetch", "--socket", str(mesh.node.workload), "--write", str(loot))
         assert ran.returncode == 0, ran.stderr
-        self.context = client_context(loot / "svid.pem", loot / "svid_key.pem")
+        self.context = client_context(loot / "svid.pem", loot / "key.pem")
         self.svid = X509Svid.from_pem((loot / "svid.pem").read_bytes())
         self._where = (mesh.address, repository["pay"].mesh)
         self._open = self.context.wrap_socket(socket.create_connection(self._where, 10))

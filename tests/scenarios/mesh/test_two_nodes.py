@@ -27,8 +27,9 @@ def test_calls_cross_from_node_to_node(mesh: Mesh) -> None:
 
     assert [one.service for one in west.status().entries] == ["shop/pay"], "a node gets no identity but its own"
     assert sorted(one.service for one in east.status().entries) == ["shop/ledger", "shop/web"]
+    log = west.sidecars["pay"]
     until(
-        lambda: any(_came_from(line, web.spiffe_id, west.address) for line in access_log(west.sidecars["pay"])), "log"
+        lambda: any(_is_mtls_from(web.spiffe_id, line) for line in access_log(log)), "the callee's log names the caller"
     )
     until(mesh.server.all_held, "everyone holds what they should")
 
