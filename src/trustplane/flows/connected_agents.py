@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trustplane.flows.clock_skew import Skew
 from trustplane.spiffe.names import NodeName
 
 
@@ -14,6 +15,7 @@ class Connection:
     node: NodeName
     agent_version: str
     cut: Callable[[], object]
+    skew: Skew | None = None  # our clock less the node's, as its agent measured it
 
 
 class ConnectedAgents:
@@ -30,6 +32,9 @@ class ConnectedAgents:
 
     def nodes(self) -> frozenset[NodeName]:
         return frozenset(self._open)
+
+    def skew(self, node: NodeName) -> Skew | None:
+        return next((one.skew for one in self._open.get(node, ()) if one.skew is not None), None)
 
     def cut(self, node: NodeName) -> None:
         for connection in tuple(self._open.get(node, ())):

@@ -3,7 +3,7 @@ may not reach issuing code even through a type."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from trustplane.fault import Broken, Fault, Unavailable
 from trustplane.flows.issue import Issued
@@ -11,8 +11,10 @@ from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 from trustplane.wire.node_codec import duration, timestamp
 
 
-def node_identity(issued: Issued, bundle: bytes) -> node_pb2.NodeIdentity:
-    return node_pb2.NodeIdentity(chain=issued.chain, renew_at=timestamp(issued.renew_at), bundle=bundle)
+def node_identity(issued: Issued, bundle: bytes, at: datetime) -> node_pb2.NodeIdentity:
+    return node_pb2.NodeIdentity(
+        chain=issued.chain, renew_at=timestamp(issued.renew_at), bundle=bundle, server_time=timestamp(at)
+    )
 
 
 def x509_result(outcome: Issued | Fault) -> node_pb2.X509Result:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import grpc
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.flows.clock_skew import Exchange, Skew
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -43,12 +44,22 @@ def _options(trust_domain: TrustDomain) -> list[tuple[str, str | int]]:
     ]
 
 
+TellsTheTime = node_pb2.ServerProof | node_pb2.NodeIdentity | node_pb2.X509Results | node_pb2.JwtResult
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTrust:
     """How an agent knows its servers."""
 
     bundle: Bundle
     clock: Clock
+    exchanged: Callable[[Exchange], object] = field(default=lambda _: None, repr=False)
+    skew: Callable[[], Skew | None] = field(default=lambda: None, repr=False)
+
+    def heard(self, asked: datetime, answer: TellsTheTime) -> None:
+        """Every answer that names the server's time measures the clocks."""
+        if answer.HasField("server_time"):
+            self.exchanged(Exchange(asked, node_codec.instant(answer.server_time), self.clock.now()))
 
     def check(self, proof_: node_pb2.ServerProof, nonce: bytes) -> None:
         svid = X509Svid.from_der(tuple(proof_.chain))
@@ -75,7 +86,10 @@ class EnrolmentClient:
             stub = node_pb2_grpc.EnrolmentStub(channel)
             request = node_pb2.TokenEnrolment(token=token, csr=csr, address=self._node_address)
             with _failures_as_faults():
-                return node_codec.identity_parts(await stub.EnrolWithToken(request, timeout=CALL_SECONDS))
+                asked = self._trust.clock.now()
+                answer = await stub.EnrolWithToken(request, timeout=CALL_SECONDS)
+            self._trust.heard(asked, answer)
+            return node_codec.identity_parts(answer)
 
     async def with_certificate(
         self, chain: Sequence[bytes], key: PrivateKeyTypes, csr: bytes
@@ -86,8 +100,10 @@ class EnrolmentClient:
             with _failures_as_faults():
                 challenge = node_codec.challenge(await _said(call, node_pb2.CertificateEnrolment(offer=offer)))
                 signature = proof.sign(key, proof.NODE_CERTIFICATE, challenge)
-                answer = await _said(call, node_pb2.CertificateEnrolment(signature=signature))
-                return node_codec.identity_parts(node_codec.enrolled(answer))
+                asked = self._trust.clock.now()
+                answer = node_codec.enrolled(await _said(call, node_pb2.CertificateEnrolment(signature=signature)))
+            self._trust.heard(asked, answer)
+            return node_codec.identity_parts(answer)
 
     def _channel(self) -> grpc.aio.Channel:
         credentials = grpc.ssl_channel_credentials(root_certificates=self._trust.bundle.x509_pem())
@@ -97,11 +113,11 @@ class EnrolmentClient:
 class NodeClient:
     """One authenticated connection to one server; satisfies `flows.node_link.Link`. Open it with `connect`."""
 
-    def __init__(self, channel: grpc.aio.Channel, node_address: str, agent_version: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, trust: ServerTrust, hello: node_pb2.Hello) -> None:
         self._channel = channel
+        self._trust = trust
+        self._hello = hello
         self._stub = node_pb2_grpc.NodeStub(channel)
-        self._node_address = node_address
-        self._agent_version = agent_version
 
     @classmethod
     async def connect(
@@ -113,9 +129,10 @@ class NodeClient:
             certificate_chain=identity.svid.pem(),
         )
         options = _options(trust.bundle.trust_domain)
-        client = cls(grpc.aio.secure_channel(address, credentials, options=options), node_address, agent_version)
+        hello = node_pb2.Hello(agent_version=agent_version, address=node_address)
+        client = cls(grpc.aio.secure_channel(address, credentials, options=options), trust, hello)
         try:
-            await client._greet(trust)
+            await client.greet()
         except BaseException:
             await client.close()
             raise
@@ -124,19 +141,26 @@ class NodeClient:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _greet(self, trust: ServerTrust) -> None:
+    async def greet(self) -> None:
+        """Have the server prove who it is, and compare clocks."""
+        asked = self._trust.clock.now()
         nonce = secrets.token_bytes(proof.NONCE_BYTES)
         with _failures_as_faults():
             answer = await self._stub.Greet(node_pb2.Greeting(nonce=nonce), timeout=CALL_SECONDS)
-        trust.check(answer, nonce)
+        self._trust.check(answer, nonce)
+        self._trust.heard(asked, answer)
 
     async def renew_node(self, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
-        request = node_pb2.NodeRenewal(csr=csr, address=self._node_address)
+        request = node_pb2.NodeRenewal(csr=csr, address=self._hello.address)
+        asked = self._trust.clock.now()
         with _failures_as_faults():
-            return node_codec.identity_parts(await self._stub.RenewNode(request, timeout=CALL_SECONDS))
+            answer = await self._stub.RenewNode(request, timeout=CALL_SECONDS)
+        self._trust.heard(asked, answer)
+        return node_codec.identity_parts(answer)
 
     async def follow(self, held_digest: str, reports: AsyncIterator[Report]) -> AsyncGenerator[ViewUpdate, None]:
-        hello = node_pb2.Hello(agent_version=self._agent_version, address=self._node_address, view_digest=held_digest)
+        hello = node_pb2.Hello(view_digest=held_digest, clock=node_codec.clock_skew(self._trust.skew()))
+        hello.MergeFrom(self._hello)
         with _failures_as_faults():
             call = self._stub.Follow()
             sending = asyncio.create_task(_send(call, hello, reports))
@@ -150,14 +174,19 @@ class NodeClient:
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
         wanted = [node_pb2.X509Order(spiffe_id=str(order.spiffe_id), csr=order.csr) for order in orders]
+        asked = self._trust.clock.now()
         with _failures_as_faults():
             answer = await self._stub.IssueX509(node_pb2.X509Orders(orders=wanted), timeout=CALL_SECONDS)
+        self._trust.heard(asked, answer)
         return node_codec.leaf_outcomes(answer, len(wanted))
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
         order = node_pb2.JwtOrder(spiffe_id=str(spiffe_id), audience=audience)
+        asked = self._trust.clock.now()
         with _failures_as_faults():
-            return (await self._stub.IssueJwt(order, timeout=CALL_SECONDS)).token
+            answer = await self._stub.IssueJwt(order, timeout=CALL_SECONDS)
+        self._trust.heard(asked, answer)
+        return answer.token
 
 
 _FollowCall = grpc.aio.StreamStreamCall[node_pb2.Report, node_pb2.Update]

@@ -14,6 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from trustplane.fault import Broken, Fault, Refused, Unavailable
+from trustplane.flows.clock_skew import Skew
 from trustplane.flows.node_link import (
     HoldingsReport,
     HostingReport,
@@ -63,6 +64,17 @@ def duration(length: timedelta) -> Duration:
     message = Duration()
     message.FromTimedelta(length)
     return message
+
+
+def clock_skew(skew: Skew | None) -> node_pb2.ClockSkew | None:
+    return None if skew is None else node_pb2.ClockSkew(offset=duration(skew.offset), error=duration(skew.error))
+
+
+def clock_skew_of(hello: node_pb2.Hello, at: datetime) -> Skew | None:
+    if not hello.HasField("clock"):
+        return None
+    with _refusing_malformed():
+        return Skew(hello.clock.offset.ToTimedelta(), hello.clock.error.ToTimedelta(), at)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from trustplane.flows.push_views import Push, ViewFeed
 from trustplane.flows.readmit import Claim
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of
-from trustplane.wire import node_answers, proof
+from trustplane.wire import node_answers, node_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
 from trustplane.wire.node_reports import Reports, Uptake, too_much
@@ -94,7 +94,7 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
         yield node_pb2.CertificateEnrolmentReply(identity=self._identity(issued))
 
     def _identity(self, issued: Issued) -> node_pb2.NodeIdentity:
-        return node_answers.node_identity(issued, self._own_bundle())
+        return node_answers.node_identity(issued, self._own_bundle(), self._clock.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
         self, request: node_pb2.NodeRenewal, context: Context
     ) -> node_pb2.NodeIdentity:
         issued = await self._doors.enrol.renew(self._caller(context), request.csr, _address(request.address))
-        return node_answers.node_identity(issued, self._own_bundle())
+        return node_answers.node_identity(issued, self._own_bundle(), self._clock.now())
 
     @answering
     async def IssueX509(  # noqa: N802 - the protocol's name
@@ -152,7 +152,8 @@ class NodeService(node_pb2_grpc.NodeServicer):
             raise too_much("orders in one call", MAX_ORDERS)
         wanted = [Request(order.spiffe_id, order.csr) for order in request.orders]
         outcomes = await self._doors.issuer.issue(node, wanted, self._clock.now())
-        return node_pb2.X509Results(results=[node_answers.x509_result(outcome) for outcome in outcomes])
+        results = [node_answers.x509_result(outcome) for outcome in outcomes]
+        return node_pb2.X509Results(results=results, server_time=node_codec.timestamp(self._clock.now()))
 
     @answering
     async def IssueJwt(  # noqa: N802 - the protocol's name
@@ -161,7 +162,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
         node = await self._admitted(context)
         spiffe_id = SpiffeId.parse(request.spiffe_id)
         token = await self._doors.minter.mint(node, spiffe_id, tuple(request.audience), self._clock.now())
-        return node_pb2.JwtResult(token=token)
+        return node_pb2.JwtResult(token=token, server_time=node_codec.timestamp(self._clock.now()))
 
     @answering
     async def Follow(  # noqa: N802 - the protocol's name
@@ -170,7 +171,8 @@ class NodeService(node_pb2_grpc.NodeServicer):
         node = self._caller(context)
         hello = _hello(await _next_step(request_iterator))
         cut = asyncio.get_running_loop().create_future()
-        connection = Connection(node, hello.agent_version[:64], partial(_settle, cut))
+        skew = node_codec.clock_skew_of(hello, self._clock.now())
+        connection = Connection(node, hello.agent_version[:64], partial(_settle, cut), skew)
         self._doors.connections.opened(connection)
         reading = asyncio.create_task(self._read_reports(node, request_iterator))
         reading.add_done_callback(lambda done: None if done.cancelled() or not done.exception() else connection.cut())

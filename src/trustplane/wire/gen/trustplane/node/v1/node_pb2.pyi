@@ -133,6 +133,7 @@ class NodeIdentity(_message.Message):
     CHAIN_FIELD_NUMBER: _builtins.int
     RENEW_AT_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
     bundle: _builtins.bytes
     """the own trust domain's SPIFFE bundle document"""
     @_builtins.property
@@ -141,16 +142,19 @@ class NodeIdentity(_message.Message):
 
     @_builtins.property
     def renew_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         chain: _abc.Iterable[_builtins.bytes] | None = ...,
         renew_at: _timestamp_pb2.Timestamp | None = ...,
         bundle: _builtins.bytes = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["renew_at", b"renew_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["renew_at", b"renew_at", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "chain", b"chain", "renew_at", b"renew_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "chain", b"chain", "renew_at", b"renew_at", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,16 +278,22 @@ class X509Results(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___X509Result]: ...
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___X509Result]:
+        """one per order, in order"""
+
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___X509Result] | None = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,15 +379,19 @@ class JwtResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
     token: _builtins.str
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -462,24 +476,56 @@ class Hello(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     VIEW_DIGEST_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     agent_version: _builtins.str
     address: _builtins.str
     view_digest: _builtins.str
     """what it holds already; empty: nothing"""
+    @_builtins.property
+    def clock(self) -> Global___ClockSkew:
+        """absent: not measured yet"""
+
     def __init__(
         self,
         *,
         agent_version: _builtins.str = ...,
         address: _builtins.str = ...,
         view_digest: _builtins.str = ...,
+        clock: Global___ClockSkew | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "view_digest", b"view_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "agent_version", b"agent_version", "clock", b"clock", "view_digest", b"view_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class ClockSkew(_message.Message):
+    """The server's clock less the agent's, as the agent measured it, to within `error`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def offset(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def error(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        offset: _duration_pb2.Duration | None = ...,
+        error: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "offset", b"offset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockSkew: _TypeAlias = ClockSkew  # noqa: Y015
 
 @_typing.final
 class Acknowledgement(_message.Message):
