@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -92,9 +92,9 @@ class MemoryNodes:
         self._tell()
         self.hosted.append(services)
 
-    async def until(self, count: int) -> None:
-        """Wait until agents reported that many holdings."""
-        while len(self.held) < count:
+    async def until(self, reached: Callable[[MemoryNodes], bool]) -> None:
+        """Wait until what agents reported makes that true."""
+        while not reached(self):
             self.told.clear()
             await self.told.wait()
 

@@ -210,7 +210,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
                 why="an agent is known by the one URI SAN of its SVID (X509-SVID §2)",
                 fix="connect with the SVID the agent received when it enrolled",
             )
-        spiffe_id = SpiffeId.parse(found[0].decode())
+        spiffe_id = SpiffeId.parse(found[0].decode(errors="replace"))
         if spiffe_id.trust_domain != self._trust_domain:
             raise Refused(
                 code="foreign-agent",

@@ -80,7 +80,7 @@ def test_it_follows_its_view_and_its_reports_arrive() -> None:
                 assert update.whole is not None
                 assert update.whole.bundles == (doors.domain.trusted(),)
                 assert doors.connected.nodes() == {NODE}
-                await doors.nodes.until(1)
+                await doors.nodes.until(lambda nodes: bool(nodes.held))
                 assert doors.nodes.held == [held]
                 break
             await client.close()
