@@ -22,8 +22,8 @@ from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 
 AGENTS = 4  # each with one call under way, as a real one has
-ROUNDS = 1 if small() else 7
-ROUND_CERTIFICATES = 400 if small() else 8000
+ROUNDS = 1 if small() else 5
+ROUND_CERTIFICATES = 400 if small() else 6000
 FLOORS = 100 if small() else 4000
 ALONE_CALLS = 20 if small() else 1000
 BATCHES = (ORDERS_A_CALL, 50, 10, 1)
@@ -74,7 +74,7 @@ async def batched(
 ) -> list[Measured]:
     request = node_pb2.X509Orders(orders=orders[:size])
     # Small batches cost more each: fewer of them say as much.
-    calls = max(1, ROUND_CERTIFICATES // (4 if size < 50 else 1) // size // len(agents))
+    calls = max(1, ROUND_CERTIFICATES // (8 if size < 50 else 1) // size // len(agents))
     channels = [server.channel(one) for one in agents]
 
     async def ask(channel_of: node_pb2_grpc.NodeStub, times: int) -> None:
