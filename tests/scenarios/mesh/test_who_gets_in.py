@@ -19,7 +19,7 @@ from tests.kit.ca import TestCa
 from tests.kit.mesh import Mesh, access_log, until
 from tests.kit.mesh_peers import REFUSED, answer, client_context, forged, impostor, openssl, shown_by
 from tests.kit.mesh_repository import DOMAIN, Member, Repository
-from tests.kit.mesh_traffic import status
+from tests.kit.mesh_traffic import call, status
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.x509_svid import X509Svid
@@ -98,6 +98,7 @@ def test_openssl_and_the_library_accept_every_svid(site: Site) -> None:
 def test_envoy_accepts_each_kind_of_svid_from_each_side(site: Site, caller: str, callee: str) -> None:
     port = site.repository[caller].listen(callee)
     until(lambda: status(site.mesh.address, port) == 200, f"{caller} reaches {callee}")
+    assert call(site.mesh.address, port) == (200, callee)
 
 
 def test_a_service_that_is_not_declared_as_a_caller_gets_403(site: Site) -> None:

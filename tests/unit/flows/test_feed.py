@@ -21,11 +21,12 @@ def test_a_listener_gets_the_current_value_and_then_the_newest() -> None:
 
 
 def test_a_value_published_before_the_waiting_begins_is_not_missed() -> None:
-    async def scenario() -> None:
+    async def scenario() -> int:
         feed = Feed(1)
         moved = asyncio.ensure_future(feed.moved())
         feed.publish(2)  # before the loop came to run what waits
         async with asyncio.timeout(5):
             await moved
+        return feed.value
 
-    asyncio.run(scenario())
+    assert asyncio.run(scenario()) == 2
