@@ -112,9 +112,19 @@ def agent(of: AgentStatusShape) -> str:
             ("view", "none yet" if of.revision is None else f"revision {of.revision}, {(of.view_digest or '')[:12]}"),
             ("workloads", f"{of.workloads} connected to {of.workload_socket}"),
             ("xDS", of.xds_socket),
+            ("clock", _skew(of.clock_skew_seconds, of.clock_skew_error_seconds)),
+            ("after restart", "serves what it serves now" if of.survives_restart else "needs a server first"),
         ]
     )
-    return _blocks([about, _entries(of), _attached(of)])
+    return _blocks([about, *(_reason(one) for one in of.reasons), _entries(of), _attached(of)])
+
+
+def _skew(seconds: float | None, error: float | None) -> str:
+    if seconds is None or error is None:
+        return "not compared with a server's yet"
+    if abs(seconds) <= error:
+        return f"agrees with the server's, to {error:.3f} s"
+    return f"{abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead of'} the server's, to {error:.3f} s"
 
 
 def _entries(of: AgentStatusShape) -> str:
@@ -149,5 +159,7 @@ def _blocks(texts: Iterable[str]) -> str:
 
 def end(server: ServerStatusShape | None, agent: AgentStatusShape | None) -> None:
     """With 1 when one that answered cannot do its work."""
-    if (server is not None and not server.can_issue) or (agent is not None and agent.server_error):
+    if (server is not None and not server.can_issue) or (
+        agent is not None and (agent.server_error or not agent.healthy)
+    ):
         raise typer.Exit(Exit.FAILED)

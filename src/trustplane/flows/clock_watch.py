@@ -23,12 +23,13 @@ MEASURED_EVERY = timedelta(minutes=15)
 
 class ClockWatch:
     def __init__(self, clock: Clock, elapsed: Callable[[], timedelta], known: Skew | None = None) -> None:
-        """`elapsed` goes on while the machine sleeps, and whatever the clock is set to; `known` is from before."""
+        """`elapsed` goes on while the machine sleeps, and whatever the clock is set to; `known` is of before a restart."""
         self._clock = clock
         self._elapsed = elapsed
         self._said: str | None = None
         self._log = structlog.get_logger("clock")
-        self.skew = known
+        self.skew: Skew | None = None
+        self.before = known  # may be of a clock that was set since: good for an explanation, not for a decision
         self.steps = 0
 
     def exchanged(self, exchange: Exchange) -> None:
@@ -87,3 +88,17 @@ class ClockWatch:
             await measure()
         except Fault as fault:
             self._log.info("clock not compared with a server's", code=fault.code)
+
+
+class LatestClock:
+    """Sleeps like our clock, and is as late as the later of ours and the server's."""
+
+    def __init__(self, clock: Clock, watch: ClockWatch) -> None:
+        self._clock = clock
+        self._watch = watch
+
+    def now(self) -> datetime:
+        return self._watch.latest()
+
+    async def sleep(self, duration: timedelta) -> None:
+        await self._clock.sleep(duration)

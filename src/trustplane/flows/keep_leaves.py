@@ -144,11 +144,12 @@ class KeepLeaves:
         self._adopt(view)
         self._publish_usable(self._clock.now())
 
-    async def run(self, random: Random) -> None:
+    async def run(self, random: Random, latest: Callable[[], datetime] | None = None) -> None:
+        """`latest` is the later of our clock and the server's, by which leaves are due; what is valid, ours decides."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_views())
             tasks.create_task(self._publish_what_is_usable())
-            await self._renew_what_is_due(random)
+            await self._renew_what_is_due(random, latest or self._clock.now)
 
     async def _follow_views(self) -> None:
         async for view in self._views.values():
@@ -199,13 +200,14 @@ class KeepLeaves:
         if held != self._identities.value:
             self._identities.publish(held)
 
-    async def _renew_what_is_due(self, random: Random) -> None:
+    async def _renew_what_is_due(self, random: Random, latest: Callable[[], datetime]) -> None:
         line = Patience(LONGEST_WAIT, random)
         while True:
-            if due := self._due(self._clock.now()):
+            at, now = latest(), self._clock.now()
+            if due := self._due(at):
                 await self._renew(due, line, random)
             else:
-                await self._pause([leaf.due() or self._clock.now() for leaf in self.leaves])
+                await self._pause([(leaf.due() or at) - (at - now) for leaf in self.leaves])
 
     def _due(self, at: datetime) -> list[Leaf]:
         waiting = [leaf for leaf in self.leaves if _is_due(leaf, at)]

@@ -70,6 +70,10 @@ class RememberIdentities:
         self.failed_saves = 0
         self.fault: Fault | None = None
 
+    def holds(self, leaves: tuple[KeptLeaf, ...]) -> bool:
+        """Whether a restart now would find these."""
+        return self._saved is not None and self._saved.leaves == leaves
+
     def load(self) -> Remembered | None:
         """Blocks: call it before anything is served."""
         try:

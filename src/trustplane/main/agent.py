@@ -20,9 +20,9 @@ from random import SystemRandom
 import grpc
 import structlog
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from trustplane.attest.entitlement import needs_digest
+from trustplane.flows.clock_watch import ClockWatch, LatestClock
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
@@ -50,6 +50,8 @@ from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import credentials_directory
 from trustplane.main.agent_door import BehindAgent, Door
 from trustplane.main.agent_enrolment import Enrolment
+from trustplane.main.agent_health import AgentHealth
+from trustplane.main.agent_metrics import Watched, agent_metrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
@@ -101,6 +103,8 @@ class Flows:
     follower: FollowServer
     leaves: KeepLeaves
     memory: RememberIdentities
+    remembered: Remembered | None
+    watch: ClockWatch
     offers: OfferConfiguration
     uptake: SidecarUptake
     views: Feed[NodeView | None]
@@ -135,20 +139,22 @@ async def _serve(settings: AgentSettings) -> None:
 
 
 def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
+    memory, remembered = _memory(settings, clock)
+    watch = ClockWatch(clock, clock.elapsed, remembered.skew if remembered else None)
     views: Feed[NodeView | None] = Feed(None)
     identities = Feed(HeldIdentities.nothing_yet())
     outbox = Outbox()
     own = agent_id(settings.trust_domain, settings.node)
     file = IdentityFile(settings.data_dir)
-    seal = partial(choose_cache_seal, settings.data_dir, own, credentials_directory())
 
     def trust(bundle: Bundle) -> ServerTrust:
-        return ServerTrust(bundle, clock)
+        return ServerTrust(bundle, clock, watch.exchanged, lambda: watch.skew)
 
     async def connect(address: str, identity: NodeIdentity, bundle: Bundle) -> NodeClient:
         return await NodeClient.connect(address, identity.keyed, trust(bundle), settings.address, version("trustplane"))
 
-    node = KeepNodeIdentity(own, file, Enrolment(settings, trust), LeafKey.generate, clock)
+    latest = LatestClock(clock, watch)
+    node = KeepNodeIdentity(own, file, Enrolment(settings, trust), LeafKey.generate, latest)
 
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
@@ -160,7 +166,9 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         links=links,
         follower=FollowServer(links, views, outbox, clock),
         leaves=KeepLeaves(links.dial, LeafKey.generate, views, identities, clock),
-        memory=RememberIdentities(IdentityCache(settings.data_dir, own, seal), clock),
+        memory=memory,
+        remembered=remembered,
+        watch=watch,
         offers=OfferConfiguration(views, identities, here, uptake, clock),
         uptake=uptake,
         views=views,
@@ -168,9 +176,22 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     )
 
 
+def _memory(settings: AgentSettings, clock: SystemClock) -> tuple[RememberIdentities, Remembered | None]:
+    own = agent_id(settings.trust_domain, settings.node)
+    seal = partial(choose_cache_seal, settings.data_dir, own, credentials_directory())
+    memory = RememberIdentities(IdentityCache(settings.data_dir, own, seal), clock)
+    return memory, memory.load()
+
+
+async def _compare_clocks(flows: Flows) -> None:
+    link = await flows.links.dial()
+    if isinstance(link, NodeClient):
+        await link.greet()
+
+
 def _recall(flows: Flows) -> None:
     """Before any socket answers: what this node was served before a restart, until a server says otherwise."""
-    remembered = flows.memory.load()
+    remembered = flows.remembered
     if remembered is not None:
         flows.leaves.restore(remembered.view, remembered.leaves)
         flows.views.publish(remembered.view)
@@ -178,7 +199,7 @@ def _recall(flows: Flows) -> None:
 
 def _to_remember(flows: Flows) -> Remembered | None:
     view = flows.views.value
-    return Remembered(flows.clock.now(), view, flows.leaves.kept()) if view is not None else None
+    return Remembered(flows.clock.now(), view, flows.leaves.kept(), flows.watch.skew) if view is not None else None
 
 
 def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
@@ -187,7 +208,8 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.node.run(flows.links.dial, random),
         flows.node.remember(flows.views),
         _once_enrolled(flows, flows.follower.run, random),
-        flows.leaves.run(random),
+        flows.leaves.run(random, flows.watch.latest),
+        flows.watch.run(partial(_compare_clocks, flows)),
         flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
         flows.offers.run(),
         flows.uptake.run(),
@@ -219,21 +241,15 @@ async def _open_sockets(
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
     await _start(_xds_server(settings, ports, inner), doors)
 
-    behind = BehindAgent(
-        settings,
-        flows.started_at,
-        flows.node,
-        flows.links,
-        flows.follower,
-        flows.leaves,
-        flows.views,
-        flows.uptake,
-        clock,
+    health = AgentHealth(
+        settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
     )
+    behind = BehindAgent(settings, flows.started_at, flows.links, flows.uptake, health, clock)
     door = Door(behind, lambda: workloads.connections)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    http = HttpServer(agent_application(door, CollectorRegistry()), admin.listener)
+    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, clock)
+    http = HttpServer(agent_application(door, agent_metrics(watched)), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 

@@ -9,15 +9,14 @@ from importlib.metadata import version
 
 from trustplane.clock import Clock
 from trustplane.fault import Finding
-from trustplane.flows.feed import Feed
-from trustplane.flows.follow_server import FollowServer
-from trustplane.flows.keep_leaves import KeepLeaves, Leaf
-from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
+from trustplane.flows.keep_leaves import Leaf
+from trustplane.flows.node_identity import KeepLink
 from trustplane.flows.sidecar_uptake import Attached, SidecarUptake
+from trustplane.main.agent_health import AgentHealth
 from trustplane.main.settings import AgentSettings
-from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import digest
 from trustplane.wire import http_shapes as shapes
+from trustplane.wire.http_findings import finding_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,9 @@ class BehindAgent:
 
     settings: AgentSettings
     started_at: datetime
-    node: KeepNodeIdentity
     link: KeepLink
-    follower: FollowServer
-    leaves: KeepLeaves
-    views: Feed[NodeView | None]
     uptake: SidecarUptake
+    health: AgentHealth
     clock: Clock
 
 
@@ -43,11 +39,11 @@ class Door:
         self._workloads = workloads
 
     def status(self) -> shapes.AgentStatusShape:
-        behind, settings = self._behind, self._behind.settings
-        identity, view = behind.node.identity.value, behind.views.value
-        connected = behind.follower.connected_since is not None
+        behind, settings, known = self._behind, self._behind.settings, self._behind.health
+        identity, view, skew = known.node.identity.value, known.views.value, known.watch.skew
+        connected = known.follower.connected_since is not None
         # An identity that is not renewed is told also while the stream of before lives on.
-        fault = behind.node.last_fault or (None if connected else behind.follower.last_fault)
+        fault = known.node.last_fault or (None if connected else known.follower.last_fault)
         return shapes.AgentStatusShape(
             node=str(settings.node),
             trust_domain=str(settings.trust_domain),
@@ -57,25 +53,25 @@ class Door:
             server=behind.link.address,
             server_state="connected" if connected else ("enrolling" if identity is None else "disconnected"),
             server_error=str(fault) if fault else None,
-            disconnected_since=behind.follower.disconnected_since,
+            disconnected_since=known.follower.disconnected_since,
             node_serial=f"{identity.keyed.svid.serial:x}" if identity else None,
             node_expires_at=identity.keyed.svid.not_after if identity else None,
             revision=view.revision if view else None,
             view_digest=digest(view) if view else None,
-            entries=tuple(map(_entry, behind.leaves.leaves)),
+            entries=tuple(map(_entry, known.leaves.leaves)),
             sidecars=tuple(map(self._sidecar, behind.uptake.sidecars)),
             workloads=self._workloads(),
             workload_socket=str(settings.workload_socket),
             xds_socket=str(settings.xds_socket),
+            healthy=not self.cannot_serve(),
+            reasons=tuple(map(finding_shape, (*self.cannot_serve(), *known.yellow()))),
+            clock_skew_seconds=skew.offset.total_seconds() if skew else None,
+            clock_skew_error_seconds=skew.error.total_seconds() if skew else None,
+            survives_restart=known.memory.holds(known.leaves.kept()),
         )
 
     def cannot_serve(self) -> Sequence[Finding]:
-        at = self._behind.clock.now()
-        found = [] if self._behind.node.identity.value else [_not_enrolled(self._behind)]
-        if self._behind.views.value is None:
-            found.append(_no_view(self._behind))
-        found.extend(_no_svid(leaf) for leaf in self._behind.leaves.leaves if leaf.usable(at) is None)
-        return found
+        return self._behind.health.red(self._behind.clock.now())
 
     def _sidecar(self, one: Attached) -> shapes.AgentSidecarShape:
         holdings = self._behind.uptake.holdings_of(one.service)
@@ -100,33 +96,4 @@ def _entry(leaf: Leaf) -> shapes.AgentEntryShape:
         renew_at=leaf.renew_at,
         renewals=leaf.renewals,
         last_error=str(leaf.last_fault) if leaf.last_fault else None,
-    )
-
-
-def _not_enrolled(behind: BehindAgent) -> Finding:
-    fault = behind.node.last_fault
-    return Finding(
-        code="not-enrolled",
-        what=f"node {behind.settings.node} has no identity",
-        why=fault.finding.what if fault else "it is enrolling",
-        fix=fault.finding.fix if fault else "wait a moment",
-    )
-
-
-def _no_view(behind: BehindAgent) -> Finding:
-    fault = behind.follower.last_fault
-    return Finding(
-        code="no-view",
-        what="the agent does not know what its node should serve",
-        why=fault.finding.what if fault else "no server has told it since it started",
-        fix=fault.finding.fix if fault else "wait a moment",
-    )
-
-
-def _no_svid(leaf: Leaf) -> Finding:
-    return Finding(
-        code="svid-missing",
-        what=f"{leaf.entry.spiffe_id} has no valid SVID on this node",
-        why=leaf.last_fault.finding.what if leaf.last_fault else "it is being issued",
-        fix=leaf.last_fault.finding.fix if leaf.last_fault else "wait a moment",
     )

@@ -80,6 +80,7 @@ class AgentShape(Answer, frozen=True, kw_only=True):
     expires_at: datetime
     banned: bool
     connected: bool
+    clock_skew_seconds: float | None = None  # the server's clock less the node's, as its agent measured it
 
 
 class AgentsShape(Answer, frozen=True, kw_only=True):
@@ -384,6 +385,11 @@ class AgentStatusShape(Answer, frozen=True, kw_only=True):
     workloads: int  # open Workload API streams
     workload_socket: str
     xds_socket: str
+    healthy: bool = True
+    reasons: tuple[FindingShape, ...] = ()  # why it is not, and what costs nothing yet
+    clock_skew_seconds: float | None = None  # the server's clock less ours
+    clock_skew_error_seconds: float | None = None
+    survives_restart: bool = False  # all that is served is in the sealed cache
 
 
 class AgentHostingShape(Answer, frozen=True, kw_only=True):
