@@ -51,6 +51,7 @@ class _Fleet:
         self._issued_at: list[datetime] = [START] * count
         self._renew_at: list[datetime | None] = [None] * count
         self._not_after: list[datetime | None] = [None] * count
+        self._bare_since: dict[int, datetime] = {}  # those that a restart left with nothing
         self._unanswered: set[int] = set()
         self._cut = [0] * scenario.nodes
         self._down = 0
@@ -77,7 +78,7 @@ class _Fleet:
             else:
                 self._events[thing - count][1](at)
         for workload in range(count):
-            self._settle_expiry(workload, end)
+            self._settle_lack(workload, end)
         return self._figures
 
     def _populate(self) -> None:
@@ -160,31 +161,29 @@ class _Fleet:
 
     def _serve(self, at: datetime) -> bool:
         """Sign for everyone whose turn it is; whether nobody is left standing."""
+        slot = (at - START) // SLOT
         for workload in self._queue.take(at):
             self._unanswered.discard(workload)
-            slot = (at - START) // SLOT
             self._figures.signed[slot] += 1
-            self._figures.renewals += 1
             self._issue(workload, at)
         following = self._queue.next_at(at)
         if following is None:
             return True
-        slot = (at - START) // SLOT
         self._figures.queued[slot] = max(self._figures.queued[slot], len(self._queue))
         if self._calendar.due(self._serving) is None:
             self._calendar.put(following, self._serving)
         return False
 
     def _issue(self, workload: int, at: datetime) -> None:
-        scenario = self._of
-        self._settle_expiry(workload, at)
-        not_after = at + scenario.lifetime
-        renew_at = not_after
+        ended = self._not_after[workload]
+        if ended is None or ended <= at:
+            self._settle_lack(workload, at)
+        not_after = renew_at = at + self._of.lifetime
         if self._peer is None:
             promised = self._renew_at[workload]
             if promised is not None and promised > at:
                 self._slots.forget(self._promise(workload, promised), at)
-            renew_at = self._slots.place(at, not_after, scenario.window, self._random.getrandbits(64))
+            renew_at = self._slots.place(at, not_after, self._of.window, self._random.getrandbits(64))
             self._issued_at[workload], self._renew_at[workload] = at, renew_at
         self._not_after[workload] = not_after
         self._feed(workload, Issued(renew_at, not_after), at)
@@ -193,11 +192,14 @@ class _Fleet:
         issued_at = self._issued_at[workload]
         return Promise(issued_at, issued_at + self._of.lifetime, self._of.window, renew_at)
 
-    def _settle_expiry(self, workload: int, at: datetime) -> None:
+    def _settle_lack(self, workload: int, at: datetime) -> None:
+        """It holds no valid leaf until now: the last one expired, or went with a restart."""
         ended = self._not_after[workload]
         if ended is not None and ended <= at:
             self._figures.note_expiry(ended - START, at - ended)
             self._not_after[workload] = None
+        elif ended is None:
+            self._figures.note_lack(at - self._bare_since.pop(workload, at))
 
     # What goes wrong.
 
@@ -228,8 +230,10 @@ class _Fleet:
             for workload in range(first, min(first + self._of.per_node, self._of.workloads)):
                 self._queue.withdraw(workload)
                 self._unanswered.discard(workload)
-                self._settle_expiry(workload, at)
-                self._not_after[workload] = None
+                if self._not_after[workload] is not None:
+                    self._settle_lack(workload, at)
+                    self._not_after[workload] = None
+                    self._bare_since[workload] = at
                 self._agents[workload] = self._fresh_agent()
                 self._calendar.drop(workload)
                 self._feed(workload, TICKED, at)

@@ -39,7 +39,6 @@ class Figures:
     signed: array[int] = field(init=False)
     queued: array[int] = field(init=False)
     expiries: array[int] = field(init=False)
-    renewals: int = 0
     questions: int = 0
     shed: int = 0
     expired: int = 0
@@ -52,10 +51,18 @@ class Figures:
         slots = -(-self.scenario.length // SLOT)
         self.signed, self.queued, self.expiries = (array("L", bytes(8 * slots)) for _ in range(3))
 
-    def note_expiry(self, at: timedelta, without: timedelta) -> None:
-        """One workload's leaf expired, and it was `without` one for so long."""
-        self.expired += 1
+    @property
+    def renewals(self) -> int:
+        return sum(self.signed)
+
+    def note_lack(self, without: timedelta) -> None:
+        """One workload was without a leaf for so long."""
         self.longest_without = max(self.longest_without, without)
+
+    def note_expiry(self, at: timedelta, without: timedelta) -> None:
+        """One workload's leaf expired, and it was without one for so long."""
+        self.expired += 1
+        self.note_lack(without)
         if self.first_expiry is None or at < self.first_expiry:
             self.first_expiry = at
         slot = at // SLOT

@@ -130,7 +130,8 @@ class RenewalSlots:
         ends = min(begins + shape.width, now + shape.closes)
         if begins < opens < ends:
             begins = opens
-        return _EPOCH + (begins + ((serial * _GOLDEN & _MASK) * (ends - begins) >> 64)) * _TICK
+        spread = (serial * _GOLDEN & _MASK) * (ends - begins) >> 64
+        return at + timedelta(0, 0, begins - now + spread)
 
     def recall(self, promise: Promise, at: datetime) -> None:
         """Count a promise that is not in this book yet: it was made before this server started, or by another one."""
