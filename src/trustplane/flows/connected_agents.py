@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from trustplane.flows.clock_skew import Skew
+from trustplane.registry.records import Agent
 from trustplane.spiffe.names import NodeName
 
 
@@ -33,9 +34,16 @@ class ConnectedAgents:
     def nodes(self) -> frozenset[NodeName]:
         return frozenset(self._open)
 
-    def skew(self, node: NodeName) -> Skew | None:
-        return next((one.skew for one in self._open.get(node, ()) if one.skew is not None), None)
+    def skews(self) -> dict[NodeName, Skew | None]:
+        """Of every node connected."""
+        return {node: next((one.skew for one in open_ if one.skew), None) for node, open_ in self._open.items()}
 
     def cut(self, node: NodeName) -> None:
         for connection in tuple(self._open.get(node, ())):
             connection.cut()
+
+    def cut_banned(self, agents: Iterable[Agent]) -> None:
+        """A ban may have been spoken at another replica."""
+        for agent in agents:
+            if agent.banned:
+                self.cut(agent.node)

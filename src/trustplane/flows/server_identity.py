@@ -10,12 +10,13 @@ from typing import Protocol
 import structlog
 
 from trustplane.clock import Clock
-from trustplane.fault import Fault, Refused, Unavailable
+from trustplane.fault import Fault
 from trustplane.flows.feed import Feed
 from trustplane.flows.issue import Issued
 from trustplane.flows.keep_leaves import LeafKey
-from trustplane.flows.retry import Patience
+from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
+from trustplane.rotation.renewal import followed
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 
@@ -42,11 +43,12 @@ class KeepServerIdentity:
     async def obtain(self) -> KeyedSvid:
         """A fresh SVID. P-256, because an RSA one would let TLS 1.2 in (`wire.node_server`)."""
         key = self._fresh_key(KeyKind.P256)
-        issued = await self._issuer.issue_server(self._instance, key.csr(), self._clock.now())
+        at = self._clock.now()
+        issued = await self._issuer.issue_server(self._instance, key.csr(), at)
         if isinstance(issued, Fault):
             raise issued
         keyed = KeyedSvid(issued.svid, key.pkcs8())
-        self._renew_at = issued.renew_at
+        self._renew_at = followed(issued.renew_at, at, issued.not_after)
         self.identity.publish(keyed)
         return keyed
 
@@ -64,6 +66,6 @@ class KeepServerIdentity:
             try:
                 await self.obtain()
                 patience.start_over()
-            except (Unavailable, Refused) as fault:
+            except Fault as fault:
                 self._log.warning("server SVID not renewed", code=fault.code, what=fault.finding.what)
-                await self._clock.sleep(patience.next_wait())
+                await self._clock.sleep(patience.next_wait(asked(fault)))

@@ -32,8 +32,8 @@ from trustplane.flows.issue import IssueX509
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
-from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.readmit import NodeEvidence
+from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.retry import Patience
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
@@ -257,8 +257,15 @@ async def _follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> N
             case Topic.REVISION:
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)
-            case Topic.AGENTS | Topic.HOSTING:
+            case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
+            case Topic.AGENTS:
+                await _take_over(flows.desired.refresh, clock)
+                await _take_over(partial(_cut_banned, flows), clock)
+
+
+async def _cut_banned(flows: Flows) -> None:
+    flows.connected.cut_banned(await flows.store.agents())
 
 
 async def _take_over(change: Callable[[], Awaitable[None]], clock: SystemClock) -> None:

@@ -42,7 +42,11 @@ class CountedIssuer:
         self._refused = refused
 
     async def issue(self, node: NodeName, requests: Sequence[Request], at: datetime) -> Sequence[Issued | Fault]:
-        outcomes = await self._issuer.issue(node, requests, at)
+        try:
+            outcomes = await self._issuer.issue(node, requests, at)
+        except Fault as of_all:
+            self._refused.labels(of_all.code).inc(len(requests))
+            raise
         refused = [one for one in outcomes if isinstance(one, Fault)]
         for fault in refused:
             self._refused.labels(fault.code).inc()
