@@ -1,0 +1,163 @@
+"""Each process is offered what it is entitled to, what passed the guards, and at once when that changes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.kit.clock import VirtualClock
+from tests.kit.node_line import Domain, running
+from tests.kit.sidecars import ACME, HERE, WEB, keyed
+from trustplane.fault import Fault, Refused
+from trustplane.flows.feed import Feed
+from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.registry.model import KeyKind
+from trustplane.registry.view import Entry, NodeView
+from trustplane.spiffe.bundle import BundleSet
+from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.selectors import Selector
+from trustplane.spiffe.x509_svid import KeyedSvid
+from trustplane.xds.guards import Published
+
+SHOWN = frozenset({Selector("unix:uid", "7"), Selector("unix:gid", "8")})
+ENTRY = Entry(WEB.service, WEB.spiffe_id, frozenset({Selector("unix:uid", "7")}), KeyKind.P256, "standard@1")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.domain = Domain()
+        self.clock = VirtualClock()
+        self.views: Feed[NodeView | None] = Feed(None)
+        self.identities = Feed(HeldIdentities.nothing_yet())
+        self.held_back: list[str] = []
+        self.offers = OfferConfiguration(self.views, self.identities, HERE, self, self.clock)
+
+    def refused(self, service: ServiceName, fault: Fault) -> None:
+        assert service == WEB.service
+        self.held_back.append(fault.code)
+
+    def tell(self) -> None:
+        self.views.publish(NodeView(1, (ENTRY,), (WEB,), (self.domain.trusted(),)))
+
+    def hold(self, svid: KeyedSvid | None) -> None:
+        self.identities.publish(HeldIdentities(((ENTRY, svid),), BundleSet({ACME: self.domain.bundle()})))
+
+    def svid(self) -> KeyedSvid:
+        return keyed(self.domain.issuing, WEB.spiffe_id)
+
+    def running(self) -> AbstractAsyncContextManager[object]:
+        return running(self.offers.run())
+
+    def sidecar(self) -> Published | None:
+        return self.offers.sidecar(SHOWN, str(WEB.service))
+
+
+def test_a_sidecar_is_offered_its_configuration_once_there_is_an_identity_for_it() -> None:
+    async def play() -> None:
+        bench = Bench()
+        async with bench.running():
+            seen = await bench.offers.changed(0)
+            assert bench.sidecar() is None
+            bench.tell()
+            seen = await bench.offers.changed(seen)
+            assert bench.sidecar() is None
+            bench.hold(bench.svid())
+            seen = await bench.offers.changed(seen)
+            first = bench.sidecar()
+            assert first is not None
+            bench.hold(bench.svid())
+            await bench.offers.changed(seen)
+            assert bench.sidecar() != first
+
+    asyncio.run(play())
+
+
+def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.tell()
+        async with bench.running():
+            seen = await bench.offers.changed(0)
+            bench.hold(bench.svid())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                assert await bench.offers.changed(seen) > seen
+
+    asyncio.run(play())
+
+
+def test_what_does_not_pass_the_guards_is_reported_and_what_was_offered_stays() -> None:
+    bench = Bench()
+    bench.tell()
+    bench.hold(bench.svid())
+    bench.offers.recompute()
+    before = bench.sidecar()
+    bench.hold(keyed(Domain().issuing, WEB.spiffe_id))
+    bench.offers.recompute()
+    assert bench.sidecar() is before
+    assert len(bench.held_back) == 1
+
+
+def test_an_identity_that_is_gone_leaves_what_was_offered() -> None:
+    bench = Bench()
+    bench.tell()
+    bench.hold(bench.svid())
+    bench.offers.recompute()
+    before = bench.sidecar()
+    bench.hold(None)
+    bench.offers.recompute()
+    assert bench.sidecar() is before is not None
+
+
+def test_a_sidecar_that_left_the_view_is_offered_nothing_more() -> None:
+    bench = Bench()
+    bench.tell()
+    bench.hold(bench.svid())
+    bench.offers.recompute()
+    bench.views.publish(NodeView(2, (), (), (bench.domain.trusted(),)))
+    bench.offers.recompute()
+    with pytest.raises(Refused) as caught:
+        bench.sidecar()
+    assert caught.value.code == "not-entitled"
+
+
+@pytest.mark.parametrize(
+    ("shown", "name", "code"),
+    [
+        (frozenset({Selector("unix:uid", "9")}), "shop/web", "not-entitled"),
+        (frozenset(), "shop/web", "not-entitled"),
+        (SHOWN, "shop/other", "not-entitled"),
+        (SHOWN, "x", "bad-name"),
+        (SHOWN, "", "bad-name"),
+    ],
+)
+def test_nobody_is_the_sidecar_of_what_it_is_not_entitled_to(shown: frozenset[Selector], name: str, code: str) -> None:
+    bench = Bench()
+    bench.tell()
+    with pytest.raises(Refused) as caught:
+        bench.offers.sidecar(shown, name)
+    assert caught.value.code == code
+
+
+def test_an_sds_client_is_offered_its_secrets_alone() -> None:
+    bench = Bench()
+    assert bench.offers.secrets(SHOWN) is None
+    bench.tell()
+    assert bench.offers.secrets(SHOWN) is None
+    bench.hold(bench.svid())
+    found = bench.offers.secrets(SHOWN)
+    assert found is not None
+    assert str(WEB.spiffe_id) in {one.name for one in found.offer}
+    with pytest.raises(Refused) as caught:
+        bench.offers.secrets(frozenset({Selector("unix:uid", "9")}))
+    assert caught.value.code == "no-identity"
+
+
+def test_a_node_that_is_told_of_nothing_at_all_makes_its_clients_wait() -> None:
+    bench = Bench()
+    bench.views.publish(NodeView(1, (), (), ()))
+    assert bench.offers.secrets(SHOWN) is None

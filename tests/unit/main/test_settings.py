@@ -1,0 +1,55 @@
+"""Settings that exist can be started with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.kit.node_line import ACME, NODE
+from trustplane.fault import Refused
+from trustplane.main.settings import AgentSettings, HostPort, ServerSettings
+
+HERE = Path("/x")
+DOOR = HostPort("127.0.0.1", 8443)
+AGENT = AgentSettings(NODE, ACME, (DOOR,), (DOOR,), HERE, HERE, HERE, HERE, HERE)
+SERVER = ServerSettings(HERE, ACME, NODE, HERE)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:8443", "[::1]:8443", "db.example:0", "a:65535"])
+def test_addresses_are_read_and_written_alike(text: str) -> None:
+    assert str(HostPort.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", ":", "a", "a:", ":1", "a:65536", "a:-1", "a:+1", "a:1 ", "a: 1", "a:1\n", "::1:80", "a b:1", "a:1:2", "a:\u0663",
+        "[::1]", "a:000001",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        HostPort.parse(text)
+    assert caught.value.code == "bad-address"
+
+
+def test_a_database_is_in_the_data_directory_unless_one_is_named() -> None:
+    assert SERVER.database == "sqlite:////x/trustplane.db"
+    assert replace(SERVER, database_url="postgresql://h/d").database == "postgresql://h/d"
+
+
+def test_an_agent_without_a_server_to_go_to_is_refused() -> None:
+    for without in (lambda: replace(AGENT, servers=()), lambda: replace(AGENT, enrolment=())):
+        with pytest.raises(Refused) as caught:
+            without()
+        assert caught.value.code == "no-server-address"
+
+
+def test_half_a_node_certificate_is_refused() -> None:
+    for half in (lambda: replace(AGENT, node_certificate_file=HERE), lambda: replace(AGENT, node_key_file=HERE)):
+        with pytest.raises(Refused) as caught:
+            half()
+        assert caught.value.code == "half-a-node-certificate"
+    assert replace(AGENT, node_certificate_file=HERE, node_key_file=HERE).node_key_file == HERE
