@@ -78,9 +78,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Simulate a fleet's renewals: outages, restarts, partitions.
 
-    The code is the one that renews in production: each workload's renewal machine, the server's book of promised
-    renewals and its admission queue. The fleet has been running for long when the simulation begins. A day of 100,000
-    workloads takes less than a minute. Other products' published rules run on the same fleet for comparison.
+    Production code in virtual time, for a fleet that has been running; others' published rules on it for comparison.
     """
     with as_input():
         scenario = Scenario(
@@ -97,17 +95,21 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
             partitions=tuple(map(_partition, partition)),
             restarts=tuple(map(_restart, restart)),
         )
-    runs = [_run(replace(scenario, rule=one), plot) for one in rule]
+    _tell(scenario, rule, plot, as_json=as_json)
+
+
+def _tell(scenario: Scenario, rules: Sequence[Rule], plot: Path | None, *, as_json: bool) -> None:
+    runs = [_run(replace(scenario, rule=one), plot) for one in rules]
     figures = [one for one, _ in runs]
     if plot:
         _write(plot, picture(figures))
-    answers = [_answer(one, seconds) for one, seconds in runs]
     if as_json:
-        say_json({**answers[0], "compared": answers[1:]})
-    else:
-        say(_summary(figures[0], runs[0][1]))
-        if len(runs) > 1:
-            say("\n" + _comparison(figures))
+        first, *others = [_answer(one, seconds) for one, seconds in runs]
+        say_json({**first, "compared": others})
+        return
+    say(_summary(figures[0], runs[0][1]))
+    if len(runs) > 1:
+        say("\n" + _comparison(figures))
 
 
 def _run(scenario: Scenario, plot: Path | None) -> tuple[Figures, float]:

@@ -1,4 +1,4 @@
-"""Transcripts of one leaf: `>>` tells the machine something, `<<` is all that it answers."""
+"""Transcripts of one leaf: `>>` tells the machine something, `<<` is all that it answers, and asserts so."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ class Play:
             assert isinstance(effect, AskAt) if want is SOON else effect == want, self.answer
         return self
 
+    def __bool__(self) -> bool:
+        """A leaf at rest has an instant to be renewed at, whatever has been told."""
+        return self.leaf.phase is not Phase.FRESH or self.leaf.renew_at is not None
+
     @property
     def again_at(self) -> datetime:
         """When the machine wants to be told the time."""
@@ -73,7 +77,7 @@ def ask(address: int) -> Ask:
 
 
 def test_a_leaf_is_asked_for_at_once_and_renewed_when_the_server_said() -> None:
-    (
+    assert (
         Play()
         >> TICKED << ask(0)
         >> LEAF << AskAt(HALF_PAST)
@@ -87,13 +91,13 @@ def test_a_leaf_is_asked_for_at_once_and_renewed_when_the_server_said() -> None:
 def test_one_failure_is_nobodys_business_and_the_next_address_is_asked() -> None:
     play = Play() >> TICKED >> LEAF >> HALF_PAST >> TICKED << ask(0) >> Failed(0) << SOON
     assert SHORTEST <= play.again_at - HALF_PAST <= 3 * FIRST
-    play >> play.again_at >> TICKED << ask(1) >> Failed(1) << SOON
-    play >> play.again_at >> TICKED << ask(2) >> Failed(2) << SOON
-    play >> play.again_at >> TICKED << ask(0)
+    assert play >> play.again_at >> TICKED << ask(1) >> Failed(1) << SOON
+    assert play >> play.again_at >> TICKED << ask(2) >> Failed(2) << SOON
+    assert play >> play.again_at >> TICKED << ask(0)
 
 
 def test_a_server_that_answers_is_asked_again_and_when_it_said() -> None:
-    (
+    assert (
         Play()
         >> TICKED >> LEAF >> HALF_PAST >> TICKED
         >> Failed(0, retry_after=3 * MINUTE) << AskAt(HALF_PAST + 3 * MINUTE)
@@ -105,21 +109,21 @@ def test_a_server_that_answers_is_asked_again_and_when_it_said() -> None:
 def test_no_wait_is_kept_past_half_of_the_life_left() -> None:
     late = NOON + 58 * MINUTE
     play = Play() >> TICKED >> LEAF >> late >> TICKED
-    play >> Failed(0, retry_after=4 * MINUTE) << AskAt(late + MINUTE)
+    assert play >> Failed(0, retry_after=4 * MINUTE) << AskAt(late + MINUTE)
 
 
 def test_no_server_silences_an_agent() -> None:
-    Play() >> TICKED >> Failed(0, retry_after=timedelta(days=1)) << AskAt(NOON + LONGEST_ASKED)
-    Play() >> TICKED >> Failed(0, retry_after=timedelta(days=-1)) << AskAt(NOON + SHORTEST)
+    assert Play() >> TICKED >> Failed(0, retry_after=timedelta(days=1)) << AskAt(NOON + LONGEST_ASKED)
+    assert Play() >> TICKED >> Failed(0, retry_after=timedelta(days=-1)) << AskAt(NOON + SHORTEST)
 
 
 def test_waits_are_capped_and_shorten_as_expiry_nears_and_never_end() -> None:
     play = Play() >> TICKED >> LEAF >> HALF_PAST
     waits: list[tuple[timedelta, timedelta]] = []
     while play.at < NOON + 2 * HOUR:
-        play >> TICKED >> Failed(len(waits) % 3)
+        assert play >> TICKED >> Failed(len(waits) % 3)
         waits.append((NOON + HOUR - play.at, play.again_at - play.at))
-        play >> play.again_at
+        assert play >> play.again_at
     assert all(wait <= max(SHORTEST, min(LONGEST, left / 8)) for left, wait in waits if left > timedelta(0))
     assert all(wait <= LONGEST_EMPTY for left, wait in waits if left <= timedelta(0))
     assert any(wait > MINUTE / 2 for _, wait in waits)
@@ -130,7 +134,7 @@ def test_leaves_that_failed_together_do_not_come_back_together() -> None:
     def fifth_attempt(salt: int) -> datetime:
         play = Play(LeafRenewal(salt)) >> TICKED >> LEAF >> HALF_PAST >> TICKED >> Failed(0)
         for _ in range(4):
-            play >> play.again_at >> TICKED >> Failed(0)
+            assert play >> play.again_at >> TICKED >> Failed(0)
         return play.again_at
 
     seconds = {(fifth_attempt(salt) - HALF_PAST) // timedelta(seconds=1) for salt in range(300)}
@@ -139,31 +143,31 @@ def test_leaves_that_failed_together_do_not_come_back_together() -> None:
 
 def test_lateness_and_expiry_are_told_once_and_their_end_too() -> None:
     play = Play() >> TICKED >> LEAF >> HALF_PAST >> TICKED << ask(0) >> Failed(0) << SOON
-    play >> NOON + 46 * MINUTE >> TICKED << (Noticed(Notice.LATE), ask(1))
-    play >> Failed(1) << SOON >> NOON + HOUR >> TICKED << (Noticed(Notice.EXPIRED), ask(2))
-    play >> Failed(2) << SOON >> NOON + 2 * HOUR >> TICKED << ask(0)
+    assert play >> NOON + 46 * MINUTE >> TICKED << (Noticed(Notice.LATE), ask(1))
+    assert play >> Failed(1) << SOON >> NOON + HOUR >> TICKED << (Noticed(Notice.EXPIRED), ask(2))
+    assert play >> Failed(2) << SOON >> NOON + 2 * HOUR >> TICKED << ask(0)
     again = Issued(NOON + 150 * MINUTE, NOON + 3 * HOUR)
-    play >> again << (Noticed(Notice.RECOVERED), AskAt(again.renew_at))
+    assert play >> again << (Noticed(Notice.RECOVERED), AskAt(again.renew_at))
 
 
 def test_an_answer_to_a_question_that_is_over_changes_nothing() -> None:
-    Play() >> TICKED >> Failed(0) >> NOON + MINUTE >> TICKED << ask(1) >> Failed(0) << NOTHING
-    Play() >> TICKED >> LEAF >> Failed(0) << NOTHING
+    assert Play() >> TICKED >> Failed(0) >> NOON + MINUTE >> TICKED << ask(1) >> Failed(0) << NOTHING
+    assert Play() >> TICKED >> LEAF >> Failed(0) << NOTHING
 
 
 def test_the_server_may_ask_to_come_earlier_and_never_later() -> None:
     play = Play() >> TICKED >> LEAF
-    play >> Moved(NOON + 20 * MINUTE) << AskAt(NOON + 20 * MINUTE)
-    play >> Moved(NOON + 25 * MINUTE) << NOTHING
-    play >> Moved(NOON - HOUR) << AskAt(NOON)
+    assert play >> Moved(NOON + 20 * MINUTE) << AskAt(NOON + 20 * MINUTE)
+    assert play >> Moved(NOON + 25 * MINUTE) << NOTHING
+    assert play >> Moved(NOON - HOUR) << AskAt(NOON)
 
 
 def test_what_is_superseded_or_revoked_is_replaced_at_once() -> None:
     for event in (Superseded(), Revoked()):
-        Play() >> TICKED >> LEAF >> event << ask(0)
-        Play() >> TICKED >> Failed(0, retry_after=MINUTE) >> event << ask(0)
+        assert Play() >> TICKED >> LEAF >> event << ask(0)
+        assert Play() >> TICKED >> Failed(0, retry_after=MINUTE) >> event << ask(0)
         # What is on its way may be of the old kind.
-        Play() >> TICKED >> event << NOTHING >> LEAF << ask(0)
+        assert Play() >> TICKED >> event << NOTHING >> LEAF << ask(0)
 
 
 def test_a_revoked_leaf_is_not_kept() -> None:
@@ -176,22 +180,22 @@ def test_a_restart_goes_on_where_it_was() -> None:
     kept = play.leaf.kept
     assert kept == Kept(HALF_PAST, NOON + HOUR, NOON)
     assert kept is not None
-    Play(LeafRenewal(6, 3, kept), NOON + MINUTE) >> TICKED << AskAt(HALF_PAST)
-    Play(LeafRenewal(6, 3, kept), NOON + 40 * MINUTE) >> TICKED << ask(0)
+    assert Play(LeafRenewal(6, 3, kept), NOON + MINUTE) >> TICKED << AskAt(HALF_PAST)
+    assert Play(LeafRenewal(6, 3, kept), NOON + 40 * MINUTE) >> TICKED << ask(0)
     slow = replace(kept, attempt=9, wait=MINUTE)
     play = Play(LeafRenewal(6, 3, slow), HALF_PAST) >> TICKED >> Failed(0)
     assert play.again_at - HALF_PAST > MINUTE / 2
 
 
 def test_after_a_suspend_past_expiry_it_asks_at_once() -> None:
-    Play() >> TICKED >> LEAF >> NOON + 9 * HOUR >> TICKED << (Noticed(Notice.EXPIRED), ask(0))
+    assert Play() >> TICKED >> LEAF >> NOON + 9 * HOUR >> TICKED << (Noticed(Notice.EXPIRED), ask(0))
 
 
 def test_a_clock_set_back_is_told_and_a_new_leaf_asked_for() -> None:
     play = Play() >> TICKED >> LEAF >> NOON - CLOCK_SLACK >> TICKED << AskAt(HALF_PAST)
-    play >> NOON - HOUR >> TICKED << (Noticed(Notice.CLOCK_SET_BACK), ask(0))
+    assert play >> NOON - HOUR >> TICKED << (Noticed(Notice.CLOCK_SET_BACK), ask(0))
     # And a wait that a clock set back has made endless is over.
-    Play() >> TICKED >> Failed(0) >> NOON - HOUR >> TICKED << ask(1)
+    assert Play() >> TICKED >> Failed(0) >> NOON - HOUR >> TICKED << ask(1)
 
 
 def test_an_instant_that_makes_no_sense_here_is_bounded() -> None:
@@ -207,6 +211,6 @@ def test_its_phase_can_be_shown() -> None:
     play = Play()
     shown = [play.leaf.phase]
     for event in (TICKED, Failed(0), LEAF):
-        play >> event
+        assert play >> event
         shown.append(play.leaf.phase)
     assert shown == [Phase.EMPTY, Phase.ASKING, Phase.WAITING, Phase.FRESH]
