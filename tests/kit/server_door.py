@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +14,9 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
+from trustplane.flows.clock_skew import Skew
+from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
-from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
@@ -24,6 +25,7 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
+from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
 ACME = TrustDomain("acme.example")
@@ -73,6 +75,7 @@ class MemoryDoor:
     acts: list[str] = field(default_factory=list)
     kept: list[tuple[Revision, DesiredState]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    revoked: Revocations = field(default_factory=Revocations)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -135,8 +138,8 @@ class MemoryDoor:
     async def agents(self) -> Sequence[Agent]:
         return list(self.enrolled.values())
 
-    def connected(self) -> Collection[NodeName]:
-        return set(self.enrolled)
+    def connected(self) -> Mapping[NodeName, Skew | None]:
+        return dict.fromkeys(self.enrolled)
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:
         if node not in self.enrolled:
@@ -156,6 +159,33 @@ class MemoryDoor:
 
     async def certificate(self, serial: int) -> IssuedCertificate | None:
         return next((one for one in self.certificates if one.serial == serial), None)
+
+    async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]:
+        return self.revoked, ()
+
+    async def revoke_certificate(self, serial: int, order: Order) -> RevokedCertificate:
+        found = await self.certificate(serial)
+        if found is None:
+            raise Refused(code="unknown-certificate", what=f"{serial:x}", why="not issued", fix="look again")
+        cause = Cause(order.reason, order.note, order.by, NOON)
+        one = RevokedCertificate(serial, found.spiffe_id, found.authority, "00" * 32, found.not_after, cause)
+        self.revoked = replace(self.revoked, certificates=(*self.revoked.certificates, one))
+        return one
+
+    async def revoke_id(self, spiffe_id: SpiffeId, order: Order) -> tuple[RevokedId, int]:
+        one = RevokedId(spiffe_id, Cause(order.reason, order.note, order.by, NOON))
+        self.revoked = replace(self.revoked, ids=(*self.revoked.ids, one))
+        return one, len(self.certificates)
+
+    async def revoke_issuer(self, authority: str, order: Order, *, compromised: bool) -> RevokedIssuer:
+        cause = Cause(order.reason, order.note, order.by, NOON)
+        one = RevokedIssuer(AuthorityId(authority), cause, NOON if compromised else None)
+        self.revoked = replace(self.revoked, issuers=(*self.revoked.issuers, one))
+        return one
+
+    async def lift_id(self, spiffe_id: SpiffeId, by: str) -> None:
+        self.acts.append(f"lift {spiffe_id} by {by}")
+        self.revoked = replace(self.revoked, ids=tuple(one for one in self.revoked.ids if one.spiffe_id != spiffe_id))
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return len(self.bodies), Frontier().extend(map(leaf_hash, self.bodies)).hashes

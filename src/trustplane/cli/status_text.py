@@ -13,6 +13,9 @@ from trustplane.wire.http_shapes import AgentShape, AgentStatusShape, FindingSha
 MAX_SERVICES = 20
 
 
+SKEW_SHOWN = 5.0  # seconds
+
+
 def server(of: ServerStatusShape) -> str:
     about = fields(
         [
@@ -62,7 +65,10 @@ def _nodes(of: ServerStatusShape) -> str:
 def _agent_state(one: AgentShape) -> str:
     if one.banned:
         return "banned"
-    return "connected" if one.connected else "away"
+    if not one.connected:
+        return "away"
+    skew = one.clock_skew_seconds or 0
+    return "connected" if abs(skew) < SKEW_SHOWN else f"connected, clock {skew:+.0f} s off"
 
 
 def _outage_budget(of: ServerStatusShape) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
@@ -111,8 +112,8 @@ class Door:
     async def agents(self) -> Sequence[Agent]:
         return await self._store.agents()
 
-    def connected(self) -> Collection[NodeName]:
-        return self._behind.connected.nodes()
+    def connected(self) -> Mapping[NodeName, Skew | None]:
+        return self._behind.connected.skews()
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:
         agent = await self._store.agent(node)

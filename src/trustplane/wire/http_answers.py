@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime
 
 from trustplane.audit.log import AuditEntry
+from trustplane.flows.clock_skew import Skew
 from trustplane.issuance.outage_budget import FirstExpiry, OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.budgets import Budgets
@@ -52,7 +53,8 @@ def revision_files_shape(revision: Revision) -> RevisionFilesShape:
     )
 
 
-def agent_shape(agent: Agent, connected: Collection[NodeName]) -> AgentShape:
+def agent_shape(agent: Agent, connected: Mapping[NodeName, Skew | None]) -> AgentShape:
+    skew = connected.get(agent.node)
     return AgentShape(
         node=agent.node.name,
         address=agent.address,
@@ -62,6 +64,7 @@ def agent_shape(agent: Agent, connected: Collection[NodeName]) -> AgentShape:
         expires_at=agent.expires_at,
         banned=agent.banned,
         connected=agent.node in connected,
+        clock_skew_seconds=skew.offset.total_seconds() if skew else None,
     )
 
 

@@ -5,7 +5,7 @@ Everything here speaks our own values. The routes turn them into bodies (`wire.h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
@@ -89,7 +90,9 @@ class NodesPort(Protocol):
 
     async def agents(self) -> Sequence[Agent]: ...
 
-    def connected(self) -> Collection[NodeName]: ...
+    def connected(self) -> Mapping[NodeName, Skew | None]:
+        """With the clock's difference, if the node's agent measured it."""
+        ...
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:
         """Refused as `agent-unknown`. Its stream is cut."""

@@ -149,7 +149,7 @@ class ServerAnswers:
         return shapes.AgentsShape(agents=tuple(agent_shape(one, connected) for one in await self._door.agents()))
 
     async def ban_agent(self, call: Call) -> shapes.AgentShape:
-        return agent_shape(await self._door.ban_agent(NodeName(call.path("node")), call.operator()), ())
+        return agent_shape(await self._door.ban_agent(NodeName(call.path("node")), call.operator()), {})
 
     async def audit_entries(self, call: Call) -> shapes.AuditEntriesShape:
         found = await self._door.audit_entries(call.number("start"), call.number("limit"))
