@@ -17,6 +17,7 @@ from trustplane.fault import Finding, Refused
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
+from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
