@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from trustplane.flows.clock_skew import Skew
+from trustplane.registry.records import Agent
 from trustplane.spiffe.names import NodeName
 
 
@@ -40,3 +41,9 @@ class ConnectedAgents:
     def cut(self, node: NodeName) -> None:
         for connection in tuple(self._open.get(node, ())):
             connection.cut()
+
+    def cut_banned(self, agents: Iterable[Agent]) -> None:
+        """A ban may have been spoken at another replica."""
+        for agent in agents:
+            if agent.banned:
+                self.cut(agent.node)
