@@ -29,9 +29,13 @@ def brought_forward(svid: X509Svid, renew_at: datetime | None, leaving: Iterable
 
 
 def signer_key_id(svid: X509Svid) -> str:
+    return signer_key_of(svid.leaf)
+
+
+def signer_key_of(leaf: x509.Certificate) -> str:
     """Hex, empty when the leaf does not name its signer's key."""
     try:
-        named = svid.leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        named = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
     except x509.ExtensionNotFound:
         return ""
     return named.hex() if named else ""
