@@ -136,6 +136,11 @@ class CaIssuer:
         return Issued(svid.der(), svid.serial, svid.not_after, at + timedelta(minutes=30))
 
 
+class AllVouched:
+    async def check(self, leaf_pem: bytes) -> None:
+        del leaf_pem
+
+
 class EchoMinter:
     async def mint(self, node: NodeName, spiffe_id: SpiffeId, audience: Sequence[str], at: datetime) -> str:
         del at
@@ -186,7 +191,7 @@ class Doors:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Doors]:
-        behind = NodeDoors(self.enrol, self.issuer, EchoMinter(), self.views, self.nodes, self.connected)
+        behind = NodeDoors(self.enrol, self.issuer, EchoMinter(), self.views, self.nodes, self.connected, AllVouched())
         nodes, self.node_port = open_door("127.0.0.1:0", self.tls, clients_have_certificates=True)
         service = NodeService(ACME, behind, self, self.domain.document, self.clock)
         node_pb2_grpc.add_NodeServicer_to_server(service, nodes)

@@ -29,7 +29,7 @@ from trustplane.trust.revocation import RevokedIssuer
 LEASE = "replace-issuers"
 LEASE_LIFE = timedelta(seconds=30)
 STEP = timedelta(milliseconds=500)
-IDLE = timedelta(seconds=5)
+IDLE = timedelta(seconds=1)
 UPTAKE_WITHIN = timedelta(seconds=10)
 SETTLED_FOR = timedelta(seconds=2)  # connections with the old leaves are given up within it
 LONGEST = timedelta(seconds=60)  # beyond the window; who has not renewed by then is away

@@ -38,6 +38,7 @@ from trustplane.flows.retry import Patience
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
+from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
@@ -316,7 +317,13 @@ async def _open_agent_doors(
         return bundle_document.encode(flows.authorities.bundle())
 
     behind = NodeDoors(
-        flows.enrol, metrics.counted(flows.issuer), flows.minter, flows.desired.views, flows.store, flows.connected
+        flows.enrol,
+        metrics.counted(flows.issuer),
+        flows.minter,
+        flows.desired.views,
+        flows.store,
+        flows.connected,
+        VouchForNodes(flows.revocations, flows.store),
     )
     site = NodeCertificateCas.from_file(settings.node_certificates_ca)
     evidence = NodeEvidence(settings.trust_domain, site, flows.store)

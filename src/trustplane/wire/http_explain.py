@@ -7,7 +7,7 @@ lives as long as it does, and who holds it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,8 +17,10 @@ from trustplane.registry.model import DesiredState, Profile, Service
 from trustplane.registry.records import Holding, Hosting
 from trustplane.spiffe.ids import SCHEME, SpiffeId
 from trustplane.trust.authority import Authority
+from trustplane.trust.revocation import Revocations
 from trustplane.wire.http_answers import authority_shape, certificate_shape, holding_shape, serial_text
 from trustplane.wire.http_door import ServerDoor
+from trustplane.wire.http_revocations import revocation_shapes
 from trustplane.wire.http_shapes import ExplanationShape, LifetimeShape
 
 RECENT_CERTIFICATES = 10
@@ -38,6 +40,7 @@ class Known:
     authorities: tuple[Authority, ...]
     hostings: tuple[Hosting, ...]
     holdings: tuple[Holding, ...]
+    revoked: Revocations
 
     @property
     def service(self) -> Service | None:
@@ -68,6 +71,7 @@ async def explain(door: ServerDoor, query: str) -> ExplanationShape:
         authorities=tuple(await door.authorities()),
         hostings=tuple(await door.hostings()),
         holdings=tuple(await door.holdings(MAX_HOLDINGS)),
+        revoked=_about((await door.revocations())[0], spiffe_id, asked or (recent[0] if recent else None)),
     )
     if known.service is None and known.certificate is None:
         raise Refused(
@@ -117,7 +121,19 @@ def _explanation(known: Known) -> ExplanationShape:
         recent=tuple(certificate_shape(one) for one in known.recent),
         hosted_on=tuple(hosted),
         held_by=tuple(holding_shape(one) for one in held),
-        why=tuple(_sentences(known, lifetime, hosted)),
+        why=(*_revocation_sentences(known), *_sentences(known, lifetime, hosted)),
+        revoked=revocation_shapes(known.revoked),
+    )
+
+
+def _about(in_force: Revocations, spiffe_id: SpiffeId, certificate: IssuedCertificate | None) -> Revocations:
+    """What of it concerns this ID and this certificate."""
+    serial = certificate.serial if certificate else None
+    authority = certificate.authority if certificate else None
+    return Revocations(
+        tuple(one for one in in_force.certificates if one.serial == serial),
+        tuple(one for one in in_force.ids if one.spiffe_id == spiffe_id),
+        tuple(one for one in in_force.issuers if one.authority == authority),
     )
 
 
@@ -150,6 +166,16 @@ def _lifetime(certificate: IssuedCertificate | None, profile: Profile | None) ->
 
 def _s(duration: timedelta) -> float:
     return round(duration.total_seconds(), 3)
+
+
+def _revocation_sentences(known: Known) -> Iterator[str]:
+    for one in revocation_shapes(known.revoked):
+        note = f" ({one.note})" if one.note else ""
+        replaced = ", and its leaves are being replaced" if one.kind == "issuer" and one.cut_at is None else ""
+        yield (
+            f"REVOKED: {one.kind} {one.subject}, by {one.by} at {one.at:%Y-%m-%d %H:%M:%S} UTC, "
+            f"reason {one.reason}{note}{replaced}"
+        )
 
 
 def _sentences(known: Known, lifetime: LifetimeShape | None, hosted: Sequence[str]) -> list[str]:

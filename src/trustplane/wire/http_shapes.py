@@ -236,6 +236,24 @@ class LifetimeShape(Answer, frozen=True, kw_only=True):
     why: str
 
 
+class RevocationShape(Answer, frozen=True, kw_only=True):
+    """`kind` is certificate, id or issuer; `subject` its serial number, SPIFFE ID or authority.
+
+    Fields that do not apply are null. `cut_at` is null while an issuer's leaves are being replaced.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    note: str
+    by: str
+    at: datetime
+    spiffe_id: str | None = None
+    not_after: datetime | None = None
+    cut_at: datetime | None = None
+    certificates: int | None = None  # that an ID had when it was revoked
+
+
 class ExplanationShape(Answer, frozen=True, kw_only=True):
     """All that is known of one identity or one certificate; `why` tells it in sentences."""
 
@@ -257,6 +275,7 @@ class ExplanationShape(Answer, frozen=True, kw_only=True):
     hosted_on: tuple[str, ...]
     held_by: tuple[HoldingShape, ...]
     why: tuple[str, ...]
+    revoked: tuple[RevocationShape, ...] = ()  # of the ID, the certificate and its issuer
 
 
 class RevokeRequest(Request, frozen=True, kw_only=True):
@@ -283,24 +302,6 @@ class RevokeIssuerRequest(RevokeRequest, frozen=True, kw_only=True):
 
 class LiftRequest(Request, frozen=True, kw_only=True):
     spiffe_id: str
-
-
-class RevocationShape(Answer, frozen=True, kw_only=True):
-    """`kind` is certificate, id or issuer; `subject` its serial number, SPIFFE ID or authority.
-
-    Fields that do not apply are null. `cut_at` is null while an issuer's leaves are being replaced.
-    """
-
-    kind: str
-    subject: str
-    reason: str
-    note: str
-    by: str
-    at: datetime
-    spiffe_id: str | None = None
-    not_after: datetime | None = None
-    cut_at: datetime | None = None
-    certificates: int | None = None  # that an ID had when it was revoked
 
 
 class CrlShape(Answer, frozen=True, kw_only=True):

@@ -97,6 +97,12 @@ class EnrolmentService(node_pb2_grpc.EnrolmentServicer):
         return node_answers.node_identity(issued, self._own_bundle(), self._clock.now())
 
 
+class VouchedNodes(Protocol):
+    async def check(self, leaf_pem: bytes) -> None:
+        """Refuses a verified certificate that must not be relied on any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NodeDoors:
     """What the node channel opens on to."""
@@ -107,6 +113,7 @@ class NodeDoors:
     views: ViewFeed
     uptake: Uptake
     connections: ConnectedAgents
+    vouched: VouchedNodes
 
 
 class NodeService(node_pb2_grpc.NodeServicer):
@@ -140,7 +147,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
     async def RenewNode(  # noqa: N802 - the protocol's name
         self, request: node_pb2.NodeRenewal, context: Context
     ) -> node_pb2.NodeIdentity:
-        issued = await self._doors.enrol.renew(self._caller(context), request.csr, _address(request.address))
+        issued = await self._doors.enrol.renew(await self._known(context), request.csr, _address(request.address))
         return node_answers.node_identity(issued, self._own_bundle(), self._clock.now())
 
     @answering
@@ -168,7 +175,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
     async def Follow(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[node_pb2.Report], context: Context
     ) -> AsyncIterator[node_pb2.Update]:
-        node = self._caller(context)
+        node = await self._known(context)
         hello = _hello(await _next_step(request_iterator))
         cut = asyncio.get_running_loop().create_future()
         skew = node_codec.clock_skew_of(hello, self._clock.now())
@@ -196,8 +203,14 @@ class NodeService(node_pb2_grpc.NodeServicer):
             await told.take(report)
 
     async def _admitted(self, context: Context) -> NodeName:
-        node = self._caller(context)
+        node = await self._known(context)
         await self._doors.enrol.require(node)
+        return node
+
+    async def _known(self, context: Context) -> NodeName:
+        node = self._caller(context)
+        for pem in tuple(context.auth_context().get("x509_pem_cert", ())):
+            await self._doors.vouched.check(pem)
         return node
 
     def _caller(self, context: Context) -> NodeName:

@@ -6,7 +6,7 @@ and nobody else sees a failed request.
 
 from __future__ import annotations
 
-import socket
+import http.client
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,6 @@ from tests.kit.mesh_traffic import Counts, Traffic, status
 from trustplane.spiffe.x509_svid import X509Svid
 
 BITES_WITHIN_SECONDS = 2.0
-_REQUEST = b"POST /charge HTTP/1.1\r\nHost: pay\r\nContent-Length: 0\r\n\r\n"
 
 
 def mesh_of_four(mesh: Mesh) -> Repository:
@@ -49,16 +48,18 @@ class Thief:
         self.context = client_context(loot / "svid.pem", loot / "key.pem")
         self.svid = X509Svid.from_pem((loot / "svid.pem").read_bytes())
         self._where = (mesh.address, repository["pay"].mesh)
-        self._open = self.context.wrap_socket(socket.create_connection(self._where, 10))
+        self._open = http.client.HTTPSConnection(*self._where, timeout=10, context=self.context)
 
     @property
     def serial(self) -> str:
         return f"{self.svid.serial:032x}"
 
     def over_the_open_connection(self) -> str:
-        self._open.sendall(_REQUEST)
-        received = self._open.recv(65536)
-        return received.split(b" ", 2)[1].decode() if received else REFUSED
+        self._open.request("POST", "/charge", b"{}")
+        answered = self._open.getresponse()
+        answered.read()
+        assert not answered.will_close  # else the next request would be one of a new connection
+        return str(answered.status)
 
     def over_a_new_one(self) -> str:
         return answer(self.context, *self._where)

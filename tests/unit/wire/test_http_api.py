@@ -217,7 +217,8 @@ def test_every_answer_forbids_caching_and_sniffing(admin: AsgiClient) -> None:
 
 def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, door: MemoryDoor) -> None:
     changing = [one for one in operations(door, CollectorRegistry(), VirtualClock()) if one.access is Access.CHANGE]
-    assert {one.name for one in changing} == {"plan", "apply", "restore", "create_token", "ban_agent"}
+    revoking = {"revoke_certificate", "revoke_id", "revoke_issuer", "lift_id"}
+    assert {one.name for one in changing} == {"plan", "apply", "restore", "create_token", "ban_agent"} | revoking
     for one in changing:
         path = one.path.replace("{number}", "1").replace("{node}", "node-a")
         assert public.request(one.method, path, json={"files": {}}).status_code in {401, 404, 405}
@@ -234,6 +235,14 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
     queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
     bodies: dict[str, object] = {"/v1/plan": {"files": FILES}, "/v1/revisions": {"files": FILES}}
     bodies["/v1/join-tokens"] = {"node": "node-b"}
+    for kind, what in (
+        ("certificates", {"serial": "7"}),
+        ("ids", {"spiffe_id": str(WEB)}),
+        ("issuers", {"authority": "ab"}),
+    ):
+        bodies[f"/v1/revocations/{kind}"] = {"reason": "superseded", **what}
+    bodies["/v1/revocations/ids/lift"] = {"spiffe_id": str(WEB)}
+    door.certificates.append(certificate(7))
     for one in operations(door, CollectorRegistry(), VirtualClock()):
         declared = page["paths"][one.path][one.method.lower()]
         answer = admin.request(

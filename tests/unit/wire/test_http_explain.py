@@ -8,7 +8,9 @@ import pytest
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Refused
+from trustplane.flows.revoke import Order
 from trustplane.registry.records import Holding
+from trustplane.trust.revocation import Reason
 from trustplane.wire.http_explain import explain
 from trustplane.wire.http_shapes import ExplanationShape
 
@@ -73,3 +75,16 @@ def test_what_nobody_knows_is_refused_with_a_way_on(query: str) -> None:
     with pytest.raises(Refused) as refused:
         explained(MemoryDoor(), query)
     assert refused.value.finding.fix
+
+
+def test_a_revoked_identity_says_so_first() -> None:
+    door = MemoryDoor(certificates=[certificate(1), certificate(2)])
+    order = Order(Reason.KEY_COMPROMISE, "laptop stolen", "local:eve")
+    asyncio.run(door.revoke_certificate(1, order))
+    asyncio.run(door.revoke_id(PAYMENTS, order))
+    (revoked,) = explained(door, "0x1").revoked
+    assert (revoked.kind, revoked.subject, revoked.reason) == ("certificate", f"{1:032x}", "key-compromise")
+    assert explained(door, "0x2").revoked == ()
+    first = explained(door, str(PAYMENTS)).why[0]
+    assert first.startswith(f"REVOKED: id {PAYMENTS}, by local:eve at ")
+    assert first.endswith("reason key-compromise (laptop stolen)")
