@@ -47,7 +47,6 @@ class Outbox:
         key = (holding.participant, holding.thing)
         self._holdings[key] = holding
         self._unsent.add(key)
-        self._gone.discard(holding.participant)
         self._more.set()
 
     def forget(self, participant: str) -> None:
@@ -77,13 +76,7 @@ class Outbox:
 
     async def reports(self) -> AsyncIterator[Report]:
         """Everything current, then what changes. Start one per stream; the one before it says no more."""
-        self._streams += 1
-        mine = self._streams
-        self._unsent = set(self._holdings)
-        self._gone.clear()
-        self._complete_due = True
-        self._hosting_sent = self._hosting is None
-        self._more.set()
+        mine = self.begin()
         while True:
             await self._more.wait()
             if mine != self._streams:
@@ -91,6 +84,16 @@ class Outbox:
             self._more.clear()
             for report in self.take():
                 yield report
+
+    def begin(self) -> int:
+        """A new stream, by number: everything current is to be said again."""
+        self._streams += 1
+        self._unsent = set(self._holdings)
+        self._gone.clear()
+        self._complete_due = True
+        self._hosting_sent = self._hosting is None
+        self._more.set()
+        return self._streams
 
     def take(self) -> list[Report]:
         """What must be said now; it is not said again on this stream."""
