@@ -64,13 +64,22 @@ class Reports:
         if len(self._named) > MAX_HOLDINGS or len(gone) > MAX_HOLDINGS:
             raise too_much("holdings of one node", MAX_HOLDINGS)
         if told.complete:
-            here = {participant for participant, _ in self._named} | {self._own}
-            known = {one.participant for one in await self._uptake.holdings() if one.node == self._node}
-            gone |= known - here
+            stale, live = await self._stale()
+            gone |= stale
+            held = [*live, *held]
         if gone:
             await self._uptake.drop_participants(self._node, sorted(gone))
         if held:
             await self._uptake.put_holdings(held)
+
+    async def _stale(self) -> tuple[set[str], list[Holding]]:
+        """Participants of which something is kept that this stream did not name, and what it did name of theirs."""
+        known = [
+            one for one in await self._uptake.holdings() if one.node == self._node and one.participant != self._own
+        ]
+        stale = {one.participant for one in known if (one.participant, one.thing) not in self._named}
+        live = [one for one in known if one.participant in stale and (one.participant, one.thing) in self._named]
+        return stale, live
 
 
 def too_much(what: str, most: int) -> Refused:

@@ -194,3 +194,29 @@ def test_a_participant_that_goes_while_connected_is_reported_gone() -> None:
     asyncio.run(bench.until(lambda: ViewHeld(1, digest(view("web"))) in link.heard))
     bench.outbox.forget("sidecar shop/web")
     assert list(bench.outbox.take()) == [HoldingsReport((), gone=("sidecar shop/web",))]
+
+
+def test_a_participant_that_went_and_came_back_holds_nothing_of_before() -> None:
+    outbox = Outbox()
+    outbox.begin()
+    outbox.hold(holding("listener inbound", "d1"))
+    outbox.take()
+    outbox.forget("sidecar shop/web")
+    outbox.hold(holding("cluster x", "d1"))
+    assert outbox.take() == [HoldingsReport((holding("cluster x", "d1"),), gone=("sidecar shop/web",))]
+
+
+def test_a_stream_of_before_takes_no_report_from_the_next() -> None:
+    async def play() -> None:
+        outbox = Outbox()
+        old = outbox.reports()
+        await anext(old)
+        new = outbox.reports()
+        await anext(new)
+        waiting = asyncio.ensure_future(anext(old, None))
+        outbox.hold(holding("listener inbound", "d1"))
+        async with asyncio.timeout(10):
+            assert await waiting is None
+            assert await anext(new) == HoldingsReport((holding("listener inbound", "d1"),))
+
+    asyncio.run(play())

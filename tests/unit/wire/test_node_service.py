@@ -322,9 +322,9 @@ def test_complete_means_all_that_this_stream_named_in_however_many_reports() -> 
             stream = Stream(channel)
             await stream.say(HELLO, holdings("one"), holdings("two"), holdings("three", complete=True))
             await doors.nodes.until(lambda nodes: any(one.participant == "three" for one in nodes.held))
-            assert doors.nodes.dropped == [("gone",)]
-            named = {one.participant for one in doors.nodes.held if one.node == NODE}
-            assert named == {"one", "two", "three", f"agent {NODE}"}
+            named = {(one.participant, one.thing) for one in doors.nodes.held if one.node == NODE}
+            live = {(one, "listener/inbound") for one in ("one", "two", "three")}
+            assert named == {*live, (f"agent {NODE}", "t")}, "what one held before is gone like whoever is gone"
             assert other in doors.nodes.held
 
     run(play)
