@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -25,7 +25,7 @@ from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.issuance.serial import ENTROPY_BYTES, serial_from
 from trustplane.issuance.shape import Order, shape
 from trustplane.registry.model import Profile
-from trustplane.rotation.renewal import renew_at
+from trustplane.rotation.slots import Promise, RenewalSlots
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import X509Svid
@@ -121,6 +121,15 @@ class IssueX509:
         self._rights = rights
         self._own_profile = own_profile
         self._entropy = entropy
+        self._slots = RenewalSlots()
+
+    def recall(self, certificates: Iterable[IssuedCertificate], at: datetime) -> None:
+        """Count renewals promised before this server started, so that new ones keep out of their way."""
+        for one in certificates:
+            right = self._rights.right(one.node, one.spiffe_id)
+            window = (right.profile if right else self._own_profile).renew
+            if at < one.renew_at < one.not_after:
+                self._slots.recall(Promise(one.issued_at, one.not_after, window, one.renew_at), at)
 
     async def issue(self, node: NodeName, requests: Sequence[Request], at: datetime) -> Sequence[Issued | Fault]:
         """One answer per request, in their order. Raises only what concerns them all."""
@@ -180,7 +189,7 @@ class IssueX509:
         orders = [one for one in ordered if isinstance(one, Order)]
         if orders:
             await self._log.append_audit([_intent(node, purpose, orders, at)], at)
-        signed = _unless_unsound(await _each(ordered, lambda order: _sign(order, signer), SIGNED_A_TURN))
+        signed = _unless_unsound(await _each(ordered, lambda order: self._sign(order, signer), SIGNED_A_TURN))
         if orders:
             records = [one.recorded() for one in signed if isinstance(one, _Signed)]
             await self._log.record_issuance(records, [_outcome(node, ordered, signed, at)], at)
@@ -190,6 +199,12 @@ class IssueX509:
         order = shape(admitted, signer.authority, serial_from(self._entropy(ENTROPY_BYTES)), at)
         lint(order)
         return order
+
+    def _sign(self, order: Order, signer: Signer) -> _Signed:
+        body = order.redeem()
+        leaf = confirm(order, body, signer.sign(body))
+        window = order.admitted.profile.renew
+        return _Signed(order, leaf, self._slots.place(order.issued_at, order.not_after, window, order.serial))
 
 
 async def _each(values: Sequence[Given | Fault], step: Callable[[Given], Made], a_turn: int) -> list[Made | Fault]:
@@ -210,12 +225,6 @@ def _try(value: Given | Fault, step: Callable[[Given], Made]) -> Made | Fault:
         return step(value)
     except Fault as fault:
         return fault
-
-
-def _sign(order: Order, signer: Signer) -> _Signed:
-    body = order.redeem()
-    leaf = confirm(order, body, signer.sign(body))
-    return _Signed(order, leaf, renew_at(order.issued_at, order.not_after, order.admitted.profile.renew, order.serial))
 
 
 def _unless_unsound(signed: list[_Signed | Fault]) -> list[_Signed | Fault]:

@@ -146,6 +146,7 @@ async def _serve(settings: ServerSettings) -> None:
         changes = store.changes()  # before anything is read, so that nothing is missed
         await flows.authorities.start()
         await flows.desired.load()
+        flows.issuer.recall(await store.newest_certificates(), clock.now())
         await flows.revocations.settle()
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)

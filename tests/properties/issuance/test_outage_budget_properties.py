@@ -13,7 +13,7 @@ from trustplane.issuance.outage_budget import outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.budget_rules import worst_time_left
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
-from trustplane.rotation.renewal import renew_at
+from trustplane.rotation.slots import RenewalSlots
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 
@@ -72,9 +72,10 @@ def test_while_every_leaf_is_renewed_when_due_the_figure_never_falls_below_the_w
     profile = Profile(
         "standard", 1, KeyKind.P256, timedelta(seconds=data.draw(st.integers(20, 7200))), timedelta(0), window
     )
+    slots = RenewalSlots()
     for serial, after in issued:
         at = NOON + timedelta(seconds=after)
-        due = renew_at(at, at + profile.lifetime, window, serial)
+        due = slots.place(at, at + profile.lifetime, window, serial)
         (spiffe_id, *_) = SERVICES
         leaf = replace(certificate(serial, spiffe_id), issued_at=at, not_after=at + profile.lifetime, renew_at=due)
         first = outage_budget([leaf], entitled).first

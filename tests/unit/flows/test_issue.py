@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from trustplane.fault import Broken, Fault, Unavailable
 from trustplane.flows.issue import SIGNED_A_TURN, Issued, IssueX509, Request
 from trustplane.flows.signer import Signer, SigningKey
 from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.rotation.slots import SLOT
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
@@ -243,3 +245,24 @@ class Unwilling:
 
 def test_a_signer_is_printed_without_its_key() -> None:
     assert "key" not in repr(replace(SIGNER)).replace("public_key", "")
+
+
+def test_leaves_that_are_issued_together_are_not_all_asked_back_together() -> None:
+    answers = issue(MemoryRecords(), *[Request(str(WEB), CSR)] * 300)
+    instants = [one.renew_at for one in answers if isinstance(one, Issued)]
+    assert len(instants) == 300
+    slots = Counter((instant - NOON) // SLOT for instant in instants)
+    # One hour of life, a window of fifteen minutes: 180 slots take 300 leaves with two or three in each.
+    assert max(slots.values()) <= 3
+
+
+def test_promises_made_before_a_restart_are_kept_clear_of() -> None:
+    records = MemoryRecords()
+    crowded = an_issuer(records)
+    before = asyncio.run(crowded.issue(NODE, [Request(str(WEB), CSR)] * 50, NOON))
+    taken = {(one.renew_at - NOON) // SLOT for one in before if isinstance(one, Issued)}
+    restarted = an_issuer(records)
+    restarted.recall(records.certificates.values(), NOON)
+    (after,) = asyncio.run(restarted.issue(NODE, [Request(str(WEB), CSR)], NOON))
+    assert isinstance(after, Issued)
+    assert (after.renew_at - NOON) // SLOT not in taken
