@@ -53,6 +53,7 @@ from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import choose_kek, credentials_directory
+from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.server_door import Behind, Door
@@ -297,6 +298,7 @@ async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.Tas
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
+    metrics.registry.register(CrlMetrics(flows.revocations))
     await _open_agent_doors(settings, flows, key, metrics, doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
