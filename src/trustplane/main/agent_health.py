@@ -41,7 +41,7 @@ class AgentHealth:
         identity = self.node.identity.value
         if identity is None:
             why, fix = _why(self.node.last_fault, "it is enrolling")
-            yield Finding(code="not-enrolled", what=f"node {self.own} has no identity", why=why, fix=fix)
+            yield Finding(code="node-without-identity", what=f"node {self.own} has no identity", why=why, fix=fix)
             return
         svid = identity.keyed.svid
         if at >= svid.not_after:
