@@ -164,6 +164,11 @@ async def _serve(settings: ServerSettings) -> None:
                 task.cancel()
 
 
+def _facts(settings: ServerSettings, clock: SystemClock) -> ServerFacts:
+    database = settings.database.split(":", 1)[0].split("+", 1)[0]
+    return ServerFacts(settings.trust_domain, settings.instance, version("trustplane"), database, clock.now())
+
+
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
     instance = Instance(settings.trust_domain, settings.instance)
@@ -179,15 +184,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
     connected = ConnectedAgents()
     outage = WatchOutageBudget(store, desired, clock)
-    facts = ServerFacts(
-        settings.trust_domain,
-        settings.instance,
-        version("trustplane"),
-        settings.database.split(":", 1)[0].split("+", 1)[0],
-        clock.now(),
-    )
     behind = Behind(
-        facts=facts,
+        facts=_facts(settings, clock),
         store=store,
         authorities=authorities,
         desired=desired,

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from tests.contracts.store.postgres import PostgresServer
-from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB_SERVICE, opened
+from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB, WEB_SERVICE, opened
 from trustplane.host.clock import SystemClock
 from trustplane.store.store import Changes, Store, Topic
+from trustplane.trust.revocation import Cause, Reason, Revocations, RevokedId
 
 
 async def heard(changes: Changes, topics: int = 1) -> set[Topic]:
@@ -69,6 +70,10 @@ async def change(store: Store, topic: Topic) -> None:
             await store.put_hosting(NODE, frozenset({WEB_SERVICE}), NOW)
         case Topic.AUTHORITIES:
             await store.put_authority(JWT, b"sealed")
+        case Topic.REVOCATIONS:
+            await store.put_revocations(
+                Revocations((), (RevokedId(WEB, Cause(Reason.UNSPECIFIED, "", "local:ann", NOW)),), ())
+            )
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:

@@ -178,6 +178,7 @@ def test_everything_current_is_said_again_to_the_next_server() -> None:
     bench.outbox.hold(holding("listener inbound", "d1"))
     expected = HoldingsReport((holding("listener inbound", "d1"),), complete=True)
     asyncio.run(bench.until(lambda: expected in second.heard))
+    assert expected in second.heard
 
 
 def test_a_participant_that_is_gone_is_not_reported_again() -> None:

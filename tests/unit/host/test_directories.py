@@ -31,6 +31,7 @@ def test_a_directory_is_made_for_its_user_alone_whatever_the_umask(tmp_path: Pat
 def test_a_directory_that_others_may_look_into_will_do(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
     own_directory(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])

@@ -67,9 +67,10 @@ def test_damaged_updates_are_values_or_refusals(data: st.DataObject, view: NodeV
         if damaged:
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     try:
-        node_codec.view_update(node_pb2.Update.FromString(bytes(damaged)))
+        found = node_codec.view_update(node_pb2.Update.FromString(bytes(damaged)))
     except (DecodeError, Refused):
         return
+    assert (found.whole is None) != (found.change is None)
 
 
 def _sidecar() -> node_pb2.Sidecar:
