@@ -71,9 +71,8 @@ async def change(store: Store, topic: Topic) -> None:
         case Topic.AUTHORITIES:
             await store.put_authority(JWT, b"sealed")
         case Topic.REVOCATIONS:
-            await store.put_revocations(
-                Revocations((), (RevokedId(WEB, Cause(Reason.UNSPECIFIED, "", "local:ann", NOW)),), ())
-            )
+            cause = Cause(Reason.UNSPECIFIED, "", "local:ann", NOW)
+            await store.put_revocations(Revocations((), (RevokedId(WEB, cause),), ()))
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:
