@@ -23,7 +23,7 @@ MEASURED_EVERY = timedelta(minutes=15)
 
 class ClockWatch:
     def __init__(self, clock: Clock, elapsed: Callable[[], timedelta], known: Skew | None = None) -> None:
-        """`elapsed` goes on while the machine sleeps, and whatever the clock is set to; `known` is of before a restart."""
+        """`elapsed` goes on while the machine sleeps and whatever the clock is set to; `known`: before a restart."""
         self._clock = clock
         self._elapsed = elapsed
         self._said: str | None = None

@@ -168,9 +168,7 @@ def is_needed(authorities: Sequence[Authority], revocations: Revocations) -> boo
 def signers(authorities: Iterable[Authority]) -> tuple[Authority, ...]:
     """Every CA that a chain may show now or soon: each needs a CRL as soon as one has."""
     return tuple(
-        each
-        for each in authorities
-        if each.kind is not AuthorityKind.JWT and each.state is not AuthorityState.RETIRED
+        each for each in authorities if each.kind is not AuthorityKind.JWT and each.state is not AuthorityState.RETIRED
     )
 
 
