@@ -52,7 +52,7 @@ from trustplane.keys.audit import FILE as AUDIT_KEY_FILE
 from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
-from trustplane.keys.sealing import choose_kek, credentials_directory
+from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.outage_gauges import OutageGauges
@@ -126,7 +126,8 @@ class Flows:
     outage: WatchOutageBudget
     revocations: KeepRevocations
     replacing: ReplaceIssuers
-    door: Door
+    revoke: Revoke
+    audit_key: str
 
 
 def run(settings: ServerSettings) -> None:
@@ -164,6 +165,12 @@ async def _serve(settings: ServerSettings) -> None:
                 task.cancel()
 
 
+def _checkpoints(settings: ServerSettings, store: Store, kek: Kek) -> tuple[NoteKey, SealCheckpoint]:
+    key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
+    note_key = NoteKey(f"{settings.trust_domain}/audit", key.public)
+    return note_key, SealCheckpoint(store, note_key, key.sign)
+
+
 def _facts(settings: ServerSettings, clock: SystemClock) -> ServerFacts:
     database = settings.database.split(":", 1)[0].split("+", 1)[0]
     return ServerFacts(settings.trust_domain, settings.instance, version("trustplane"), database, clock.now())
@@ -180,23 +187,9 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     rights = UnlessRevoked(desired, revocations)
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     enrol = EnrolNodes(store, store, store, issuer, clock)
-    audit_key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
-    note_key = NoteKey(f"{settings.trust_domain}/audit", audit_key.public)
+    note_key, checkpoints = _checkpoints(settings, store, kek)
     connected = ConnectedAgents()
     outage = WatchOutageBudget(store, desired, clock)
-    behind = Behind(
-        facts=_facts(settings, clock),
-        store=store,
-        authorities=authorities,
-        desired=desired,
-        enrol=enrol,
-        connected=connected,
-        outage=outage,
-        revocations=revocations,
-        revoke=Revoke(store, revocations, replacing, clock),
-        audit_key=str(note_key),
-        clock=clock,
-    )
     return Flows(
         store=store,
         authorities=authorities,
@@ -205,12 +198,31 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         issuer=issuer,
         minter=MintJwt(store, authorities.jwt_signer, rights),
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
-        checkpoints=SealCheckpoint(store, note_key, audit_key.sign),
+        checkpoints=checkpoints,
         connected=connected,
         outage=outage,
         revocations=revocations,
         replacing=replacing,
-        door=Door(behind),
+        revoke=Revoke(store, revocations, replacing, clock),
+        audit_key=str(note_key),
+    )
+
+
+def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
+    return Door(
+        Behind(
+            facts=_facts(settings, clock),
+            store=flows.store,
+            authorities=flows.authorities,
+            desired=flows.desired,
+            enrol=flows.enrol,
+            connected=flows.connected,
+            outage=flows.outage,
+            revocations=flows.revocations,
+            revoke=flows.revoke,
+            audit_key=flows.audit_key,
+            clock=clock,
+        )
     )
 
 
@@ -293,6 +305,7 @@ def _set_aside_for_good() -> None:
 
 async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
     clock = SystemClock()
+    door = _door(settings, flows, clock)
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
@@ -300,11 +313,11 @@ async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.Tas
     await _open_agent_doors(settings, flows, key, metrics, doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    await _serve_http(HttpServer(admin_application(flows.door, metrics.registry, clock), admin.listener), tasks, doors)
+    await _serve_http(HttpServer(admin_application(door, metrics.registry, clock), admin.listener), tasks, doors)
     if settings.listen_https is not None:
         context = server_context(key.keyed())
         listener = tcp_listener(settings.listen_https.host, settings.listen_https.port)
-        application = public_application(flows.door, metrics.registry, clock)
+        application = public_application(door, metrics.registry, clock)
         await _serve_http(HttpServer(application, listener, context), tasks, doors)
         _in_background(_present_each(context, flows.identity.identity), tasks, doors)
 
