@@ -34,7 +34,7 @@ class JoinToken:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An enrolled node. `evidence`: how it proved itself, `join-token`, `x509pop:FINGERPRINT` or `expired-svid:SERIAL`."""
+    """An enrolled node. `evidence`, how it proved itself: join-token, x509pop:FINGERPRINT or expired-svid:SERIAL."""
 
     node: NodeName
     address: str
