@@ -145,7 +145,7 @@ def test_a_seal_that_cannot_be_had_leaves_the_file_where_it_is(tmp_path: Path) -
 def test_a_full_disk_is_unavailable_and_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache(tmp_path).save(remembered())
     full = os.open("/dev/full", os.O_WRONLY)
-    monkeypatch.setattr(identity_cache.os, "fchmod", lambda descriptor, _mode: os.dup2(full, descriptor))
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, _mode: os.dup2(full, descriptor))
     with pytest.raises(Unavailable) as unavailable:
         cache(tmp_path).save(remembered(NodeView(2, (), (), ())))
     monkeypatch.undo()
