@@ -55,7 +55,8 @@ class Thief:
         return f"{self.svid.serial:032x}"
 
     def over_the_open_connection(self) -> str:
-        self._open.request("POST", "/charge", b"{}")
+        # No body: HTTP/1.1 has to end a connection whose request was refused before it was read.
+        self._open.request("POST", "/charge")
         answered = self._open.getresponse()
         answered.read()
         assert not answered.will_close  # else the next request would be one of a new connection
