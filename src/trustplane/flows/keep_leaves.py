@@ -29,7 +29,7 @@ from trustplane.flows.withdrawn import revoked_of
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import Entry, NodeView, TrustedBundle, Withdrawn
 from trustplane.rotation.leaving import brought_forward
-from trustplane.rotation.renewal import followed
+from trustplane.rotation.renewal import followed, urgent
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -235,9 +235,9 @@ class KeepLeaves:
         except Fault as fault:
             # It is the line that failed, not one of them: they are asked for together again.
             self.failures[fault.code] += len(due)
-            try_at = self._clock.now() + line.next_wait(asked(fault))
+            at, wait = self._clock.now(), line.next_wait()
             self._log.warning("leaves not renewed", count=len(due), code=fault.code, what=fault.finding.what)
-            self._put([_failed(leaf, fault, try_at) for leaf in due])
+            self._put([_failed(leaf, fault, _next_try(leaf, at, wait, fault)) for leaf in due])
             return
         line.start_over()
         self._put([self._settled(one, outcome, random) for one, outcome in zip(ordered, outcomes, strict=True)])
@@ -268,7 +268,7 @@ class KeepLeaves:
             if leaf.last_fault is None or leaf.last_fault.code != accepted.code:
                 said = {"id": str(leaf.entry.spiffe_id), "code": accepted.code, "what": accepted.finding.what}
                 self._log.warning("leaf not renewed", **said)
-            return _failed(leaf, accepted, at + patience.next_wait(asked(accepted)))
+            return _failed(leaf, accepted, _next_try(leaf, at, patience.next_wait(), accepted))
         patience.start_over()
         return accepted
 
@@ -295,6 +295,11 @@ class KeepLeaves:
                 why="an agent uses only what it asked for",
                 fix="look at the server's audit log for this serial and report it",
             )
+
+
+def _next_try(leaf: Leaf, at: datetime, wait: timedelta, fault: Fault) -> datetime:
+    left = leaf.keyed.svid.not_after - at if leaf.keyed else timedelta(0)
+    return at + urgent(wait, asked(fault) or timedelta(0), left)
 
 
 def _is_due(leaf: Leaf, at: datetime) -> bool:
