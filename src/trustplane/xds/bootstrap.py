@@ -17,6 +17,8 @@ from trustplane.xds.resources import typed
 MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its final zero
 MAX_CONNECTIONS = 20_000
 AGENT = "agent"
+# Envoy's own waits grow to half a minute, in which a short leaf expires unrenewed; the agent is on this very machine.
+_RECONNECTING = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
 BOOTSTRAP = "envoy.config.bootstrap.v3.Bootstrap"
 _CONNECTIONS_MONITOR = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -57,7 +59,7 @@ def bootstrap(service: ServiceName, sockets: Sockets) -> dict[str, object]:
             "ads_config": {
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
-                "grpc_services": [{"envoy_grpc": {"cluster_name": AGENT}}],
+                "grpc_services": [{"envoy_grpc": {"cluster_name": AGENT, "retry_policy": _RECONNECTING}}],
                 "set_node_on_first_message_only": True,
             },
             "cds_config": ads,

@@ -46,3 +46,9 @@ def test_a_drain_outlasts_the_longest_request_in_either_direction() -> None:
     slow = replace(WEB.callees[0], longest_request=timedelta(minutes=2))
     assert drain_time(WEB) > WEB.longest_request
     assert drain_time(replace(WEB, callees=(slow,))) > timedelta(minutes=2)
+
+
+def test_a_sidecar_looks_for_a_restarted_agent_every_two_seconds_or_sooner() -> None:
+    made = json.loads(json.dumps(bootstrap(WEB.service, SOCKETS)))
+    (service,) = made["dynamic_resources"]["ads_config"]["grpc_services"]
+    assert service["envoy_grpc"]["retry_policy"]["retry_back_off"]["max_interval"] == "2s"
