@@ -110,3 +110,15 @@ def test_a_kind_of_name_the_library_does_not_know_is_refused() -> None:
     edi_party_name = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x02\xa5\x00")
     odd, _ = CA.leaf("/web", san=(edi_party_name, True))
     refused(lambda: X509Svid((odd,)), "bad-certificate")
+
+
+def test_a_certificate_has_one_encoding_also_where_nothing_is_signed() -> None:
+    certificate = TestCa.root("acme.example").certificate
+    der = bytearray(der_of(certificate))
+    unused_bits = len(der) - len(certificate.signature) - 1
+    assert der[unused_bits] == 0
+    # DER asks that unused bits be zero, so a signature that ends in some can claim as many.
+    for bits in range(1, 8):
+        der[unused_bits] = bits
+        with pytest.raises(Refused):
+            read_whole(certificate_from_der(bytes(der)))
