@@ -63,8 +63,8 @@ def read_whole(certificate: x509.Certificate) -> None:
         raise bad_certificate("a part of the certificate cannot be read", str(error)) from error
     if serial < 1:
         raise bad_certificate(f"the certificate's serial number is {serial}", "it must be positive (RFC 5280 §4.1.2.2)")
-    # The one byte that neither the signature covers nor the library looks at: with it, one certificate had many digests,
-    # and a deny by digest would be for one of them only.
+    # The one byte that neither the signature covers nor the library looks at. Through it one certificate would have
+    # many digests, and a deny by digest would be for one of them only.
     if not der_of(certificate).endswith(b"\0" + certificate.signature):
         raise bad_certificate("the signature is not a whole number of bytes", "it has unused bits (X.690 §8.6)")
 
