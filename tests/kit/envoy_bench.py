@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Self, Unpack
 
@@ -47,6 +49,9 @@ DRAIN = timedelta(seconds=2)
 LOOPBACK = "127.0.0.1"
 # Beside the temporary folders, so that a test run reads the 100 MB binary once.
 DESCRIPTOR_CACHE = Path(tempfile.gettempdir()) / "trustplane-test-descriptors"
+# Each once, beginning where no other run is likely to begin.
+_BELOW_THE_KERNELS = range(22000, 32768)
+_PORTS = islice(cycle(_BELOW_THE_KERNELS), secrets.randbelow(len(_BELOW_THE_KERNELS)), None)
 
 
 @dataclass
@@ -78,10 +83,13 @@ class RefusedConnection(Exception):  # noqa: N818 - what happened, as the tests 
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Never of the kernel's own choosing range: a gRPC server of another test that asks for any port could get it
+    between this look and Envoy's bind, and both would listen, each taking some of the connections (SO_REUSEPORT)."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 class EnvoyBench:

@@ -271,14 +271,16 @@ def test_grpc_reaches_a_grpc_service_and_is_ruled_by_the_same_rules(socket_dir: 
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Greeter", both),))
             server.add_insecure_port(f"{LOOPBACK}:{pay.sidecar.ports.app}")
             await server.start()
-            target = bench.url("web", "pay", "").removeprefix("http://")
-            async with grpc.aio.insecure_channel(target) as channel:
-                greet: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Greet")
-                admin: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Admin")
-                assert await greet(b"web") == b"hello web"
-                with pytest.raises(grpc.aio.AioRpcError) as refused:
-                    await admin(b"web")
-                assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
-            await server.stop(0)
+            try:
+                target = bench.url("web", "pay", "").removeprefix("http://")
+                async with grpc.aio.insecure_channel(target) as channel:
+                    greet: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Greet")
+                    admin: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/shop.Greeter/Admin")
+                    assert await greet(b"web") == b"hello web"
+                    with pytest.raises(grpc.aio.AioRpcError) as refused:
+                        await admin(b"web")
+                    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            finally:
+                await server.stop(0)
 
     asyncio.run(scenario())

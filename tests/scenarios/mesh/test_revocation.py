@@ -43,8 +43,9 @@ class Thief:
 
     def __init__(self, mesh: Mesh, repository: Repository, loot: Path) -> None:
         loot.mkdir(exist_ok=True)
-        ran = mesh.run("svid", "fetch", "--socket", str(mesh.node.workload), "--write", str(loot))
-        assert ran.returncode == 0, ran.stderr
+        fetch = ("svid", "fetch", "--socket", str(mesh.node.workload), "--write", str(loot))
+        # The server has issued it; whether the agent has it yet is another matter.
+        until(lambda: mesh.run(*fetch).returncode == 0, "the agent gives the robot its SVID")
         self.context = client_context(loot / "svid.pem", loot / "key.pem")
         self.svid = X509Svid.from_pem((loot / "svid.pem").read_bytes())
         self._where = (mesh.address, repository["pay"].mesh)
