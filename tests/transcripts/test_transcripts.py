@@ -97,6 +97,7 @@ def test_the_command_says_what_the_transcript_says(transcript: Path, desk: Path,
 
 
 @pytest.mark.scenario
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("scenarios")
 @pytest.mark.parametrize("transcript", transcripts("live"), ids=lambda path: path.stem)
 def test_the_command_says_it_to_a_server_and_an_agent_that_run(transcript: Path, desk: Path, socket_dir: Path) -> None:
@@ -107,6 +108,7 @@ def test_the_command_says_it_to_a_server_and_an_agent_that_run(transcript: Path,
 
 
 @pytest.mark.scenario
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("scenarios")
 @pytest.mark.parametrize("transcript", transcripts("applied"), ids=lambda path: path.stem)
 def test_the_command_says_it_where_the_shop_is_applied(transcript: Path, desk: Path, socket_dir: Path) -> None:
