@@ -17,6 +17,7 @@ from trustplane.rotation.leaf import (
     TICKED,
     Ask,
     AskAt,
+    Deferred,
     Effect,
     Event,
     Failed,
@@ -38,7 +39,7 @@ LEAF = Issued(RENEW_AT, NOT_AFTER)
 WAY: Mapping[Phase, tuple[Event, ...]] = {
     Phase.EMPTY: (),
     Phase.ASKING: (TICKED,),
-    Phase.WAITING: (TICKED, Failed(0, 2 * MINUTE)),
+    Phase.WAITING: (TICKED, Deferred(0, 2 * MINUTE)),
     Phase.FRESH: (TICKED, LEAF),
 }
 TOLD: tuple[tuple[str, Event, datetime], ...] = (
@@ -46,7 +47,8 @@ TOLD: tuple[tuple[str, Event, datetime], ...] = (
     ("Ticked, at the instant asked for or later", TICKED, RENEW_AT),
     ("Issued", Issued(RENEW_AT + 30 * MINUTE, NOT_AFTER + 30 * MINUTE), RENEW_AT),
     ("Failed, no answer", Failed(0), NOON + MINUTE),
-    ("Failed, the server asks to wait 2 min", Failed(0, 2 * MINUTE), NOON + MINUTE),
+    ("Failed, the server asks for at least 2 min", Failed(0, 2 * MINUTE), NOON + MINUTE),
+    ("Deferred, to a turn in 2 min", Deferred(0, 2 * MINUTE), NOON + MINUTE),
     ("Failed, of another address", Failed(1), NOON + MINUTE),
     ("Moved, 10 min earlier", Moved(RENEW_AT - 10 * MINUTE), NOON + MINUTE),
     ("Superseded", Superseded(), NOON + MINUTE),

@@ -92,6 +92,12 @@ class Line:
     async def dial(self) -> Line:
         return self
 
+    @asynccontextmanager
+    async def line(self, place: int) -> AsyncIterator[Line]:
+        """The only one there is."""
+        assert place == 0
+        yield self
+
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
         self.calls.append(tuple(order.spiffe_id for order in orders))
         self._heard.set()

@@ -8,7 +8,8 @@ which command is needed, serves on what it still holds, and takes up new evidenc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -19,7 +20,7 @@ import structlog
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Finding, Refused, Unavailable
 from trustplane.flows.feed import Feed
-from trustplane.flows.keep_leaves import LeafKey
+from trustplane.flows.leaf import LeafKey
 from trustplane.flows.node_link import Link, NodeIdentity
 from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
@@ -227,6 +228,20 @@ class KeepLink:
             )
         return self._identity.value
 
+    @asynccontextmanager
+    async def line(self, place: int) -> AsyncIterator[Link]:
+        """A link to the server so many addresses after the open one, which stays open; any other is closed again."""
+        if place == 0:
+            yield await self.dial()
+            return
+        identity = self._known()
+        address = self._addresses[place % len(self._addresses)]
+        link = await self._connect(address, identity, _bundle_of(identity))
+        try:
+            yield link
+        finally:
+            await link.close()
+
     async def drop(self, link: Link) -> None:
         """Close this link if it is still the open one; the next dial begins at the next address."""
         if self._open is not None and self._open[1] is link:
@@ -240,7 +255,7 @@ class KeepLink:
             await link.close()
 
     async def _connect_any(self, identity: NodeIdentity) -> ClosableLink:
-        bundle = bundle_document.decode(identity.bundle_document, identity.keyed.svid.spiffe_id.trust_domain)
+        bundle = _bundle_of(identity)
         faults: list[Fault] = []
         for _ in self._addresses:
             address = self._addresses[0]
@@ -250,3 +265,7 @@ class KeepLink:
                 faults.append(fault)
                 self._addresses = [*self._addresses[1:], address]
         raise faults[0]
+
+
+def _bundle_of(identity: NodeIdentity) -> Bundle:
+    return bundle_document.decode(identity.bundle_document, identity.keyed.svid.spiffe_id.trust_domain)

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -31,8 +32,11 @@ class NodeIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LeafOrder:
+    """`held_until`: the end of what the node holds now; none for nothing. Who holds least is served first."""
+
     spiffe_id: SpiffeId
     csr: bytes
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +88,7 @@ class Link(Protocol):
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]: ...
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str: ...
+
+
+Line = Callable[[int], AbstractAsyncContextManager[Link]]
+"""To the server so many addresses after the one the agent is connected to."""

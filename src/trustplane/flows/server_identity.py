@@ -13,7 +13,7 @@ from trustplane.clock import Clock
 from trustplane.fault import Fault
 from trustplane.flows.feed import Feed
 from trustplane.flows.issue import Issued
-from trustplane.flows.keep_leaves import LeafKey
+from trustplane.flows.leaf import LeafKey
 from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
 from trustplane.rotation.renewal import followed

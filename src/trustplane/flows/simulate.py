@@ -16,7 +16,7 @@ from trustplane.flows.simulate_calendar import Calendar
 from trustplane.flows.simulate_figures import BANDS, Endured, Figures, Remaining
 from trustplane.flows.simulate_peers import RULES, PeerLeaf, PeerRule, PolledThreshold
 from trustplane.flows.simulate_scenario import Outage, Scenario
-from trustplane.rotation.leaf import TICKED, Ask, AskAt, Event, Failed, Issued, LeafRenewal
+from trustplane.rotation.leaf import TICKED, Ask, AskAt, Deferred, Event, Failed, Issued, LeafRenewal
 from trustplane.rotation.queue import AdmissionQueue, Limits
 from trustplane.rotation.slots import SLOT, Promise, RenewalSlots
 
@@ -157,7 +157,7 @@ class _Fleet:
         if shed is not None:
             self._figures.shed += 1
             self._unanswered.discard(shed.ticket)
-            self._feed(shed.ticket, Failed(_SERVER, shed.wait), at)
+            self._feed(shed.ticket, Deferred(_SERVER, shed.wait), at)
 
     def _serve(self, at: datetime) -> bool:
         """Sign for everyone whose turn it is; whether nobody is left standing."""

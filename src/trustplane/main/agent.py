@@ -22,6 +22,7 @@ import structlog
 import uvloop
 
 from trustplane.attest.entitlement import needs_digest
+from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
@@ -157,6 +158,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     node = KeepNodeIdentity(own, file, Enrolment(settings, trust), LeafKey.generate, latest)
 
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
+    asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
     return Flows(
@@ -165,7 +167,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         node=node,
         links=links,
         follower=FollowServer(links, views, outbox, clock),
-        leaves=KeepLeaves(links.dial, LeafKey.generate, views, identities, clock),
+        leaves=KeepLeaves(asking, views, identities, clock, watch.latest),
         memory=memory,
         remembered=remembered,
         watch=watch,
@@ -208,7 +210,7 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.node.run(flows.links.dial, random),
         flows.node.remember(flows.views),
         _once_enrolled(flows, flows.follower.run, random),
-        flows.leaves.run(random, flows.watch.latest),
+        flows.leaves.run(),
         flows.watch.run(partial(_compare_clocks, flows)),
         flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
         flows.offers.run(),

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from trustplane.clock import Clock
 from trustplane.fault import Finding
-from trustplane.flows.keep_leaves import Leaf
+from trustplane.flows.leaf import Leaf
 from trustplane.flows.node_identity import KeepLink
 from trustplane.flows.sidecar_uptake import Attached, SidecarUptake
 from trustplane.main.agent_health import AgentHealth

@@ -10,7 +10,8 @@ from trustplane.fault import Fault, Finding
 from trustplane.flows.clock_watch import ClockWatch
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer
-from trustplane.flows.keep_leaves import KeepLeaves, Leaf
+from trustplane.flows.keep_leaves import KeepLeaves
+from trustplane.flows.leaf import Leaf
 from trustplane.flows.node_identity import KeepNodeIdentity
 from trustplane.flows.outlook import Held, invalid_by_the_clock, leaf_in_danger, node_in_danger
 from trustplane.flows.remember_identities import RememberIdentities

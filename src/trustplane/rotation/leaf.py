@@ -3,7 +3,7 @@
 It promises: what is due is asked for until it is there, before and after expiry; one failure is nobody's business; the
 nearer the expiry, the shorter the waits; a wait the server asks for is kept, but never past half of what is left of a
 leaf in use, so that no leaf expires unasked while a server answers. Randomness is a hash of `salt` and the attempt.
-`kept` is all that has to survive a restart.
+`kept` is all that has to survive a restart. Addresses count from the server the agent is connected to, which is 0.
 """
 
 from __future__ import annotations
@@ -68,10 +68,18 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No leaf from this address. With `retry_after` a server has answered: it is there, and asks to wait."""
+    """No leaf from this address; `retry_after` is the least wait it asks for. The next address is asked next."""
 
     address: int
     retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The server at this address works, and gave this leaf a turn of its own."""
+
+    address: int
+    turn: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class Revoked:
     """The leaf in use is worth nothing any more."""
 
 
-Event = Ticked | Issued | Failed | Moved | Superseded | Revoked
+Event = Ticked | Issued | Failed | Deferred | Moved | Superseded | Revoked
 TICKED = Ticked()
 
 
@@ -119,7 +127,7 @@ Effect = AskAt | Ask | Noticed
 
 
 class LeafRenewal:
-    """One leaf. `salt` differs between leaves; `addresses` is how many servers are known."""
+    """One leaf. Leaves of one `salt` that fail together come back together; `addresses`: how many servers are known."""
 
     __slots__ = (
         "_address",
@@ -146,9 +154,14 @@ class LeafRenewal:
         self._wait = kept.wait if kept else FIRST
         self._ask_at: datetime | None = None
         self._salt = salt
-        self._address = salt % addresses
+        self._address = 0
         self._again = False
         self._noticed: frozenset[Notice] = frozenset()
+
+    @property
+    def late(self) -> bool:
+        """Whether an operator was told so, and no new leaf is there yet."""
+        return bool(self._noticed & {Notice.LATE, Notice.EXPIRED})
 
     @property
     def kept(self) -> Kept | None:
@@ -164,8 +177,8 @@ class LeafRenewal:
                 return self._ticked(at)
             case Issued():
                 return self._issued(event, at)
-            case Failed():
-                return self._failed(event, at)
+            case Failed() | Deferred():
+                return self._no_leaf(event, at)
             case Moved():
                 return self._moved(event, at)
             case Superseded():
@@ -202,12 +215,12 @@ class LeafRenewal:
     def _issued(self, leaf: Issued, at: datetime) -> tuple[Effect, ...]:
         recovered: tuple[Effect, ...] = ()
         if self._noticed:
-            if self._noticed & {Notice.LATE, Notice.EXPIRED}:
+            if self.late:
                 recovered = (Noticed(Notice.RECOVERED),)
             self._noticed = frozenset()
         self.not_after = leaf.not_after
         self._held_since = at
-        self._attempt, self._wait = 0, FIRST
+        self._attempt, self._wait, self._address = 0, FIRST, 0
         self.renew_at = _sensible(leaf, at)
         self.phase = Phase.FRESH
         if self._again:
@@ -215,25 +228,27 @@ class LeafRenewal:
             return (*recovered, self._ask(at))
         return (*recovered, AskAt(self.renew_at))
 
-    def _failed(self, failure: Failed, at: datetime) -> tuple[Effect, ...]:
-        if self.phase is not Phase.ASKING or failure.address != self._address:
+    def _no_leaf(self, answer: Failed | Deferred, at: datetime) -> tuple[Effect, ...]:
+        if self.phase is not Phase.ASKING or answer.address != self._address:
             return ()  # the answer to a question that is over
+        self._attempt += 1
+        if isinstance(answer, Deferred):
+            return self._waiting(self._honoured(answer.turn, at), at)
+        self._address = (self._address + 1) % self.addresses
+        self._wait = self._drawn(at)
+        asked = answer.retry_after
+        return self._waiting(self._wait if asked is None else max(self._wait, self._honoured(asked, at)), at)
+
+    def _waiting(self, wait: timedelta, at: datetime) -> tuple[Effect, ...]:
         self.phase = Phase.WAITING
         self._again = False
-        self._attempt += 1
-        if failure.retry_after is None:
-            self._address = (self._address + 1) % self.addresses
-            self._wait = self._drawn(at)
-            wait = self._wait
-        else:
-            wait = self._honoured(failure.retry_after, at)
         self._ask_at = at + wait
         return (*self._lapses(at), AskAt(self._ask_at))
 
     def _moved(self, event: Moved, at: datetime) -> tuple[Effect, ...]:
         if self.phase is not Phase.FRESH or self.renew_at is None or event.renew_at >= self.renew_at:
             return ()  # never later than promised, and what is being asked for anyway is not moved
-        self.renew_at = max(event.renew_at, at)
+        self.renew_at = min(self.renew_at, max(event.renew_at, at))
         return (AskAt(self.renew_at),)
 
     def _at_once(self, at: datetime) -> tuple[Effect, ...]:

@@ -14,6 +14,7 @@ from trustplane.rotation.leaf import (
     TICKED,
     Ask,
     AskAt,
+    Deferred,
     Event,
     Failed,
     Issued,
@@ -77,6 +78,15 @@ class Leaf(RuleBasedStateMachine):
         assert self.asked is not None
         failed, self.asked = Failed(self.asked.address, wait), None
         self.feed(failed)
+        assert self.again_at is not None
+        assert SHORTEST <= self.again_at - self.at <= LONGEST_ASKED
+
+    @precondition(lambda self: self.asked is not None)
+    @rule(turn=seconds)
+    def a_turn_is_given(self, turn: timedelta) -> None:
+        assert self.asked is not None
+        deferred, self.asked = Deferred(self.asked.address, turn), None
+        self.feed(deferred)
         assert self.again_at is not None
         assert SHORTEST <= self.again_at - self.at <= LONGEST_ASKED
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from random import Random
 
 from tests.kit.clock import VirtualClock
 from tests.kit.node_line import away, running
 from tests.unit.flows.test_keep_leaves import API, SECOND, WEB, Bench
-from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.serve_identities import HeldIdentities
-from trustplane.keys.leaf import LeafKey
 
 
 def test_what_was_kept_is_served_after_a_restart_before_any_server_is_asked() -> None:
@@ -24,12 +21,12 @@ def test_what_was_kept_is_served_after_a_restart_before_any_server_is_asked() ->
         view = bench.views.value
         assert view is not None
         bench.line.down = away()
-        restarted = KeepLeaves(bench.line.dial, LeafKey.generate, bench.views, bench.identities, bench.clock)
+        restarted = bench.started(bench.clock)
         bench.identities.publish(HeldIdentities.nothing_yet())
         restarted.restore(view, kept)
         assert bench.must_hold(WEB).svid.serial == before.svid.serial
         assert restarted.kept() == kept
-        async with running(restarted.run(Random(7))):
+        async with running(restarted.run()):
             await bench.pass_by(bench.line.life - SECOND)
             assert bench.must_hold(WEB).svid.serial == before.svid.serial
             await bench.pass_by(SECOND)
@@ -66,14 +63,14 @@ def test_a_leaf_that_is_not_yet_valid_is_not_served_until_the_clock_says_so_and_
         assert view is not None
         # The machine comes up with a clock that is two hours behind.
         behind = VirtualClock(bench.clock.now() - timedelta(hours=2))
-        woken = KeepLeaves(bench.line.dial, LeafKey.generate, bench.views, bench.identities, behind)
+        woken = bench.started(behind)
         woken.restore(view, kept)
         asked = len(bench.line.calls)
         assert bench.held(WEB) is None
-        async with running(woken.run(Random(7))):
+        async with running(woken.run()):
             await behind.advance(timedelta(hours=1))
             assert bench.held(WEB) is None
-            assert len(bench.line.calls) - asked <= 1
+            assert len(bench.line.calls) - asked <= 15
             await behind.advance(timedelta(hours=1))
             assert bench.held(WEB) is not None
 
@@ -85,9 +82,9 @@ def test_a_fresh_leaf_that_only_a_wrong_clock_makes_invalid_names_the_clock() ->
         bench = Bench()
         for offset, code in ((timedelta(hours=-3), "clock-behind"), (timedelta(hours=3), "clock-ahead")):
             clock = VirtualClock(bench.clock.now() + offset)
-            wrong = KeepLeaves(bench.line.dial, LeafKey.generate, bench.views, bench.identities, clock)
+            wrong = bench.started(clock)
             bench.told(WEB)
-            async with running(wrong.run(Random(7))):
+            async with running(wrong.run()):
                 await clock.advance(SECOND)
                 fault = wrong.leaves[0].last_fault
                 assert fault is not None

@@ -17,6 +17,7 @@ from trustplane.rotation.leaf import (
     TICKED,
     Ask,
     AskAt,
+    Deferred,
     Effect,
     Event,
     Failed,
@@ -96,25 +97,38 @@ def test_one_failure_is_nobodys_business_and_the_next_address_is_asked() -> None
     assert play >> play.again_at >> TICKED << ask(0)
 
 
-def test_a_server_that_answers_is_asked_again_and_when_it_said() -> None:
+def test_a_server_that_gives_turns_is_asked_again_and_at_the_turn() -> None:
     assert (
         Play()
         >> TICKED >> LEAF >> HALF_PAST >> TICKED
-        >> Failed(0, retry_after=3 * MINUTE) << AskAt(HALF_PAST + 3 * MINUTE)
+        >> Deferred(0, 3 * MINUTE) << AskAt(HALF_PAST + 3 * MINUTE)
         >> HALF_PAST + 2 * MINUTE >> TICKED << AskAt(HALF_PAST + 3 * MINUTE)
         >> HALF_PAST + 3 * MINUTE >> TICKED << ask(0)
     )  # fmt: skip
 
 
+def test_a_server_that_cannot_is_left_for_the_next_and_what_it_asks_is_the_least_wait() -> None:
+    play = Play() >> TICKED >> LEAF >> HALF_PAST >> TICKED
+    assert play >> Failed(0, retry_after=MINUTE) << AskAt(HALF_PAST + MINUTE)
+    assert play >> HALF_PAST + MINUTE >> TICKED << ask(1) >> Failed(1, retry_after=SHORTEST) << SOON
+    assert play.again_at - play.at >= FIRST, "its own waits go on growing"
+
+
+def test_a_new_leaf_brings_it_back_to_the_server_it_is_connected_to() -> None:
+    play = Play() >> TICKED >> Failed(0) >> NOON + MINUTE >> TICKED << ask(1) >> LEAF
+    assert play >> HALF_PAST >> TICKED << ask(0)
+
+
 def test_no_wait_is_kept_past_half_of_the_life_left() -> None:
     late = NOON + 58 * MINUTE
     play = Play() >> TICKED >> LEAF >> late >> TICKED
-    assert play >> Failed(0, retry_after=4 * MINUTE) << AskAt(late + MINUTE)
+    assert play >> Deferred(0, 4 * MINUTE) << AskAt(late + MINUTE)
 
 
 def test_no_server_silences_an_agent() -> None:
-    assert Play() >> TICKED >> Failed(0, retry_after=timedelta(days=1)) << AskAt(NOON + LONGEST_ASKED)
-    assert Play() >> TICKED >> Failed(0, retry_after=timedelta(days=-1)) << AskAt(NOON + SHORTEST)
+    for answer in (Deferred(0, timedelta(days=1)), Failed(0, retry_after=timedelta(days=1))):
+        assert Play() >> TICKED >> answer << AskAt(NOON + LONGEST_ASKED)
+    assert Play() >> TICKED >> Deferred(0, timedelta(days=-1)) << AskAt(NOON + SHORTEST)
 
 
 def test_waits_are_capped_and_shorten_as_expiry_nears_and_never_end() -> None:
@@ -144,14 +158,17 @@ def test_leaves_that_failed_together_do_not_come_back_together() -> None:
 def test_lateness_and_expiry_are_told_once_and_their_end_too() -> None:
     play = Play() >> TICKED >> LEAF >> HALF_PAST >> TICKED << ask(0) >> Failed(0) << SOON
     assert play >> NOON + 46 * MINUTE >> TICKED << (Noticed(Notice.LATE), ask(1))
+    assert play.leaf.late
     assert play >> Failed(1) << SOON >> NOON + HOUR >> TICKED << (Noticed(Notice.EXPIRED), ask(2))
     assert play >> Failed(2) << SOON >> NOON + 2 * HOUR >> TICKED << ask(0)
     again = Issued(NOON + 150 * MINUTE, NOON + 3 * HOUR)
     assert play >> again << (Noticed(Notice.RECOVERED), AskAt(again.renew_at))
+    assert not play.leaf.late
 
 
 def test_an_answer_to_a_question_that_is_over_changes_nothing() -> None:
     assert Play() >> TICKED >> Failed(0) >> NOON + MINUTE >> TICKED << ask(1) >> Failed(0) << NOTHING
+    assert Play() >> TICKED >> Failed(0) >> NOON + MINUTE >> TICKED << ask(1) >> Deferred(0, MINUTE) << NOTHING
     assert Play() >> TICKED >> LEAF >> Failed(0) << NOTHING
 
 
@@ -165,7 +182,7 @@ def test_the_server_may_ask_to_come_earlier_and_never_later() -> None:
 def test_what_is_superseded_or_revoked_is_replaced_at_once() -> None:
     for event in (Superseded(), Revoked()):
         assert Play() >> TICKED >> LEAF >> event << ask(0)
-        assert Play() >> TICKED >> Failed(0, retry_after=MINUTE) >> event << ask(0)
+        assert Play() >> TICKED >> Deferred(0, MINUTE) >> event << ask(0)
         # What is on its way may be of the old kind.
         assert Play() >> TICKED >> event << NOTHING >> LEAF << ask(0)
 
