@@ -67,6 +67,15 @@ NodeLife = Annotated[
     str,
     typer.Option(metavar="DURATION", help="How long a node's own identity lives, and how long it can miss a server."),
 ]
+SigningRate = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=100_000,
+        metavar="PER SECOND",
+        help="The most leaves signed in a second, for a signer that others share. Default: as fast as it goes.",
+    ),
+]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -86,6 +95,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     jwt_lifetime: Life = "30d",
     node_lifetime: NodeLife = "1h",
     node_certificates_ca: NodeCertificates = None,
+    signing_rate: SigningRate = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
@@ -104,6 +114,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         lifetimes=lifetimes,
         node_lifetime=node_life,
         node_certificates_ca=node_certificates_ca,
+        signing_rate=signing_rate,
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

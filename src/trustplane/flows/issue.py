@@ -60,10 +60,11 @@ class Rights(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an agent asks for, as it came."""
+    """What an agent asks for, as it came. `held_until`: by its own word, the end of what it holds for it now."""
 
     spiffe_id: str
     csr_der: bytes = field(repr=False)
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

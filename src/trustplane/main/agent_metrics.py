@@ -67,6 +67,8 @@ class _Figures(Collector):
         missing = sum(leaf.usable(at) is None for leaf in leaves)
         yield GaugeMetricFamily("trustplane_agent_leaves", "Entries of this node", len(leaves))
         yield GaugeMetricFamily("trustplane_agent_leaves_without_svid", "Entries without a valid SVID", missing)
+        late = self._watched.leaves.late
+        yield GaugeMetricFamily("trustplane_agent_leaves_late", "Entries whose renewal is late, or was too late", late)
         away = self._watched.follower.disconnected_since
         gone = max((at - away).total_seconds(), 0) if away else 0
         yield GaugeMetricFamily("trustplane_agent_server_disconnected_seconds", "Since the stream was lost", gone)

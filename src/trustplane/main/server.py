@@ -29,6 +29,7 @@ from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
+from trustplane.flows.issue_in_turn import IssueInTurn
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
@@ -56,11 +57,13 @@ from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.outage_gauges import OutageGauges
+from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.leaving import signer_key_id
+from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.x509_svid import KeyedSvid
@@ -119,6 +122,7 @@ class Flows:
     desired: KeepDesiredState
     enrol: EnrolNodes
     issuer: IssueX509
+    turns: IssueInTurn
     minter: MintJwt
     identity: KeepServerIdentity
     checkpoints: SealCheckpoint
@@ -196,6 +200,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         desired=desired,
         enrol=enrol,
         issuer=issuer,
+        turns=IssueInTurn(issuer, SigningPace(settings.signing_rate), clock),
         minter=MintJwt(store, authorities.jwt_signer, rights),
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
         checkpoints=checkpoints,
@@ -231,6 +236,7 @@ def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[
     return [
         flows.authorities.run(),
         flows.identity.run(random),
+        flows.turns.run(),
         flows.checkpoints.run(clock),
         ForgetExpired(flows.store, clock).run(),
         flows.outage.run(),
@@ -310,6 +316,7 @@ async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.Tas
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     metrics.registry.register(CrlMetrics(flows.revocations))
+    metrics.registry.register(QueueMetrics(flows.turns))
     await _open_agent_doors(settings, flows, key, metrics, doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
@@ -332,7 +339,7 @@ async def _open_agent_doors(
 
     behind = NodeDoors(
         flows.enrol,
-        metrics.counted(flows.issuer),
+        metrics.counted(flows.turns),
         flows.minter,
         flows.desired.views,
         flows.store,

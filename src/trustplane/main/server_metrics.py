@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 from trustplane.fault import Fault
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.issue import Issued, IssueX509, Request
+from trustplane.flows.issue import Issued, Request
+from trustplane.flows.issue_in_turn import Issuer
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.spiffe.names import NodeName
 
@@ -31,12 +32,12 @@ class ServerMetrics:
             "trustplane_svid_requests_refused", "Requests not answered with an SVID", ["code"], registry=self.registry
         )
 
-    def counted(self, issuer: IssueX509) -> CountedIssuer:
+    def counted(self, issuer: Issuer) -> CountedIssuer:
         return CountedIssuer(issuer, self._issued, self._refused)
 
 
 class CountedIssuer:
-    def __init__(self, issuer: IssueX509, issued: Counter, refused: Counter) -> None:
+    def __init__(self, issuer: Issuer, issued: Counter, refused: Counter) -> None:
         self._issuer = issuer
         self._issued = issued
         self._refused = refused

@@ -62,6 +62,7 @@ class ServerSettings:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     node_lifetime: timedelta = timedelta(hours=1)  # of the identities of nodes and servers
     node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
+    signing_rate: float | None = None  # leaves a second; none: as fast as this machine is measured to be
 
     @property
     def database(self) -> str:

@@ -74,6 +74,12 @@ class AdmissionQueue(Generic[Ticket, Node]):
     def __len__(self) -> int:
         return len(self._row)
 
+    def keep_to(self, limits: Limits) -> None:
+        """From now on. Nobody who stands here is sent away by it."""
+        self._limits = limits
+        self._places = limits.places
+        self._tokens = min(self._tokens, float(limits.burst))
+
     def offer(self, at: datetime, ticket: Ticket, node: Node, expires: datetime | None) -> Shed[Ticket] | None:
         """Take this asker in; `expires` is the end of what it holds now. Whoever has no place is named: it, or another.
 
@@ -95,11 +101,11 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._left(last)
         return Shed(last[2], self._wait(at))
 
-    def take(self, at: datetime) -> list[Ticket]:
+    def take(self, at: datetime, most: int | None = None) -> list[Ticket]:
         """Those to be signed for now, nearest expiry first."""
         self._refill(at)
         taken: list[Ticket] = []
-        while self._row and self._tokens >= 1:
+        while self._row and self._tokens >= 1 and len(taken) != most:
             self._tokens -= 1
             place = self._row.pop()
             self._left(place)

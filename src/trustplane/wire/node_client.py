@@ -173,7 +173,7 @@ class NodeClient:
                 call.cancel()
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
-        wanted = [node_pb2.X509Order(spiffe_id=str(order.spiffe_id), csr=order.csr) for order in orders]
+        wanted = [node_codec.order(one) for one in orders]
         asked = self._trust.clock.now()
         with _failures_as_faults():
             answer = await self._stub.IssueX509(node_pb2.X509Orders(orders=wanted), timeout=CALL_SECONDS)

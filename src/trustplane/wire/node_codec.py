@@ -19,6 +19,7 @@ from trustplane.flows.node_link import (
     HoldingsReport,
     HostingReport,
     LeafIssued,
+    LeafOrder,
     Report,
     ViewHeld,
     ViewUpdate,
@@ -105,6 +106,20 @@ def enrolled(reply: object) -> node_pb2.NodeIdentity:
     if isinstance(reply, node_pb2.CertificateEnrolmentReply) and reply.WhichOneof("step") == "identity":
         return reply.identity
     raise _out_of_turn("an identity")
+
+
+def order(wanted: LeafOrder) -> node_pb2.X509Order:
+    held = wanted.held_until
+    return node_pb2.X509Order(
+        spiffe_id=str(wanted.spiffe_id), csr=wanted.csr, held_until=None if held is None else timestamp(held)
+    )
+
+
+def held_until(message: node_pb2.X509Order) -> datetime | None:
+    if not message.HasField("held_until"):
+        return None
+    with _refusing_malformed():
+        return instant(message.held_until)
 
 
 def leaf_outcomes(answer: node_pb2.X509Results, asked: int) -> Sequence[LeafIssued | Fault]:

@@ -157,7 +157,7 @@ class NodeService(node_pb2_grpc.NodeServicer):
         node = await self._admitted(context)
         if len(request.orders) > MAX_ORDERS:
             raise too_much("orders in one call", MAX_ORDERS)
-        wanted = [Request(order.spiffe_id, order.csr) for order in request.orders]
+        wanted = [Request(order.spiffe_id, order.csr, node_codec.held_until(order)) for order in request.orders]
         outcomes = await self._doors.issuer.issue(node, wanted, self._clock.now())
         results = [node_answers.x509_result(outcome) for outcome in outcomes]
         return node_pb2.X509Results(results=results, server_time=node_codec.timestamp(self._clock.now()))

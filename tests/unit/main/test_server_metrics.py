@@ -36,7 +36,7 @@ class Counted:
         self._registry = CollectorRegistry()
         issued = Counter("issued", "i", registry=self._registry)
         refused = Counter("refused", "r", ["code"], registry=self._registry)
-        self.issuer = CountedIssuer(Scripted(answer), issued, refused)  # type: ignore[arg-type] # it only issues
+        self.issuer = CountedIssuer(Scripted(answer), issued, refused)
 
     def ask(self) -> Sequence[Issued | Fault]:
         return asyncio.run(self.issuer.issue(NODE, ASKED, AT))

@@ -257,17 +257,23 @@ class X509Order(_message.Message):
 
     SPIFFE_ID_FIELD_NUMBER: _builtins.int
     CSR_FIELD_NUMBER: _builtins.int
+    HELD_UNTIL_FIELD_NUMBER: _builtins.int
     spiffe_id: _builtins.str
     csr: _builtins.bytes
+    @_builtins.property
+    def held_until(self) -> _timestamp_pb2.Timestamp:
+        """end of what it holds for this now; absent: nothing. Least left is first"""
+
     def __init__(
         self,
         *,
         spiffe_id: _builtins.str = ...,
         csr: _builtins.bytes = ...,
+        held_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["held_until", b"held_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "held_until", b"held_until", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
