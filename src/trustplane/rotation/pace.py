@@ -15,7 +15,7 @@ SLOWEST = 1.0
 HEADROOM = 1.1
 WINDOW = timedelta(seconds=1)
 UNDER_WAY = 0.5  # seconds' worth: enough to keep every part of issuing busy, little enough to be answered in time
-LEAST_UNDER_WAY = 32
+LEAST_UNDER_WAY = 256  # so that a database that takes seconds to write does not also make the pace fall to nothing
 
 _SECOND = timedelta(seconds=1)
 
@@ -39,7 +39,8 @@ class SigningPace:
     @property
     def under_way(self) -> int:
         """The most certificates to be signed at the same time."""
-        return max(LEAST_UNDER_WAY, int(self.per_second * UNDER_WAY))
+        least = LEAST_UNDER_WAY if self._configured is None else 1
+        return max(least, int(self.per_second * UNDER_WAY))
 
     def signed(self, count: int, at: datetime, *, waiting: bool) -> bool:
         """So many more, while others waited or not. Whether the pace has changed."""

@@ -15,7 +15,7 @@ from tests.kit.node_line import NODE, away, running
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.issue_in_turn import IssueInTurn
-from trustplane.rotation.pace import LEAST_UNDER_WAY, SigningPace
+from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe.names import NodeName
 
 SECOND = timedelta(seconds=1)
@@ -224,7 +224,3 @@ def test_a_clock_that_is_set_back_holds_up_nobody() -> None:
             assert codes(waiting.result()) == ["issued"]
 
     asyncio.run(play())
-
-
-def test_a_signer_that_is_slow_still_has_some_certificates_under_way() -> None:
-    assert SigningPace(0.5).under_way == LEAST_UNDER_WAY
