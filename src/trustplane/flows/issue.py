@@ -25,7 +25,8 @@ from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.issuance.serial import ENTROPY_BYTES, serial_from
 from trustplane.issuance.shape import Order, shape
 from trustplane.registry.model import Profile
-from trustplane.rotation.slots import Promise, RenewalSlots
+from trustplane.rotation.promises import Promises
+from trustplane.rotation.slots import Promise
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import X509Svid
@@ -122,7 +123,7 @@ class IssueX509:
         self._rights = rights
         self._own_profile = own_profile
         self._entropy = entropy
-        self._slots = RenewalSlots()
+        self._promises: Promises[int] = Promises()
 
     def recall(self, certificates: Iterable[IssuedCertificate], at: datetime) -> None:
         """Count renewals promised before this server started, so that new ones keep out of their way."""
@@ -130,7 +131,8 @@ class IssueX509:
             right = self._rights.right(one.node, one.spiffe_id)
             window = (right.profile if right else self._own_profile).renew
             if at < one.renew_at < one.not_after:
-                self._slots.recall(Promise(one.issued_at, one.not_after, window, one.renew_at), at)
+                promise = Promise(one.issued_at, one.not_after, window, one.renew_at)
+                self._promises.recall(_holder(one.node, one.spiffe_id), promise, at)
 
     async def issue(self, node: NodeName, requests: Sequence[Request], at: datetime) -> Sequence[Issued | Fault]:
         """One answer per request, in their order. Raises only what concerns them all."""
@@ -204,8 +206,15 @@ class IssueX509:
     def _sign(self, order: Order, signer: Signer) -> _Signed:
         body = order.redeem()
         leaf = confirm(order, body, signer.sign(body))
-        window = order.admitted.profile.renew
-        return _Signed(order, leaf, self._slots.place(order.issued_at, order.not_after, window, order.serial))
+        admitted = order.admitted
+        holder, window = _holder(admitted.node, admitted.spiffe_id), admitted.profile.renew
+        renew_at = self._promises.renew(holder, order.issued_at, order.not_after, window, order.serial)
+        return _Signed(order, leaf, renew_at)
+
+
+def _holder(node: NodeName, spiffe_id: SpiffeId) -> int:
+    # A number in place of the names: an issuer that has promised a hundred thousand renewals keeps them all.
+    return hash((node, spiffe_id))
 
 
 async def _each(values: Sequence[Given | Fault], step: Callable[[Given], Made], a_turn: int) -> list[Made | Fault]:

@@ -1,6 +1,6 @@
 """A fleet in virtual time, run by the code that runs it in production.
 
-Every workload is a `rotation.leaf.LeafRenewal`, the server an `AdmissionQueue` and a `RenewalSlots`; only the network,
+Every workload is a `rotation.leaf.LeafRenewal`, the server an `AdmissionQueue` and its `Promises`; only the network,
 the clocks and the signatures are imagined. A question takes no time unless it waits at the server or is never answered.
 The same scenario gives the same figures, by its seed.
 """
@@ -17,8 +17,9 @@ from trustplane.flows.simulate_figures import BANDS, Endured, Figures, Remaining
 from trustplane.flows.simulate_peers import RULES, PeerLeaf, PeerRule, PolledThreshold
 from trustplane.flows.simulate_scenario import Outage, Scenario
 from trustplane.rotation.leaf import TICKED, Ask, AskAt, Deferred, Event, Failed, Issued, LeafRenewal
+from trustplane.rotation.promises import Promises
 from trustplane.rotation.queue import AdmissionQueue, Limits
-from trustplane.rotation.slots import SLOT, Promise, RenewalSlots
+from trustplane.rotation.slots import SLOT, Promise
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MARKS = 20  # how often progress is told
@@ -48,14 +49,12 @@ class _Fleet:
         skews = [scenario.skew * self._random.uniform(-1, 1) for _ in range(scenario.nodes)]
         self._skews = [skews[workload // scenario.per_node] for workload in range(count)]
         self._agents = [self._fresh_agent() for _ in range(count)]
-        self._issued_at: list[datetime] = [START] * count
-        self._renew_at: list[datetime | None] = [None] * count
         self._not_after: list[datetime | None] = [None] * count
         self._bare_since: dict[int, datetime] = {}  # those that a restart left with nothing
         self._unanswered: set[int] = set()
         self._cut = [0] * scenario.nodes
         self._down = 0
-        self._slots = RenewalSlots()
+        self._promises: Promises[int] = Promises()
         self._queue = self._fresh_queue(START)
         self._events = self._planned()
         self._serving = count + len(self._events)
@@ -103,8 +102,8 @@ class _Fleet:
         self._not_after[workload] = issued_at + lifetime
         self._calendar.put(due, workload)
         if self._peer is None:
-            self._issued_at[workload], self._renew_at[workload] = issued_at, issued_at + interval
-            self._slots.recall(self._promise(workload, issued_at + interval), START)
+            promise = Promise(issued_at, issued_at + lifetime, self._of.window, issued_at + interval)
+            self._promises.recall(workload, promise, START)
 
     def _planned(self) -> list[tuple[datetime, Callable[[datetime], None]]]:
         scenario = self._of
@@ -180,17 +179,9 @@ class _Fleet:
             self._settle_lack(workload, at)
         not_after = renew_at = at + self._of.lifetime
         if self._peer is None:
-            promised = self._renew_at[workload]
-            if promised is not None and promised > at:
-                self._slots.forget(self._promise(workload, promised), at)
-            renew_at = self._slots.place(at, not_after, self._of.window, self._random.getrandbits(64))
-            self._issued_at[workload], self._renew_at[workload] = at, renew_at
+            renew_at = self._promises.renew(workload, at, not_after, self._of.window, self._random.getrandbits(64))
         self._not_after[workload] = not_after
         self._feed(workload, Issued(renew_at, not_after), at)
-
-    def _promise(self, workload: int, renew_at: datetime) -> Promise:
-        issued_at = self._issued_at[workload]
-        return Promise(issued_at, issued_at + self._of.lifetime, self._of.window, renew_at)
 
     def _settle_lack(self, workload: int, at: datetime) -> None:
         """It holds no valid leaf until now: the last one expired, or went with a restart."""
@@ -215,10 +206,10 @@ class _Fleet:
         """A new server knows of its leaves what the database does, and of the queue nothing."""
         self._down -= 1
         self._queue = self._fresh_queue(at)
-        self._slots = RenewalSlots()
-        for workload, promised in enumerate(self._renew_at):
-            if promised is not None and promised > at:
-                self._slots.recall(self._promise(workload, promised), at)
+        before, self._promises = self._promises, Promises()
+        for workload, promise in before:
+            if promise.renew_at > at:
+                self._promises.recall(workload, promise, at)
 
     def _cut_off(self, nodes: list[int], change: int, _: datetime) -> None:
         for node in nodes:

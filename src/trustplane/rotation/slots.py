@@ -28,8 +28,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # spreads serials over a slot, also serials that c
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(NamedTuple):
     """What one leaf was told when it was issued."""
 
     issued_at: datetime

@@ -29,6 +29,7 @@ from tests.kit.issuing_ports import (
 from trustplane.fault import Broken, Fault, Unavailable
 from trustplane.flows.issue import SIGNED_A_TURN, Issued, IssueX509, Request
 from trustplane.flows.signer import Signer, SigningKey
+from trustplane.issuance.admit import Right
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.rotation.slots import SLOT
 from trustplane.spiffe.bundle import Bundle, BundleSet
@@ -248,8 +249,7 @@ def test_a_signer_is_printed_without_its_key() -> None:
 
 
 def test_leaves_that_are_issued_together_are_not_all_asked_back_together() -> None:
-    answers = issue(MemoryRecords(), *[Request(str(WEB), CSR)] * 300)
-    instants = [one.renew_at for one in answers if isinstance(one, Issued)]
+    instants = [one.renew_at for one in issued_to_many(an_issuer_for_many(MemoryRecords()), 300)]
     assert len(instants) == 300
     slots = Counter((instant - NOON) // SLOT for instant in instants)
     # One hour of life, a window of fifteen minutes: 180 slots take 300 leaves with two or three in each.
@@ -258,11 +258,32 @@ def test_leaves_that_are_issued_together_are_not_all_asked_back_together() -> No
 
 def test_promises_made_before_a_restart_are_kept_clear_of() -> None:
     records = MemoryRecords()
-    crowded = an_issuer(records)
-    before = asyncio.run(crowded.issue(NODE, [Request(str(WEB), CSR)] * 50, NOON))
-    taken = {(one.renew_at - NOON) // SLOT for one in before if isinstance(one, Issued)}
+    taken = {(one.renew_at - NOON) // SLOT for one in issued_to_many(an_issuer_for_many(records), 50)}
     restarted = an_issuer(records)
     restarted.recall(records.certificates.values(), NOON)
     (after,) = asyncio.run(restarted.issue(NODE, [Request(str(WEB), CSR)], NOON))
     assert isinstance(after, Issued)
     assert (after.renew_at - NOON) // SLOT not in taken
+
+
+def test_a_renewal_before_its_time_leaves_no_promise_behind() -> None:
+    records = MemoryRecords()
+    before = issued_to_many(an_issuer_for_many(records), 1)[0].renew_at
+    restarted = an_issuer_for_many(records)
+    restarted.recall(records.certificates.values(), NOON)
+    again = [issued_to_many(restarted, 1)[0].renew_at for _ in range(5)]
+    assert {(one - NOON) // SLOT for one in (before, *again)} == {(before - NOON) // SLOT}
+
+
+def an_issuer_for_many(records: MemoryRecords) -> IssueX509:
+    rights = RightsTable({(NODE, one): Right(NODE, one, profile()) for one in map(sibling, range(300))})
+    return IssueX509(records, lambda: SIGNER, rights, profile())
+
+
+def issued_to_many(issuer: IssueX509, count: int) -> list[Issued]:
+    wanted = [Request(str(sibling(number)), CSR) for number in range(count)]
+    return [one for one in asyncio.run(issuer.issue(NODE, wanted, NOON)) if isinstance(one, Issued)]
+
+
+def sibling(number: int) -> SpiffeId:
+    return SpiffeId(ACME, ("ns", "shop", "sa", f"s{number}"))
