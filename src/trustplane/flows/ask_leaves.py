@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Unavailable
 from trustplane.flows.leaf import Leaf, LeafKey
-from trustplane.flows.node_link import LeafIssued, LeafOrder, Line
+from trustplane.flows.node_link import LeafIssued, LeafOrder
 from trustplane.registry.model import KeyKind
 
 Answer = TypeVar("Answer")
+
+
+class LeafSource(Protocol):
+    async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
+        """One outcome for each."""
+        ...
+
+
+Line = Callable[[int], AbstractAsyncContextManager[LeafSource]]
+"""To the server so many addresses after the one the agent is connected to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,14 +64,17 @@ class IssueInTurn:
     async def run(self) -> None:
         """Call up whoever's turn comes by the time alone."""
         while True:
-            following = self._queue.next_at(self._clock.now())
-            if following is None or self.under_way >= self._pace.under_way:
+            if not len(self._queue):
                 self._stirred.clear()
                 await self._stirred.wait()
-            else:
-                # Not longer, or a clock that is set back would hold up everyone.
-                await self._clock.sleep(min(following - self._clock.now(), LONGEST_SLEEP))
-                self._call_up()
+            await self._clock.sleep(self._pause())
+            self._call_up()
+
+    def _pause(self) -> timedelta:
+        at = self._clock.now()
+        following = self._queue.next_at(at) if self.under_way < self._pace.under_way else None
+        # Never long: some wait for nothing but to be sent away, and a clock that is set back must hold up nobody.
+        return LONGEST_SLEEP if following is None else min(following - at, LONGEST_SLEEP)
 
     async def issue(self, node: NodeName, requests: Sequence[Request], at: datetime) -> Sequence[Issued | Fault]:
         """One answer per request, in their order. Raises only what concerns them all."""
@@ -105,13 +108,14 @@ class IssueInTurn:
         caller.moved.set()
 
     def _call_up(self) -> None:
-        room = self._pace.under_way - self.under_way
-        if room > 0:
-            for caller, place in self._queue.take(self._clock.now(), room):
-                self.under_way += 1
-                caller.standing -= 1
-                caller.called.append(place)
-                caller.moved.set()
+        at, room = self._clock.now(), self._pace.under_way - self.under_way
+        for caller, place in self._queue.take(at, max(room, 0)):
+            self.under_way += 1
+            caller.standing -= 1
+            caller.called.append(place)
+            caller.moved.set()
+        for shed in self._queue.overdue(at):
+            self._send_away(*shed.ticket, shed.wait)
         self._stirred.set()
 
     async def _issue_called(self, caller: _Caller, node: NodeName, requests: Sequence[Request]) -> None:

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -88,7 +87,3 @@ class Link(Protocol):
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]: ...
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str: ...
-
-
-Line = Callable[[int], AbstractAsyncContextManager[Link]]
-"""To the server so many addresses after the one the agent is connected to."""

@@ -18,7 +18,7 @@ from trustplane.flows.simulate_peers import RULES, PeerLeaf, PeerRule, PolledThr
 from trustplane.flows.simulate_scenario import Outage, Scenario
 from trustplane.rotation.leaf import TICKED, Ask, AskAt, Deferred, Event, Failed, Issued, LeafRenewal
 from trustplane.rotation.promises import Promises
-from trustplane.rotation.queue import AdmissionQueue, Limits
+from trustplane.rotation.queue import AdmissionQueue, Limits, Shed
 from trustplane.rotation.slots import SLOT, Promise
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -154,9 +154,12 @@ class _Fleet:
             if lost or len(self._queue) > 1 or not self._serve(at):
                 self._calendar.put(at + ask.within, workload)
         if shed is not None:
-            self._figures.shed += 1
-            self._unanswered.discard(shed.ticket)
-            self._feed(shed.ticket, Deferred(_SERVER, shed.wait), at)
+            self._send_away(shed, at)
+
+    def _send_away(self, shed: Shed[int], at: datetime) -> None:
+        self._figures.shed += 1
+        self._unanswered.discard(shed.ticket)
+        self._feed(shed.ticket, Deferred(_SERVER, shed.wait), at)
 
     def _serve(self, at: datetime) -> bool:
         """Sign for everyone whose turn it is; whether nobody is left standing."""
@@ -165,6 +168,8 @@ class _Fleet:
             self._unanswered.discard(workload)
             self._figures.signed[slot] += 1
             self._issue(workload, at)
+        for shed in self._queue.overdue(at):
+            self._send_away(shed, at)
         following = self._queue.next_at(at)
         if following is None:
             return True

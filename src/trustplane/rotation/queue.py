@@ -1,8 +1,9 @@
 """The server's waiting room for signatures: who is served next, who must come back, and when.
 
 Nearest expiry first, where a workload that holds nothing counts as expiring when it asked. Nobody stands longer than
-`Limits.patience`, so no answer goes to an asker who has hung up; whoever has no place is told a turn of its own, one
-after the other at the pace of signing, so that those sent away do not come back together. No node can fill the room.
+`Limits.patience`, so no answer goes to an asker who has hung up; whoever has no place, or lost it to those who come
+before, is told a turn of its own, one after the other at the pace of signing, so that those sent away do not come back
+together. No node can fill the room.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._places = limits.places
         self._tokens = float(limits.burst)
         self._counted = at
-        self._row: list[tuple[int, int, Ticket, Node]] = []  # nearest expiry last, and of two the older one
-        self._standing: dict[Ticket, tuple[int, int, Ticket, Node]] = {}
+        self._row: list[tuple[int, int, Ticket, Node, datetime]] = []  # nearest expiry last, and of two the older one
+        self._standing: dict[Ticket, tuple[int, int, Ticket, Node, datetime]] = {}  # who has stood longest is first
         self._of_node: dict[Node, int] = {}
         self._order = 0
         self._turn = at  # until here, the pace of signing has been given out as turns
@@ -91,7 +92,7 @@ class AdmissionQueue(Generic[Ticket, Node]):
         if of_node >= self._limits.per_node:
             return Shed(ticket, self._limits.patience * (0.5 + self._spread()))
         self._order += 1
-        place = (-(((expires or at) - _EPOCH) // _TICK), -self._order, ticket, node)
+        place = (-(((expires or at) - _EPOCH) // _TICK), -self._order, ticket, node, at)
         insort(self._row, place)
         self._standing[ticket] = place
         self._of_node[node] = of_node + 1
@@ -112,6 +113,17 @@ class AdmissionQueue(Generic[Ticket, Node]):
             taken.append(place[2])
         return taken
 
+    def overdue(self, at: datetime) -> list[Shed[Ticket]]:
+        """Those who have stood as long as anyone may, while others came before them."""
+        shed: list[Shed[Ticket]] = []
+        while self._standing:
+            place = next(iter(self._standing.values()))
+            if at - place[4] < self._limits.patience:
+                break
+            self.withdraw(place[2])
+            shed.append(Shed(place[2], self._wait(at)))
+        return shed
+
     def next_at(self, at: datetime) -> datetime | None:
         """When `take` will have someone; never while nobody stands here."""
         if not self._row:
@@ -128,7 +140,7 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._left(place)
         return True
 
-    def _left(self, place: tuple[int, int, Ticket, Node]) -> None:
+    def _left(self, place: tuple[int, int, Ticket, Node, datetime]) -> None:
         del self._standing[place[2]]
         node = place[3]
         if self._of_node[node] == 1:

@@ -149,3 +149,27 @@ def test_the_answer_names_who_was_sent_away() -> None:
     room = queue(per_second=1)
     room.offer(NOON, "a", "n", None)
     assert isinstance(room.offer(NOON, "b", "n", None), Shed)
+
+
+def test_who_is_overtaken_for_as_long_as_it_waits_is_sent_away_with_a_turn() -> None:
+    room = queue(per_second=4)  # four places, one second of patience
+    room.offer(NOON, "far", "n", NOON + 3600 * SECOND)
+    for quarter in range(4):
+        at = NOON + quarter * SECOND / 4
+        room.offer(at, f"near-{quarter}", "n", None)
+        assert "far" not in room.take(at)
+        assert room.overdue(at) == []
+    (shed,) = room.overdue(NOON + SECOND)
+    assert shed.ticket == "far"
+    assert timedelta(0) < shed.wait <= LONGEST_WAIT
+    assert "far" not in drained(room, NOON + SECOND)
+
+
+def test_a_room_keeps_to_other_limits_from_then_on() -> None:
+    room = queue(per_second=1, burst=1)
+    room.keep_to(Limits(100, burst=5, patience=SECOND))
+    for name in "abcdef":
+        assert room.offer(NOON, name, "n", None) is None
+    assert room.take(NOON) == ["a"], "no token is given for nothing"
+    assert room.take(NOON + SECOND, most=2) == ["b", "c"]
+    assert room.take(NOON + SECOND) == ["d", "e", "f"]
