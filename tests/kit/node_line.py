@@ -77,6 +77,7 @@ class Line:
     refuses: dict[SpiffeId, Fault] = field(default_factory=dict)
     instead: dict[SpiffeId, SpiffeId] = field(default_factory=dict)
     calls: list[tuple[SpiffeId, ...]] = field(default_factory=list)
+    orders: list[LeafOrder] = field(default_factory=list)
     waits: asyncio.Event | None = None  # calls are answered once it is set
     updates: tuple[ViewUpdate, ...] = ()
     node_renewals: int = 0
@@ -99,6 +100,7 @@ class Line:
         yield self
 
     async def issue(self, orders: Sequence[LeafOrder]) -> Sequence[LeafIssued | Fault]:
+        self.orders += orders
         self.calls.append(tuple(order.spiffe_id for order in orders))
         self._heard.set()
         await self._answer()

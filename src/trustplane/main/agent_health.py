@@ -35,8 +35,21 @@ class AgentHealth:
 
     def yellow(self) -> Sequence[Finding]:
         """What costs nothing yet."""
-        clock = self.watch.finding()
-        return [*([clock] if clock else []), *([self.memory.fault.finding] if self.memory.fault else [])]
+        clock, late = self.watch.finding(), self._late()
+        return [
+            *([late] if late else []),
+            *([clock] if clock else []),
+            *([self.memory.fault.finding] if self.memory.fault else []),
+        ]
+
+    def _late(self) -> Finding | None:
+        late = self.leaves.late
+        if not late:
+            return None
+        faults = [leaf.last_fault for leaf in self.leaves.leaves if leaf.last_fault]
+        why, fix = _why(faults[0] if faults else None, "they were asked for and nothing was answered")
+        what = f"{late} SVIDs of this node are late: over half of the time from renewal to expiry is gone"
+        return Finding(code="svids-late", what=what, why=why, fix=fix)
 
     def _node(self, at: datetime) -> Iterator[Finding]:
         identity = self.node.identity.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.kit.clock import VirtualClock
@@ -92,5 +93,25 @@ def test_a_fresh_leaf_that_only_a_wrong_clock_makes_invalid_names_the_clock() ->
                 assert bench.held(WEB) is None
                 await clock.advance(timedelta(minutes=5))
                 assert wrong.failures[code] < 60
+
+    asyncio.run(play())
+
+
+def test_what_an_earlier_version_kept_without_a_machine_is_renewed_when_it_said() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.told(WEB, API)
+        async with bench.running():
+            web, api = sorted(bench.keeper.kept(), key=lambda one: one.keyed.svid.spiffe_id == API.spiffe_id)
+        view = bench.views.value
+        assert view is not None
+        asked = len(bench.line.calls)
+        old = bench.started(bench.clock)
+        old.restore(view, (replace(web, renewal=None), replace(api, renewal=None, renew_at=None)))
+        async with running(old.run()):
+            await bench.pass_by(SECOND)
+            assert bench.line.calls[asked:] == [(API.spiffe_id,)], "it was wanted at once"
+            await bench.pass_by(bench.line.renew_after)
+            assert any(WEB.spiffe_id in call for call in bench.line.calls[asked:])
 
     asyncio.run(play())

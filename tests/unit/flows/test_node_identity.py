@@ -383,3 +383,31 @@ def test_a_dial_that_is_given_up_leaves_the_way_free() -> None:
         assert await doors.links.dial() is not None
 
     asyncio.run(play())
+
+
+def test_a_line_to_another_server_is_one_more_link_and_is_closed_again() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        async with doors.links.line(0) as first:
+            pass
+        async with doors.links.line(1) as second, doors.links.line(4) as same:
+            assert len({id(first), id(second), id(same)}) == 3
+            assert await doors.links.dial() is first
+        assert doors.tried == ["a:1", "b:1", "b:1"]
+        assert [line.closed for _, _, line in doors.made] == [False, True, True]
+
+    asyncio.run(play())
+
+
+def test_a_line_to_a_server_that_is_away_asks_no_other() -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.shut = {"b:1"}
+        with pytest.raises(Unavailable):
+            async with doors.links.line(1):
+                raise AssertionError
+        assert doors.tried == ["b:1"]
+
+    asyncio.run(play())

@@ -76,11 +76,16 @@ def test_an_outage_shows_in_every_figure_and_turns_health_red_before_anything_is
             assert failed is not None
             assert failed >= 2
             assert node.red() == set(), "there is time"
-            await bench.pass_by(0.12 * bench.line.life)
+            assert node.figure("leaves_late") == 0
+            await bench.pass_by(0.09 * bench.line.life)
+            assert node.figure("leaves_late") == 2
+            assert "svids-late" in {one.code for one in node.health.yellow()}
+            await bench.pass_by(0.03 * bench.line.life)
             assert "svid-expires-soon" in node.red()
             assert node.figure("leaves_without_svid") == 0, "nothing is lost yet"
             await bench.pass_by(0.2 * bench.line.life)
             assert node.figure("leaves_without_svid") == 2
+            assert node.figure("leaves_late") == 2
             assert node.red() == {"svid-missing", "node-svid-expired"}
             first = node.figure("first_expiry_seconds", of="workloads")
             assert first is not None

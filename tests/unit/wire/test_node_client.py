@@ -57,6 +57,9 @@ def test_an_agent_is_issued_leaves_tokens_and_its_own_next_identity() -> None:
             assert isinstance(leaf, LeafIssued)
             assert leaf.svid.spiffe_id == WEB
             assert doors.issuer.asked[0][0] == NODE
+            until = doors.clock.now().replace(microsecond=0)
+            await client.issue([LeafOrder(WEB, csr(), until), LeafOrder(WEB, csr())])
+            assert [one.held_until for one in doors.issuer.asked[1][1]] == [until, None]
             assert await client.mint(WEB, ["bank"]) == f"{NODE} {WEB} bank"
             svid, _, document = await client.renew_node(csr())
             assert (svid.spiffe_id, document) == (AGENT, doors.domain.document())

@@ -124,6 +124,19 @@ def test_texts_of_a_report_are_cut_to_what_is_kept() -> None:
     assert (len(found.desired), len(found.held)) == (64, 64)
 
 
+def test_an_order_of_an_agent_that_says_nothing_of_what_it_holds_counts_as_one_that_holds_nothing() -> None:
+    assert node_codec.held_until(node_pb2.X509Order(spiffe_id="spiffe://acme.example/web", csr=b"")) is None
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62)])
+def test_an_instant_that_is_none_is_refused(seconds: int) -> None:
+    order = node_pb2.X509Order()
+    order.held_until.seconds = seconds
+    with pytest.raises(Refused) as caught:
+        node_codec.held_until(order)
+    assert caught.value.code == "malformed-message"
+
+
 def refusal(seconds: int) -> node_pb2.X509Results:
     result = node_pb2.X509Result(refusal=node_pb2.Refusal(code="busy", what="w", why="y", fix="f"))
     result.refusal.retry_after.seconds = seconds
