@@ -65,6 +65,7 @@ class KeepLeaves:
         self._log = structlog.get_logger("leaves")
         self.failures: Counter[str] = Counter()  # of attempts, by code
         self.notices: Counter[Notice] = Counter()
+        self._said: str | None = None  # the code that calls fail with
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -219,9 +220,12 @@ class KeepLeaves:
         try:
             outcomes = await self._asking.ask(call.lane.address, ordered, call.within)
         except Fault as fault:
-            self._log.warning("leaves not renewed", count=len(ordered), code=fault.code, what=fault.finding.what)
+            if fault.code != self._said:  # what goes on is counted, and not told at every attempt
+                self._log.warning("leaves not renewed", count=len(ordered), code=fault.code, what=fault.finding.what)
+            self._said = fault.code
             changed = [self._failed(call, one, fault, asked(fault)) for one in ordered]
         else:
+            self._said = None
             changed = [self._settled(call, one, outcome) for one, outcome in zip(ordered, outcomes, strict=True)]
         self._renewals.over(call)
         leaves = dict(self._leaves.value)

@@ -15,7 +15,7 @@ from trustplane.rotation.slots import Promise, RenewalSlots
 
 Holder = TypeVar("Holder", bound=Hashable)
 
-_SWEPT = 4  # promises looked at for each new one: those that are over go, the oldest first
+_ROOM = 1024
 
 
 class Promises(Generic[Holder]):
@@ -23,7 +23,8 @@ class Promises(Generic[Holder]):
 
     def __init__(self) -> None:
         self._slots = RenewalSlots()
-        self._of: dict[Holder, Promise] = {}  # the oldest first
+        self._of: dict[Holder, Promise] = {}
+        self._room = _ROOM
 
     def __len__(self) -> int:
         return len(self._of)
@@ -47,8 +48,7 @@ class Promises(Generic[Holder]):
         self._slots.recall(promise, at)
 
     def _sweep(self, at: datetime) -> None:
-        for _ in range(_SWEPT):
-            oldest = next(iter(self._of), None)
-            if oldest is None or self._of[oldest].renew_at > at:
-                return
-            del self._of[oldest]
+        """Holders that did not come back are forgotten when there are as many of them as of the others."""
+        if len(self._of) > self._room:
+            self._of = {holder: promise for holder, promise in self._of.items() if promise.renew_at > at}
+            self._room = max(_ROOM, 2 * len(self._of))

@@ -9,6 +9,7 @@ together. No node can fill the room.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,7 +67,8 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._tokens = float(limits.burst)
         self._counted = at
         self._row: list[tuple[int, int, Ticket, Node, datetime]] = []  # nearest expiry last, and of two the older one
-        self._standing: dict[Ticket, tuple[int, int, Ticket, Node, datetime]] = {}  # who has stood longest is first
+        # Who has stood longest is first: found at once also when many have left, which a plain dict does not promise.
+        self._standing: OrderedDict[Ticket, tuple[int, int, Ticket, Node, datetime]] = OrderedDict()
         self._of_node: dict[Node, int] = {}
         self._order = 0
         self._turn = at  # until here, the pace of signing has been given out as turns

@@ -1,6 +1,7 @@
 """Following the instant at which a leaf is to be renewed.
 
-The server names it once, when it issues (`rotation.slots`). Whoever holds the certificate bounds it by its own clock.
+The server names it once, when it issues (`rotation.slots`). Who holds a node's or a server's own certificate bounds it
+by its own clock; the leaves of workloads have a machine, `rotation.leaf`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,3 @@ def followed(due: datetime, at: datetime, not_after: datetime) -> datetime:
     left = not_after - at
     soonest = at + max(left / 20, SOONEST)  # windows open at a tenth of the lifetime or later
     return max(soonest, min(due, at + left * 9 / 10))
-
-
-SHORTEST_WAIT = timedelta(milliseconds=200)
-LONGEST_WAIT_EMPTY = timedelta(seconds=15)
-
-
-def urgent(wait: timedelta, asked: timedelta, left: timedelta) -> timedelta:
-    """`wait` before the next attempt, shorter the less is left: a leaf in use is asked for eight times before it ends.
-
-    What a server `asked` for is kept up to half of what is left, so that no leaf expires unasked while one answers.
-    """
-    if left <= timedelta(0):
-        return max(min(wait, LONGEST_WAIT_EMPTY), asked)
-    return max(min(wait, left / 8), min(asked, left / 2), SHORTEST_WAIT)

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustplane.rotation.renewal import LONGEST_WAIT_EMPTY, SHORTEST_WAIT, SOONEST, followed, urgent
+from trustplane.rotation.renewal import SOONEST, followed
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
-WAITS = st.timedeltas(timedelta(0), timedelta(minutes=10))
 LIVES = st.timedeltas(timedelta(seconds=20), timedelta(days=90))
 
 
@@ -30,18 +29,3 @@ def test_what_an_issuer_with_the_same_clock_says_is_followed_to_the_letter(life:
 
 def test_a_leaf_with_no_time_left_is_still_not_asked_for_without_pause() -> None:
     assert followed(AT, AT, AT + timedelta(milliseconds=1)) == AT + SOONEST
-
-
-@given(WAITS, WAITS, LIVES)
-def test_the_less_is_left_the_sooner_a_leaf_in_use_is_asked_for_again(
-    wait: timedelta, asked: timedelta, left: timedelta
-) -> None:
-    found = urgent(wait, asked, left)
-    assert SHORTEST_WAIT <= found <= max(left / 2, SHORTEST_WAIT)
-    if not asked:
-        assert found <= max(left / 8, SHORTEST_WAIT)
-
-
-@given(WAITS, WAITS)
-def test_without_a_leaf_what_a_server_asks_for_is_kept(wait: timedelta, asked: timedelta) -> None:
-    assert asked <= urgent(wait, asked, timedelta(0)) <= max(LONGEST_WAIT_EMPTY, asked)
