@@ -11,7 +11,7 @@ from datetime import timedelta
 from tests.kit.clock import VirtualClock
 from tests.kit.node_line import ACME, Domain, Line, away, running
 from trustplane.clock import Clock
-from trustplane.fault import Refused, Unavailable
+from trustplane.fault import Refused
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.feed import Feed
 from trustplane.flows.keep_leaves import ORDERS_A_CALL, KeepLeaves
@@ -20,7 +20,6 @@ from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import Entry, NodeView, TrustedBundle
-from trustplane.rotation.leaf import Notice
 from trustplane.spiffe.names import ServiceName, default_id
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import KeyedSvid
@@ -334,93 +333,5 @@ def test_a_fault_that_is_kept_for_display_keeps_no_frames_and_so_no_keys() -> No
             fault = bench.leaf(WEB).last_fault
             assert fault is not None
             assert fault.__traceback__ is None
-
-    asyncio.run(play())
-
-
-def test_a_turn_that_a_server_gives_is_kept_to_the_second() -> None:
-    async def play() -> None:
-        bench = Bench()
-        turn = Unavailable(code="issuing-busy", what="w", why="y", fix="f", retry_after=77 * SECOND)
-        bench.line.refuses[WEB.spiffe_id] = turn
-        bench.told(WEB)
-        async with bench.running():
-            assert len(bench.line.calls) == 1
-            bench.line.refuses.clear()
-            await bench.pass_by(77 * SECOND - timedelta(microseconds=1))
-            assert len(bench.line.calls) == 1
-            await bench.pass_by(timedelta(microseconds=1))
-            assert bench.held(WEB) is not None
-
-    asyncio.run(play())
-
-
-def test_the_order_says_until_when_a_valid_leaf_is_held() -> None:
-    async def play() -> None:
-        bench = Bench()
-        bench.told(WEB)
-        async with bench.running():
-            until = bench.must_hold(WEB).svid.not_after
-            await bench.pass_by(bench.line.renew_after)
-            assert [one.held_until for one in bench.line.orders] == [None, until]
-
-    asyncio.run(play())
-
-
-def test_a_server_that_says_nothing_is_left_for_the_next_and_the_first_is_come_back_to() -> None:
-    async def play() -> None:
-        bench = Bench()
-        other = Line(bench.domain, bench.clock)
-        bench.line.waits = asyncio.Event()
-        lines = (bench.line, other)
-
-        @asynccontextmanager
-        async def line(place: int) -> AsyncIterator[Line]:
-            yield lines[place]
-
-        bench.keeper = KeepLeaves(
-            AskLeaves(line, len(lines), LeafKey.generate, 7, bench.clock), bench.views, bench.identities, bench.clock
-        )
-        bench.told(WEB)
-        async with bench.running():
-            await bench.pass_by(15 * SECOND)
-            assert bench.held(WEB) is not None
-            assert (len(bench.line.calls), len(other.calls)) == (1, 1)
-            assert bench.keeper.failures == {"server-silent": 1}
-            bench.line.waits.set()
-            await bench.pass_by(other.renew_after)
-            assert (len(bench.line.calls), len(other.calls)) == (2, 1)
-
-    asyncio.run(play())
-
-
-def test_a_leaf_that_is_not_renewed_for_long_is_told_to_be_late_once_and_when_that_ends() -> None:
-    async def play() -> None:
-        bench = Bench()
-        bench.told(WEB)
-        async with bench.running():
-            bench.line.down = away()
-            await bench.pass_by(bench.line.life * 0.7)
-            assert bench.keeper.late == 0
-            await bench.pass_by(bench.line.life * 0.2)
-            assert bench.keeper.late == 1
-            bench.line.down = None
-            await bench.pass_by(60 * SECOND)
-            assert bench.keeper.late == 0
-            assert bench.keeper.notices == {Notice.LATE: 1, Notice.RECOVERED: 1}
-
-    asyncio.run(play())
-
-
-def test_failures_change_nothing_that_a_restart_would_need_so_no_disk_is_written_for_them() -> None:
-    async def play() -> None:
-        bench = Bench()
-        bench.told(WEB)
-        async with bench.running():
-            kept = bench.keeper.kept()
-            bench.line.down = away()
-            await bench.pass_by(bench.line.life * 0.9)
-            assert len(bench.line.calls) > 5
-            assert bench.keeper.kept() == kept
 
     asyncio.run(play())
