@@ -8,6 +8,7 @@ set -euo pipefail
 needs=(
     "openssl openssl every issued certificate is verified by openssl verify"
     "unshare util-linux processes in other namespaces are attested, and tests run without a network"
+    "ip iproute2 hosts get networks of their own, whose links are cut under traffic"
 )
 
 missing=()
