@@ -1,7 +1,8 @@
 """A mesh of real processes: server, agents and sidecars, each started by its command as an operator would.
 
-Everything is in one short folder and on one loopback address of its own. Whatever a test does to the processes, at the
-end none is left. Steps read as sentences: `mesh.start_server()`, `mesh.apply(repository)`, `mesh.join("node-a")`.
+Everything is in one short folder and on one loopback address of its own, or, where links are to be cut, each process in
+the network of its host: `mesh.join("node-a", address=mesh.at(host))`. Whatever a test does to the processes, at the end
+none is left. Steps read as sentences: `mesh.start_server()`, `mesh.apply(repository)`, `mesh.join("node-a")`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from typing import Self
 import msgspec
 
 from tests.kit.mesh_repository import APP, DOMAIN, PORTS_A_SERVICE, Member, Repository
-from tests.kit.mesh_traffic import application
+from tests.kit.mesh_traffic import application, status
 from trustplane.cli import admin
 from trustplane.fault import Fault
 from trustplane.host.envoy import find_envoy
+from trustplane.host.network_namespaces import Host
 from trustplane.main.demo_directory import free_loopback
 from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, HoldingsShape, ServerStatusShape
 
@@ -100,6 +102,7 @@ class Node:
 
     name: str
     address: str
+    loopback: str  # where its services are asked, and ask
     part: Part
     workload: Path
     xds: Path
@@ -166,6 +169,7 @@ class Mesh:
         self.address = free_loopback(PORTS)
         self.servers: dict[str, Server] = {}
         self.nodes: dict[str, Node] = {}
+        self._hosts: dict[str, Host] = {}
         self._parts: list[Part] = []
         self._closing = contextlib.ExitStack()
         self._repositories = 0
@@ -190,6 +194,21 @@ class Mesh:
     @property
     def node(self) -> Node:
         return next(iter(self.nodes.values()))
+
+    def at(self, host: Host) -> str:
+        """Its address; what is started there runs in its network."""
+        self._hosts[host.address] = host
+        return host.address
+
+    def entered(self, address: str) -> contextlib.AbstractContextManager[None]:
+        """For sockets that must be in the network of that address."""
+        host = self._hosts.get(address)
+        return host.entered() if host else contextlib.nullcontext()
+
+    def status(self, node: Node, port: int) -> int:
+        """What a caller on that node is answered; 0 when nobody answers."""
+        with self.entered(node.address):
+            return status(node.loopback, port)
 
     def members(self, *names: str, **calls: Sequence[str]) -> tuple[Member, ...]:
         """Services in this order, each known by an Envoy of its own: `members("web", "pay", web=["pay"])`."""
@@ -238,7 +257,7 @@ class Mesh:
     def adopt_server(self, arguments: Sequence[str], name: str = "server-1", address: str | None = None) -> Server:
         """A server by a program of the test's own, at the same places."""
         address = address or self.address
-        part = self._part(name, arguments)
+        part = self._part(name, arguments, address)
         server = Server(name, address, part, self.folder / f"{name}.sock", self.folder / name)
         self.servers[name] = server
         part.start()
@@ -275,6 +294,7 @@ class Mesh:
     def agent(self, name: str, *options: str, address: str | None = None) -> Node:
         """An agent, not started yet. It enrols with what `options` say."""
         address = address or self.address
+        loopback = "127.0.0.1" if address in self._hosts else address
         places = {one: self.folder / f"{name}-{one}.sock" for one in ("workload", "xds", "admin")}
         doors = [
             word
@@ -286,10 +306,12 @@ class Mesh:
             *("--trust-domain", DOMAIN, "--node", name, "--data-dir", str(self.folder / name)),
             *("--bundle-file", str(bundle if bundle.exists() else self.bundle())),
             *("--workload-socket", str(places["workload"]), "--xds-socket", str(places["xds"])),
-            *("--agent-socket", str(places["admin"]), "--address", address, "--loopback", address),
+            *("--agent-socket", str(places["admin"]), "--address", address, "--loopback", loopback),
         )
-        part = self._part(name, [*TRUSTPLANE, "agent", "run", *words, *doors, *options])
-        return Node(name, address, part, places["workload"], places["xds"], places["admin"], self.folder / name)
+        part = self._part(name, [*TRUSTPLANE, "agent", "run", *words, *doors, *options], address)
+        return Node(
+            name, address, loopback, part, places["workload"], places["xds"], places["admin"], self.folder / name
+        )
 
     def join(self, name: str = "node-a", *, address: str | None = None) -> Node:
         """An agent that enrols with a token and is up."""
@@ -306,7 +328,8 @@ class Mesh:
         """Sidecars of these services, and an application behind each."""
         node = node or self.node
         for member in members:
-            self._closing.enter_context(application(member.name, node.address, member.app))
+            with self.entered(node.address):
+                self._closing.enter_context(application(member.name, node.loopback, member.app))
             node.sidecars[member.name] = self.sidecar(member, node)
         for member in members:
             part = node.sidecars[member.name]
@@ -317,6 +340,7 @@ class Mesh:
         part = self._part(
             f"sidecar-{member.name}",
             [*TRUSTPLANE, "sidecar", *words, "--envoy", str(member.executable), "--drain", "5m"],
+            node.address,
         )
         part.start()
         return part
@@ -327,7 +351,9 @@ class Mesh:
         part.start()
         return part
 
-    def _part(self, name: str, arguments: Sequence[str]) -> Part:
+    def _part(self, name: str, arguments: Sequence[str], address: str = "") -> Part:
+        host = self._hosts.get(address)
+        arguments = host.command(arguments) if host else arguments
         part = Part(name, arguments, self.folder)
         self._parts.append(part)
         return part

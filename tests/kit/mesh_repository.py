@@ -62,6 +62,7 @@ class Member:
 class Repository:
     members: tuple[Member, ...]
     lifetime: str = "1h"
+    renew: str = "50%-75%"
     profiles: Mapping[str, str] = field(default_factory=dict)  # name -> key kind, beside `standard`
     readers: tuple[str, ...] = ()
 
@@ -85,7 +86,8 @@ class Repository:
             "namespaces.yaml": f"{NAMESPACE}: {{owners: [shop-team]}}\n",
         }
         for name, key in {"standard": "p256", **self.profiles}.items():
-            found[f"profiles/{name}.yaml"] = f"version: 1\nkey: {key}\nlifetime: {self.lifetime}\nbackdate: 30s\n"
+            times = f"lifetime: {self.lifetime}\nbackdate: 30s\nrenew: {self.renew}\n"
+            found[f"profiles/{name}.yaml"] = f"version: 1\nkey: {key}\n{times}"
         found.update({f"services/{NAMESPACE}/{one.name}/service.yaml": one.text() for one in self.members})
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,11 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 PATIENCE_SECONDS = 20.0
-PAUSE_SECONDS = 0.02
+A_SECOND = 80.0
 
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each body waits 40 ms for the acknowledgement of its headers
     name: ClassVar[str]
     # A connection that is kept must not keep the thread, and with it the test, for ever.
     timeout = 300
@@ -73,7 +75,13 @@ def status(address: str, port: int, path: str = "/charge") -> int:
 class Counts:
     good: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
+    since: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __str__(self) -> str:
+        took = time.monotonic() - self.since
+        wrong = self.wrong.total()
+        return f"{self.good} requests answered, {wrong} failed, {took:.0f} s, {(self.good + wrong) / took:.0f} a second"
 
     def add(self, wrong: str) -> None:
         with self._lock:
@@ -84,11 +92,15 @@ class Counts:
 
 
 class Traffic:
-    """Callers of several ports, each on a kept connection and now and then on a fresh one."""
+    """Callers of several ports, each on a kept connection and now and then on a fresh one; `a_second` for each port.
 
-    def __init__(self, address: str, ports: dict[str, int], callers: int = 2) -> None:
+    A caller that had to wait does not catch up: the rate is what a steady crowd asks, not a burst after each pause.
+    """
+
+    def __init__(self, address: str, ports: dict[str, int], callers: int = 2, a_second: float = A_SECOND) -> None:
         self.counts = Counts()
         self._address = address
+        self._every = callers / a_second
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask, args=(name, port))
@@ -97,6 +109,7 @@ class Traffic:
         ]
 
     def __enter__(self) -> Counts:
+        self.counts.since = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self.counts
@@ -105,16 +118,18 @@ class Traffic:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        sys.stderr.write(f"traffic: {self.counts}\n")  # pytest shows it only when it is asked to
 
     def _ask(self, name: str, port: int) -> None:
         connection = http.client.HTTPConnection(self._address, port, timeout=PATIENCE_SECONDS)
-        number = 0
+        number, due = 0, time.monotonic()
         while not self._stop.is_set():
             number += 1
             if number % 50 == 0:
                 connection.close()
             self.counts.add(_wrong(connection, name))
-            time.sleep(PAUSE_SECONDS)
+            due = max(due + self._every, time.monotonic())
+            time.sleep(max(due - time.monotonic(), 0))
         connection.close()
 
 

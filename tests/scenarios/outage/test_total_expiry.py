@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.mesh import Mesh, Node, until
+from tests.kit.mesh_outage import now, renewed, serials, served_mesh
 from tests.kit.mesh_traffic import status
-from tests.scenarios.outage.test_server_away import now, renewed, serials, served_mesh
 from trustplane.fault import Fault
 from trustplane.host.identity_file import IdentityFile
 
