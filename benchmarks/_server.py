@@ -86,22 +86,38 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def running_server() -> AsyncIterator[Server]:
+    with server_directory() as directory:
+        async with one_life(directory, *free_doors()) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def server_directory() -> Iterator[Path]:
     with TemporaryDirectory(prefix="trustplane-bench-") as temporary:
-        directory = Path(temporary)
-        node_door, enrolment_door = (f"127.0.0.1:{port}" for port in free_ports(2))
-        arguments = (
-            *("server", "run", "--trust-domain", DOMAIN.name, "--data-dir", str(directory / "server")),
-            *("--server-socket", str(directory / "server.sock")),
-            *("--listen-node", node_door, "--listen-enrolment", enrolment_door),
-        )
-        with running_command(directory, "server", arguments) as process:
-            admin = Door(directory / "server.sock")
-            try:
-                await until_healthy(admin, process, directory / "server.log")
-                bundle = bundle_document.decode(await admin.raw("/bundle"), DOMAIN)
-                yield Server(directory, process.pid, node_door, enrolment_door, admin, bundle)
-            finally:
-                await admin.close()
+        yield Path(temporary)
+
+
+def free_doors() -> tuple[str, str]:
+    first, second = (f"127.0.0.1:{port}" for port in free_ports(2))
+    return first, second
+
+
+@contextlib.asynccontextmanager
+async def one_life(directory: Path, node_door: str, enrolment_door: str) -> AsyncIterator[Server]:
+    """From a start to a stop; the next life in that directory goes on with what this one left."""
+    arguments = (
+        *("server", "run", "--trust-domain", DOMAIN.name, "--data-dir", str(directory / "server")),
+        *("--server-socket", str(directory / "server.sock")),
+        *("--listen-node", node_door, "--listen-enrolment", enrolment_door),
+    )
+    with running_command(directory, "server", arguments) as process:
+        admin = Door(directory / "server.sock")
+        try:
+            await until_healthy(admin, process, directory / "server.log")
+            bundle = bundle_document.decode(await admin.raw("/bundle"), DOMAIN)
+            yield Server(directory, process.pid, node_door, enrolment_door, admin, bundle)
+        finally:
+            await admin.close()
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import grpc
 
+from benchmarks._agent import running_agent
 from benchmarks._figures import goal, load, memory_bytes, small, tell
-from benchmarks._server import DOMAIN, Server, repository, running_command, running_server, until_healthy
+from benchmarks._server import repository, running_server
 from trustplane.main.demo_doors import Door
 from trustplane.wire.gen.workload import messages_pb2, service_pb2_grpc
 from trustplane.wire.http_shapes import AgentStatusShape
@@ -33,41 +34,18 @@ async def main() -> None:
     others = {f"s{one:04}": f"selectors: [unix:uid:{OTHER_UID + one}]\n" for one in range(WORKLOADS)}
     async with running_server() as server:
         await server.apply(repository(ours))
-        async with running_agent(server) as (pid, admin):
+        async with running_agent(server, "node-a") as (pid, admin):
             await until_held(admin, 1)
             one = memory_bytes(pid)
             await server.apply(repository(ours | others))
             await until_held(admin, 1 + WORKLOADS)
             many = memory_bytes(pid)
-            async with streams(server.directory / "workload.sock"):
+            async with streams(server.directory / "node-a" / "workload.sock"):
                 await asyncio.sleep(SETTLE_SECONDS)
                 served = memory_bytes(pid)
     entry, stream, both = (kilobytes(*ends) for ends in ((one, many), (many, served), (one, served)))
     figures = {"workloads": WORKLOADS, "agent_kb": round(one["own"] / 1000), "entry_kb": entry, "stream_kb": stream}
     tell("agent_memory", {"kb_a_workload": {**goal(both["own"], below=200.0), **both}, **figures}, [*loads, load()])
-
-
-@contextlib.asynccontextmanager
-async def running_agent(server: Server) -> AsyncIterator[tuple[int, Door]]:
-    """The real command, enrolled; its process id and its admin socket."""
-    directory = server.directory
-    (directory / "bundle.json").write_bytes(await server.admin.raw("/bundle"))
-    token = directory / "token"
-    token.touch(mode=0o600)
-    token.write_text(await server.token("node-a"), encoding="utf-8")
-    arguments = (
-        *("agent", "run", "--trust-domain", DOMAIN.name, "--node", "node-a", "--data-dir", str(directory / "agent")),
-        *("--server", server.node_door, "--enrolment", server.enrolment_door, "--join-token-file", str(token)),
-        *("--bundle-file", str(directory / "bundle.json"), "--workload-socket", str(directory / "workload.sock")),
-        *("--xds-socket", str(directory / "xds.sock"), "--agent-socket", str(directory / "agent.sock")),
-    )
-    with running_command(directory, "agent", arguments) as process:
-        admin = Door(directory / "agent.sock")
-        try:
-            await until_healthy(admin, process, directory / "agent.log")
-            yield process.pid, admin
-        finally:
-            await admin.close()
 
 
 async def until_held(admin: Door, count: int) -> None:
