@@ -9,6 +9,7 @@ needs=(
     "openssl openssl every issued certificate is verified by openssl verify"
     "unshare util-linux processes in other namespaces are attested, and tests run without a network"
     "ip iproute2 hosts get networks of their own, whose links are cut under traffic"
+    "faketime faketime an agent's clock is set under it, while the machine's stays right"
 )
 
 missing=()

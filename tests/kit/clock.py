@@ -35,15 +35,13 @@ class VirtualClock:
             await asyncio.sleep(0)
             return
         woken = asyncio.get_running_loop().create_future()
-        sleeper = (self._now + duration, next(self._order), woken)
-        heapq.heappush(self._sleepers, sleeper)
+        heapq.heappush(self._sleepers, (self._now + duration, next(self._order), woken))
         self._slept.set()
         try:
             await woken
         finally:
-            if sleeper in self._sleepers:
-                self._sleepers.remove(sleeper)
-                heapq.heapify(self._sleepers)
+            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[2] is not woken]
+            heapq.heapify(self._sleepers)
 
     async def advance(self, duration: timedelta) -> None:
         """Let `duration` pass, waking all who sleep no longer than that, and let what they do come to rest."""
@@ -55,6 +53,11 @@ class VirtualClock:
                 woken.set_result(None)
             await _rest()
         self._now = until
+
+    def set_back(self, by: timedelta) -> None:
+        """As by an administrator: who sleeps does so no longer for it, as with the real clock."""
+        self._now -= by
+        self._sleepers = [(due - by, number, woken) for due, number, woken in self._sleepers]
 
     async def until_sleeping(self, sleepers: int = 1) -> None:
         """Wait, in real time if need be, until that many tasks sleep on this clock."""

@@ -47,11 +47,14 @@ def until(holds: Callable[[], object], what: str, within: float = PATIENCE_SECON
 class Part:
     """One process of the mesh: what it said is in its log, which outlives its restarts."""
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = folder / f"{name.replace('/', '-')}.log"
         self.output = folder / f"{name.replace('/', '-')}.out"
         self._arguments = arguments
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,7 +65,12 @@ class Part:
     def start(self) -> None:
         with self.log.open("ab") as log, self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                self._arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=log, start_new_session=True
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
             )
 
     def alive(self) -> bool:
@@ -291,7 +299,9 @@ class Mesh:
         path.write_text(self.run("server", "bundle", "--server-socket", str((server or self.server).admin)).stdout)
         return path
 
-    def agent(self, name: str, *options: str, address: str | None = None) -> Node:
+    def agent(
+        self, name: str, *options: str, address: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> Node:
         """An agent, not started yet. It enrols with what `options` say."""
         address = address or self.address
         loopback = "127.0.0.1" if address in self._hosts else address
@@ -308,14 +318,17 @@ class Mesh:
             *("--workload-socket", str(places["workload"]), "--xds-socket", str(places["xds"])),
             *("--agent-socket", str(places["admin"]), "--address", address, "--loopback", loopback),
         )
-        part = self._part(name, [*TRUSTPLANE, "agent", "run", *words, *doors, *options], address)
+        part = self._part(name, [*TRUSTPLANE, "agent", "run", *words, *doors, *options], address, environment)
         return Node(
             name, address, loopback, part, places["workload"], places["xds"], places["admin"], self.folder / name
         )
 
-    def join(self, name: str = "node-a", *, address: str | None = None) -> Node:
+    def join(
+        self, name: str = "node-a", *, address: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> Node:
         """An agent that enrols with a token and is up."""
-        node = self.agent(name, "--join-token-file", str(self.token(name)), address=address)
+        token = ("--join-token-file", str(self.token(name)))
+        node = self.agent(name, *token, address=address, environment=environment)
         self.start(node)
         return node
 
@@ -351,10 +364,11 @@ class Mesh:
         part.start()
         return part
 
-    def _part(self, name: str, arguments: Sequence[str], address: str = "") -> Part:
+    def _part(
+        self, name: str, arguments: Sequence[str], address: str = "", environment: Mapping[str, str] | None = None
+    ) -> Part:
         host = self._hosts.get(address)
-        arguments = host.command(arguments) if host else arguments
-        part = Part(name, arguments, self.folder)
+        part = Part(name, host.command(arguments) if host else arguments, self.folder, environment)
         self._parts.append(part)
         return part
 

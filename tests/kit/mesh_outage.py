@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from tests.kit.mesh import Mesh, Node, until
@@ -29,14 +30,18 @@ def time_limit(outages: int = 1) -> float:
 
 
 def served_mesh(
-    mesh: Mesh, *server_options: str, lifetime: timedelta = LEAF, renew: str = "50%-75%"
+    mesh: Mesh,
+    *server_options: str,
+    lifetime: timedelta = LEAF,
+    renew: str = "50%-75%",
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Repository, Node]:
-    """A server, an agent, and web calling pay through sidecars."""
+    """A server, an agent (in this environment), and web calling pay through sidecars."""
     members = mesh.members("web", "pay", web=["pay"])
     repository = Repository(members, lifetime=f"{lifetime.total_seconds():.0f}s", renew=renew)
     mesh.start_server(*server_options)
     mesh.apply(repository)
-    node = mesh.join()
+    node = mesh.join(environment=environment)
     mesh.start_sidecars(*repository.members)
     port = repository["web"].listen("pay")
     until(lambda: mesh.status(node, port) == 200, "web reaches pay")

@@ -138,6 +138,7 @@ class LeafRenewal:
         "_noticed",
         "_salt",
         "_wait",
+        "_waiting_since",
         "addresses",
         "not_after",
         "phase",
@@ -153,6 +154,7 @@ class LeafRenewal:
         self._attempt = kept.attempt if kept else 0
         self._wait = kept.wait if kept else FIRST
         self._ask_at: datetime | None = None
+        self._waiting_since: datetime | None = None
         self._salt = salt
         self._address = 0
         self._again = False
@@ -196,12 +198,15 @@ class LeafRenewal:
                 return (*notices, *self._fresh(at))
             case Phase.WAITING:
                 due = self._ask_at
-                # An instant further off than any wait means that the clock was set back meanwhile.
-                if due is None or due <= at or due - at > LONGEST_ASKED:
+                if due is None or due <= at or self._set_back(at):
                     return (*notices, self._ask(at))
                 return (*notices, AskAt(due))
             case Phase.ASKING:
                 return notices
+
+    def _set_back(self, at: datetime) -> bool:
+        """Whether the clock was set back since the wait began: what is left of it cannot be told by this clock."""
+        return self._waiting_since is not None and at < self._waiting_since - CLOCK_SLACK
 
     def _fresh(self, at: datetime) -> tuple[Effect, ...]:
         due = self.renew_at
@@ -242,7 +247,7 @@ class LeafRenewal:
     def _waiting(self, wait: timedelta, at: datetime) -> tuple[Effect, ...]:
         self.phase = Phase.WAITING
         self._again = False
-        self._ask_at = at + wait
+        self._ask_at, self._waiting_since = at + wait, at
         return (*self._lapses(at), AskAt(self._ask_at))
 
     def _moved(self, event: Moved, at: datetime) -> tuple[Effect, ...]:

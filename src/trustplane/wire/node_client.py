@@ -147,8 +147,9 @@ class NodeClient:
         nonce = secrets.token_bytes(proof.NONCE_BYTES)
         with _failures_as_faults():
             answer = await self._stub.Greet(node_pb2.Greeting(nonce=nonce), timeout=CALL_SECONDS)
-        self._trust.check(answer, nonce)
+        # Clocks first: when its SVID looks invalid, ours being wrong is the likeliest reason, and then it is known.
         self._trust.heard(asked, answer)
+        self._trust.check(answer, nonce)
 
     async def renew_node(self, csr: bytes) -> tuple[X509Svid, datetime, bytes]:
         request = node_pb2.NodeRenewal(csr=csr, address=self._hello.address)

@@ -324,6 +324,22 @@ def test_a_jump_of_the_clock_is_noticed_within_a_minute() -> None:
     asyncio.run(play())
 
 
+def test_a_clock_that_is_set_back_makes_no_wait_longer_than_it_was() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.line.down = away(timedelta(seconds=20))
+        bench.told(WEB)
+        async with bench.running():
+            asked = len(bench.line.calls)
+            bench.line.down = None
+            bench.clock.set_back(timedelta(minutes=5))
+            await bench.pass_by(timedelta(seconds=20))
+            assert len(bench.line.calls) == asked + 1
+            assert bench.held(WEB) is not None
+
+    asyncio.run(play())
+
+
 def test_a_fault_that_is_kept_for_display_keeps_no_frames_and_so_no_keys() -> None:
     async def play() -> None:
         bench = Bench()

@@ -211,8 +211,9 @@ def test_after_a_suspend_past_expiry_it_asks_at_once() -> None:
 def test_a_clock_set_back_is_told_and_a_new_leaf_asked_for() -> None:
     play = Play() >> TICKED >> LEAF >> NOON - CLOCK_SLACK >> TICKED << AskAt(HALF_PAST)
     assert play >> NOON - HOUR >> TICKED << (Noticed(Notice.CLOCK_SET_BACK), ask(0))
-    # And a wait that a clock set back has made endless is over.
+    # And a wait is over that a clock set back would have made longer than any leaf can bear.
     assert Play() >> TICKED >> Failed(0) >> NOON - HOUR >> TICKED << ask(1)
+    assert Play() >> TICKED >> Failed(0) >> NOON - MINUTE >> TICKED << ask(1)
 
 
 def test_an_instant_that_makes_no_sense_here_is_bounded() -> None:
