@@ -56,9 +56,8 @@ class ClockWatch:
         if skew is None or not skew.worth_saying:
             return None
         size = f"{skew.at_least.total_seconds():.0f} s or more"
-        why = (
-            "fresh SVIDs are refused by one of the two" if skew.invalidates else "from 30 s on, fresh SVIDs are refused"
-        )
+        refused = "fresh SVIDs are refused by one of the two"
+        why = f"{'' if skew.invalidates else 'from 30 s on, '}{refused}, unless their profile backdates by more"
         fix = "keep both clocks with NTP: chronyc tracking, then chronyc makestep"
         if skew.offset > NOTHING:
             what = f"this machine's clock is {size} behind the server's"

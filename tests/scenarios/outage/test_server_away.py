@@ -67,6 +67,23 @@ def test_an_agent_killed_and_restarted_while_the_server_is_down_serves_what_it_h
     assert not counts.wrong
 
 
+def test_a_node_that_restarts_while_the_server_is_down_serves_again(mesh: Mesh) -> None:
+    repository, node = served_mesh(mesh, renew=EARLY)
+    until(lambda: node.status().survives_restart, "all is in the cache")
+    mesh.server.part.kill()
+    before = serials(node)
+    for part in (node.part, *node.sidecars.values()):
+        part.kill()
+    mesh.start(node)
+    for part in node.sidecars.values():
+        part.start()
+    port = repository["web"].listen("pay")
+    until(lambda: mesh.status(node, port) == 200, "web reaches pay, through proxies that began with nothing")
+    assert serials(node) == before
+    mesh.server.part.start()
+    until_renewed(node, before)
+
+
 def test_all_agents_restarted_at_once_with_no_server(mesh: Mesh) -> None:
     repository, first = served_mesh(mesh, renew=EARLY)
     second = mesh.join("node-b")
