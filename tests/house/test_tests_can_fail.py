@@ -14,10 +14,13 @@ from tests.kit.tree import ROOT, Function, functions, modules, parsed
 CHECKS = frozenset({"raises", "fail", "warns", "check_call", "raise_for_status"})
 
 
-def _calls(function: ast.AST) -> set[str]:
-    return {ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(function) if isinstance(node, ast.Call)}
+@cache  # the kit's functions are asked about once for each module of tests
+def _calls(function: ast.AST) -> frozenset[str]:
+    called = (ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call))
+    return frozenset(name.rpartition(".")[2] for name in called)
 
 
+@cache
 def _checks_itself(function: ast.AST) -> bool:
     return any(isinstance(node, (ast.Assert, ast.Raise)) for node in ast.walk(function)) or bool(
         _calls(function) & CHECKS,
