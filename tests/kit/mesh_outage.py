@@ -1,7 +1,9 @@
 """Steps of outages: a mesh whose leaves live for seconds, and what became of them.
 
 `TRUSTPLANE_OUTAGE_SCALE` makes every time that many times longer, and `TRUSTPLANE_OUTAGE_AWAY` says for how many of 24
-seconds of a leaf's life something is away: with 5 and 16 a leaf lives for two minutes and an outage takes 80 s.
+seconds of a leaf's life something is away: with 5 and 16 a leaf lives for two minutes and an outage takes 80 s. Without
+them a leaf lives for a minute and an outage takes 15 s, so that half a minute is left for a slow machine to start a
+server in.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from tests.kit.mesh import Mesh, Node, until
 from tests.kit.mesh_repository import Repository
 from tests.kit.mesh_traffic import Traffic
 
-SCALE = float(os.environ.get("TRUSTPLANE_OUTAGE_SCALE", "1"))
+SCALE = float(os.environ.get("TRUSTPLANE_OUTAGE_SCALE", "2.5"))
 LEAF = timedelta(seconds=24) * SCALE
-AWAY = timedelta(seconds=float(os.environ.get("TRUSTPLANE_OUTAGE_AWAY", "9"))) * SCALE
+AWAY = timedelta(seconds=float(os.environ.get("TRUSTPLANE_OUTAGE_AWAY", "6"))) * SCALE
 # Renewed so early, a leaf has four fifths of its life left whenever an outage begins, and is due before it ends.
 EARLY = "10%-20%"
 PATIENCE_SECONDS = 40 * SCALE

@@ -21,19 +21,6 @@ from tests.kit.mesh_outage import (
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(time_limit())]
 
 
-def test_a_server_that_is_away_while_leaves_are_fresh_costs_no_request(mesh: Mesh) -> None:
-    repository, node = served_mesh(mesh)
-    before = serials(node)
-    with traffic(mesh, repository) as counts:
-        mesh.server.part.kill()
-        let_pass(AWAY)
-        mesh.server.part.start()
-        until_renewed(node, before)
-        until(node.ready, "the agent is well again")
-    assert counts.good
-    assert not counts.wrong
-
-
 def test_a_server_that_dies_the_moment_before_a_renewal_costs_no_request(mesh: Mesh) -> None:
     repository, node = served_mesh(mesh, renew=EARLY)
     with traffic(mesh, repository) as counts:
