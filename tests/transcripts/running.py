@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kit.envoy_bench import free_port
+from trustplane.main.envoy_bench import free_port
 
 DOMAIN, NODE = "shop.example", "node-a"
 UP_WITHIN_SECONDS = 60.0

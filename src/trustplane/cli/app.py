@@ -13,7 +13,21 @@ from typing import Annotated, cast
 
 import typer
 
-from trustplane.cli import agent, apply, audit, demo, explain, plan, revoke, server, sidecar, simulate, status, svid
+from trustplane.cli import (
+    agent,
+    apply,
+    audit,
+    demo,
+    explain,
+    plan,
+    rehearse,
+    revoke,
+    server,
+    sidecar,
+    simulate,
+    status,
+    svid,
+)
 from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
@@ -26,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (demo, status, plan, apply, explain, simulate, sidecar):
+for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 for group in (server, agent, svid, revoke, audit):
     app.add_typer(group.group)

@@ -1,4 +1,4 @@
-"""The demo's processes: each dies with the demo, however the demo dies, and its last words are kept.
+"""The demo's and rehearsals' processes: each dies with them, however they die, and its last words are kept.
 
 A child starts through `host.launch_envoy`, which ties its life to ours in the kernel before it becomes the program.
 """
@@ -54,13 +54,18 @@ class Children:
                     code="demo-part-ended",
                     what=f"{name} ended with code {process.returncode}",
                     why=self.last_words(name),
-                    fix="run the demo again; when it happens again, report the last words above",
+                    fix="run it again; when it happens again, report the last words above",
                 )
         return None
 
     def last_words(self, name: str) -> str:
         content = (self._logs / f"{name}.log").read_bytes()[-LAST_WORDS_BYTES:]
         return content.decode(errors="replace").strip() or "it said nothing"
+
+    async def end(self, process: asyncio.subprocess.Process) -> None:
+        """This one is not needed any more, so it is not missed."""
+        self._running = [(name, one) for name, one in self._running if one is not process]
+        await _end(process)
 
     async def stop(self) -> None:
         for _, process in reversed(self._running):

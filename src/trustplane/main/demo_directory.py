@@ -24,10 +24,10 @@ ADDRESSES_TRIED = 50
 
 
 @contextlib.contextmanager
-def run_directory(parent: Path) -> Iterator[Path]:
+def run_directory(parent: Path, prefix: str = PREFIX) -> Iterator[Path]:
     """A new directory with a short path; sockets have room for 107 bytes. Removed at the end."""
-    _remove_abandoned(parent)
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    _remove_abandoned(parent, prefix)
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     directory.chmod(0o755)  # services and sidecars run as users of their own and must reach what is theirs in it
     held = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -38,8 +38,8 @@ def run_directory(parent: Path) -> Iterator[Path]:
         os.close(held)
 
 
-def _remove_abandoned(parent: Path) -> None:
-    for left in parent.glob(f"{PREFIX}*"):
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for left in parent.glob(f"{prefix}*"):
         if left.is_symlink() or left.lstat().st_uid != os.geteuid():
             continue
         with contextlib.suppress(OSError):

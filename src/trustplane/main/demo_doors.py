@@ -1,4 +1,4 @@
-"""The admin sockets of the demo's own server and agent."""
+"""The admin sockets of the servers and agents that a demo or a rehearsal started."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Door:
                 code="demo-part-silent",
                 what=f"nobody answered {method} {path}",
                 why=str(error) or type(error).__name__,
-                fix="run the demo again",
+                fix="run it again",
             ) from error
         if answer.status_code != httpx.codes.OK:
             raise _fault(answer.content)

@@ -134,18 +134,17 @@ class Flows:
     audit_key: str
 
 
-def run(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start."""
+def run(settings: ServerSettings, clock: SystemClock | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start. A rehearsal brings a clock that is wrong."""
     log_to_stderr()
     raise_descriptor_limit()
     try:
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, clock or SystemClock()))
     except BaseExceptionGroup as group:
         raise first_fault(group) from None
 
 
-async def _serve(settings: ServerSettings) -> None:
-    clock = SystemClock()
+async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
     own_directory(settings.data_dir)
     async with await Store.open(settings.database, clock) as store:
         flows = _flows(settings, store, clock)
@@ -160,7 +159,7 @@ async def _serve(settings: ServerSettings) -> None:
         async with asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(work) for work in _work(flows, changes, clock)]
             async with AsyncExitStack() as doors:
-                await _open_doors(settings, flows, tasks, doors)
+                await _open_doors(settings, flows, clock, tasks, doors)
                 _set_aside_for_good()
                 _log.info("ready", trust_domain=str(settings.trust_domain), instance=str(settings.instance))
                 await until_asked_to_stop()
@@ -309,15 +308,16 @@ def _set_aside_for_good() -> None:
     gc.freeze()
 
 
-async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
-    clock = SystemClock()
+async def _open_doors(
+    settings: ServerSettings, flows: Flows, clock: SystemClock, tasks: asyncio.TaskGroup, doors: AsyncExitStack
+) -> None:
     door = _door(settings, flows, clock)
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     metrics.registry.register(CrlMetrics(flows.revocations))
     metrics.registry.register(QueueMetrics(flows.turns))
-    await _open_agent_doors(settings, flows, key, metrics, doors)
+    await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
     await _serve_http(HttpServer(admin_application(door, metrics.registry, clock), admin.listener), tasks, doors)
@@ -330,9 +330,13 @@ async def _open_doors(settings: ServerSettings, flows: Flows, tasks: asyncio.Tas
 
 
 async def _open_agent_doors(
-    settings: ServerSettings, flows: Flows, key: ServerKey, metrics: ServerMetrics, doors: AsyncExitStack
+    settings: ServerSettings,
+    flows: Flows,
+    clock: SystemClock,
+    identity: tuple[ServerKey, ServerMetrics],
+    doors: AsyncExitStack,
 ) -> None:
-    clock = SystemClock()
+    key, metrics = identity
 
     def own_bundle() -> bytes:
         return bundle_document.encode(flows.authorities.bundle())

@@ -53,7 +53,9 @@ class Descriptors:
         found = _cached(cache)
         if found is None:
             found = _carve(binary)
-            _keep(cache, found)
+            # Without a cache the next start is a second slower; a full disk must not be what stops this one.
+            with contextlib.suppress(OSError):
+                _keep(cache, found)
         return cls({one.name: one for one in found.file})
 
     def message(self, name: str) -> type[Message]:
@@ -120,10 +122,15 @@ def _keep(cache: Path, found: descriptor_pb2.FileDescriptorSet) -> None:
     body = found.SerializeToString(deterministic=True)
     cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile(dir=cache.parent, prefix=cache.name, delete=False) as part:
-        part.write(hashlib.sha256(body).digest() + body)
-        part.flush()
-        os.fsync(part.fileno())
-    Path(part.name).replace(cache)
+        written = Path(part.name)
+        try:
+            part.write(hashlib.sha256(body).digest() + body)
+            part.flush()
+            os.fsync(part.fileno())
+        except OSError:
+            written.unlink()  # it would take what room there is
+            raise
+    written.replace(cache)
 
 
 def _carve(binary: Path) -> descriptor_pb2.FileDescriptorSet:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import ACME, PATIENCE, EnvoyBench, Member, RefusedConnection, load, more, until
+from tests.kit.envoy_bench import ACME, EnvoyBench, RefusedConnection, load, more, until
 from trustplane.fault import Refused
+from trustplane.main.envoy_bench import PATIENCE, Member
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Endpoint
 from trustplane.spiffe.bundle import Bundle, BundleSet

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.envoy_bench import PATIENCE, EnvoyBench, until
+from tests.kit.envoy_bench import EnvoyBench, until
 from trustplane.fault import Refused, Unavailable
 from trustplane.host.envoy import EnvoySettings, find_envoy, running
+from trustplane.main.envoy_bench import PATIENCE
 from trustplane.spiffe.names import ServiceName
 from trustplane.xds.bootstrap import Sockets, bootstrap
 

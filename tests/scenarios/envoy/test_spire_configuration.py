@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import ACME, LOOPBACK, EnvoyBench, RefusedConnection, dial, free_port
+from tests.kit.envoy_bench import ACME, EnvoyBench, RefusedConnection, dial
 from trustplane.host.envoy import EnvoySettings, running
+from trustplane.main.envoy_bench import LOOPBACK, free_port
 from trustplane.xds.guards import published
 from trustplane.xds.sds_names import secrets_offer
 

@@ -14,7 +14,8 @@ import grpc
 import pytest
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import LOOPBACK, EnvoyBench, RefusedConnection
+from tests.kit.envoy_bench import EnvoyBench, RefusedConnection
+from trustplane.main.envoy_bench import LOOPBACK
 from trustplane.registry.model import Operation, Probe
 from trustplane.registry.view import Endpoint
 

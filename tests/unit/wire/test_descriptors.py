@@ -64,6 +64,12 @@ def test_a_damaged_cache_is_noticed_and_replaced(cache: Path, damage: bytes | No
     assert list(cache.iterdir()) == [cached]
 
 
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    assert Descriptors.of(ENVOY, in_the_way / "cache").message("google.protobuf.Any").DESCRIPTOR.name == "Any"
+
+
 @pytest.mark.parametrize("content", [b"#!/bin/sh\n", b"\x0a\x0cenvoy/a.proto\x12" * 50], ids=["a script", "lures"])
 def test_a_file_that_is_no_envoy_is_refused(tmp_path: Path, content: bytes) -> None:
     binary = tmp_path / "envoy"

@@ -15,8 +15,9 @@ from cryptography import x509
 
 from tests.kit.envoy_bench import DESCRIPTOR_CACHE
 from tests.kit.sidecars import ACME, HERE, PAY, WEB, authority, bundles_of, keyed
-from tests.kit.xds_ports import Attested, Desired, Recorded
+from tests.kit.xds_ports import Attested, Desired
 from trustplane.host.envoy import find_envoy
+from trustplane.main.bench_ports import Recorded
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.xds import SERVER_OPTIONS, services
