@@ -142,7 +142,7 @@ def _told(outcome: Outcome, *, details: bool) -> str:
         lines += [("why", f"{outcome.ended_by.what}: {outcome.ended_by.why}"), ("fix", outcome.ended_by.fix)]
     for one in outcome.checks:
         if details or not one.holds:
-            lines.append(("ok" if one.holds else "NOT", f"{one.must}: {one.seen}"))
+            lines += [("ok" if one.holds else "NOT", one.must), ("", one.seen)]
         elif one.tells:
             lines.append(("seen", one.seen))
     return "\n".join([heading, *(f"  {name:<5}  {text}" for name, text in lines)])

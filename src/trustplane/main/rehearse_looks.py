@@ -46,12 +46,14 @@ async def says(must: str, wanted: str, said: Callable[[], Awaitable[str]]) -> Ch
     try:
         await until(comes, must)
     except Unavailable:
-        return Check(must, _short(heard), holds=False)
-    return Check(must, _short(heard), holds=True, tells=True)
+        return Check(must, heard[:MAX_SEEN_CHARACTERS], holds=False)
+    return Check(must, _sentence(heard, wanted), holds=True, tells=True)
 
 
-def _short(heard: str) -> str:
-    return " ".join(heard.split())[:MAX_SEEN_CHARACTERS]
+def _sentence(heard: str, wanted: str) -> str:
+    """Of all that was said, the part with the wanted words, its end rather than its beginning."""
+    parts = [one.strip() for line in heard.splitlines() for one in line.split("; ")]
+    return next((one for one in parts if wanted in one), heard)[-MAX_SEEN_CHARACTERS:]
 
 
 async def _complaints(node: Node) -> str:
@@ -82,9 +84,9 @@ async def until_renewed(node: Node, before: Serials, within: timedelta) -> None:
     await until(lambda: renewed(node, before), f"every leaf of {node.name} is renewed", within)
 
 
-async def until_left(node: Node, share: float, lifetime: timedelta) -> None:
-    """Until the first leaf has that share of its life left."""
-    await until_past(await node.first_expiry() - lifetime * share)
+async def until_left(node: Node, left: timedelta) -> None:
+    """Until the first leaf has that much of its life left."""
+    await until_past(await node.first_expiry() - left)
 
 
 async def until_past(at: datetime) -> None:

@@ -226,12 +226,26 @@ class Mesh:
         return await self.children.start(Program(name, place.command(words), self.folder, environment))
 
     async def _until_up(self, name: str, door: Door) -> None:
+        complaint = ""
+
         async def up() -> bool:
+            nonlocal complaint
             if dead := self.children.dead():
                 raise dead
-            return not await door.healthy()
+            complaint = await door.healthy()
+            return not complaint
 
-        await until(up, f"{name} is up", UP_WITHIN)
+        try:
+            await until(up, f"{name} is up", UP_WITHIN)
+        except Unavailable as fault:
+            if fault.code != "rehearsal-waited-in-vain":
+                raise
+            raise Unavailable(
+                code="rehearsal-mesh-not-up",
+                what=f"{name} is not able to work within {UP_WITHIN.seconds} seconds",
+                why=complaint,
+                fix="if it is the fault of this rehearsal, the candidate does not bear it; else rehearse it alone",
+            ) from fault
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -33,10 +34,8 @@ from trustplane.main.rehearse_pair import Candidate
 from trustplane.main.rehearse_places import Places, apart, together
 from trustplane.main.rehearse_traffic import ask, calling
 
-SHORT = timedelta(seconds=24)
-LONGER = timedelta(seconds=40)
-MINUTE = timedelta(minutes=1)
-LEFT_WHEN_MENDED = 0.2  # of a life: the latest renewal of the usual window has been missed by then
+A_MOMENT, A_WHILE = timedelta(seconds=6), timedelta(seconds=15)
+SHORTEST = timedelta(seconds=20)
 LOOK_EVERY_SECONDS = 0.05
 
 
@@ -47,6 +46,11 @@ class Site:
     folder: Path
     envoy: Path
     candidate: Candidate
+
+    def life(self, spare: timedelta) -> timedelta:
+        """A leaf's life of which so much is left when the candidate's renewal window closes."""
+        share = 1 - self.candidate.profile.renew.closes
+        return max(SHORTEST, timedelta(seconds=math.ceil(spare.total_seconds() / share)))
 
     @contextlib.asynccontextmanager
     async def mesh(self, name: str, places: AbstractContextManager[Places], shape: Shape) -> AsyncIterator[Mesh]:
@@ -68,7 +72,7 @@ class DrawnProcess:
 
 
 async def renewal_blocked(site: Site) -> Sequence[Check]:
-    async with site.mesh("b", together(), Shape(SHORT)) as up, calling(up.caller.place) as calls:
+    async with site.mesh("b", together(), Shape(site.life(A_MOMENT))) as up, calling(up.caller.place) as calls:
         node = up.caller
         before = await node.serials()
         waiting = await _half_renewed(up, node)
@@ -109,7 +113,8 @@ async def clock_behind(site: Site) -> Sequence[Check]:
 async def _server_clock(site: Site, name: str, little: timedelta, much: timedelta) -> Sequence[Check]:
     """The agent's clock is the machine's, so a server that is ahead makes the agent's seem behind."""
     code = "clock-behind" if little > timedelta(0) else "clock-ahead"
-    shape = Shape(MINUTE, server_ahead=little)
+    life = site.life(A_WHILE)
+    shape = Shape(life, server_ahead=little)
     async with site.mesh(name, together(), shape) as up, calling(up.caller.place) as calls:
         checks = [await shows(up.caller, code)]
         before = await up.caller.serials()
@@ -120,7 +125,7 @@ async def _server_clock(site: Site, name: str, little: timedelta, much: timedelt
         await up.end_server()
         await up.start_server()
         checks.append(await shows_no_more(up.caller, code))
-        checks.append(await recovers(up.caller, before, MINUTE + abs(little)))
+        checks.append(await recovers(up.caller, before, life + abs(little)))
     return [*checks, calls.none_failed()]
 
 
@@ -141,11 +146,11 @@ async def _is_found_out(up: Mesh, much: timedelta) -> Check:
 
 
 async def partition_of_one(site: Site) -> Sequence[Check]:
-    async with site.mesh("o", apart(2), Shape(LONGER)) as up, calling(up.caller.place) as calls:
-        cut, other = up.caller, up.callee
+    async with site.mesh("o", apart(2), Shape(site.life(A_WHILE))) as up, calling(up.caller.place) as calls:
+        other, cut = up.caller, up.callee  # in the order they joined: the other's leaves are due first
         held, elsewhere = await cut.serials(), await other.serials()
         up.places.sever(cut.place)
-        await until_left(cut, LEFT_WHEN_MENDED, LONGER)
+        await until_left(cut, A_WHILE * 0.8)
         checks = [
             same(f"no leaf of {cut.name} is renewed meanwhile", held, await cut.serials()),
             replaced(f"the leaves of {other.name} are renewed as ever", elsewhere, await other.serials()),
@@ -157,11 +162,11 @@ async def partition_of_one(site: Site) -> Sequence[Check]:
 
 
 async def partition_of_all(site: Site) -> Sequence[Check]:
-    async with site.mesh("a", apart(2), Shape(LONGER)) as up, calling(up.caller.place) as calls:
+    async with site.mesh("a", apart(2), Shape(site.life(A_WHILE))) as up, calling(up.caller.place) as calls:
         held = [(node, await node.serials()) for node in up.nodes]
         for node in up.nodes:
             up.places.sever(node.place)
-        await until_left(up.caller, LEFT_WHEN_MENDED, LONGER)
+        await until_left(up.caller, A_WHILE * 0.8)
         checks = [
             same(f"no leaf of {node.name} is renewed meanwhile", before, await node.serials()) for node, before in held
         ]
@@ -172,7 +177,7 @@ async def partition_of_all(site: Site) -> Sequence[Check]:
 
 
 async def slow_database(site: Site) -> Sequence[Check]:
-    async with site.mesh("d", together(), Shape(SHORT)) as up, calling(up.caller.place) as calls:
+    async with site.mesh("d", together(), Shape(site.life(A_MOMENT))) as up, calling(up.caller.place) as calls:
         before = await up.caller.serials()
         with held_again_and_again(up.folder / "server" / "trustplane.db") as holding:
             checks = [await recovers(up.caller, before)]
@@ -183,7 +188,7 @@ async def slow_database(site: Site) -> Sequence[Check]:
 
 async def full_disk(site: Site) -> Sequence[Check]:
     require_small_disk(site.folder)
-    shape = Shape(SHORT, agent_disk_bytes=16 << 20)
+    shape = Shape(site.life(A_MOMENT), agent_disk_bytes=16 << 20)
     async with site.mesh("w", together(), shape) as up, calling(up.caller.place) as calls:
         node = up.caller
         before = await node.serials()
@@ -196,7 +201,7 @@ async def full_disk(site: Site) -> Sequence[Check]:
 
 
 async def agent_paused(site: Site) -> Sequence[Check]:
-    async with site.mesh("p", together(), Shape(timedelta(seconds=20))) as up:
+    async with site.mesh("p", together(), Shape(SHORTEST)) as up:
         node = up.caller
         before, last = await node.serials(), await node.last_expiry()
         node.process.send_signal(signal.SIGSTOP)
@@ -230,13 +235,13 @@ PROCESS_ROWS = (
     ),
     DrawnProcess(
         "partition-one",
-        "one agent of two does not reach the server until a fifth of its leaves' life is left",
+        "one agent of two does not reach the server until its leaves' renewal window has been over for a while",
         "no call fails; it says svid-expires-soon, the other renews as ever; healed, it renews by itself",
         partition_of_one,
     ),
     DrawnProcess(
         "partition-all",
-        "no agent reaches the server until a fifth of the leaves' life is left",
+        "no agent reaches the server until the leaves' renewal window has been over for a while",
         "no call fails; healed, both renew by themselves",
         partition_of_all,
     ),

@@ -1,0 +1,42 @@
+"""Each fault of issuance, as `trustplane rehearse` plays it for an operator; one test a row.
+
+They are played together, as the command does, because most of their time is waiting. Certificates and the quicker
+processes always; the rest with `TRUSTPLANE_REHEARSE=all`, which is what a release is tried with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pytest
+
+from trustplane.flows.rehearsal import Outcome, Rehearsal, Verdict
+from trustplane.main import rehearse
+
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600)]
+
+SLOWER = {"clock-ahead", "clock-behind", "partition-one", "partition-all"}
+PLAYED = [name for name in rehearse.NAMES if name not in SLOWER or os.environ.get("TRUSTPLANE_REHEARSE") == "all"]
+
+
+class Nobody:
+    def begins(self, rehearsal: Rehearsal) -> None:
+        """The outcomes are looked at afterwards."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Likewise."""
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Mapping[str, Outcome]:
+    options = rehearse.Options(tuple(PLAYED))
+    return {one.name: one for one in rehearse.run(options, rehearse.candidate(options), Nobody())}
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_what_must_happen_happens(outcomes: Mapping[str, Outcome], name: str) -> None:
+    outcome = outcomes[name]
+    wrong = [f"{check.must}: {check.seen}" for check in outcome.checks if not check.holds]
+    assert (wrong, outcome.ended_by) == ([], None)
+    assert outcome.verdict is Verdict.PASSED
