@@ -17,6 +17,7 @@ COMMANDS = (
     "apply",
     "explain",
     "simulate",
+    "rehearse",
     "sidecar",
     "server",
     "server run",

@@ -104,7 +104,9 @@ def command(  # noqa: PLR0913 - one parameter per option
     if only_list:
         _list(options, as_json=as_json)
         return
-    on_trial = rehearse.candidate(options)
+    state = rehearse.state_on_trial(options)
+    with as_input():
+        on_trial = rehearse.candidate(options, state)
     began = monotonic()
     told = f"{on_trial.profile.name}@{on_trial.profile.version} of {on_trial.trust_domain}"
     note(f"rehearsing {len(rehearse.listed(options))} scenarios against profile {told}; Ctrl-C leaves nothing behind")

@@ -27,6 +27,7 @@ from trustplane.main.rehearse_certificates import CERTIFICATE_ROWS, Drawn
 from trustplane.main.rehearse_pair import Candidate, Pair, pair
 from trustplane.main.rehearse_processes import PROCESS_ROWS, DrawnProcess, Site
 from trustplane.registry import repository
+from trustplane.registry.model import DesiredState
 
 PREFIX = "trustplane-rehearsal-"
 MESHES_AT_ONCE = 3
@@ -62,12 +63,14 @@ def listed(options: Options) -> tuple[Drawn | DrawnProcess, ...]:
     return tuple(one for one in (*CERTIFICATE_ROWS, *PROCESS_ROWS) if options.wants(one.name))
 
 
-def candidate(options: Options) -> Candidate:
-    """What is on trial. Refused, with every finding, if the repository is."""
+def state_on_trial(options: Options) -> DesiredState:
+    """Refused, with every finding, if `plan` would refuse it."""
     if options.trust is None:
-        state = find_shop(None).state
-    else:
-        state = repository.read_at(read_directory(options.trust), SystemClock().now())
+        return find_shop(None).state
+    return repository.read_at(read_directory(options.trust), SystemClock().now())
+
+
+def candidate(options: Options, state: DesiredState) -> Candidate:
     name = options.profile or state.default_profile
     if name not in state.profiles:
         raise Refused(

@@ -76,11 +76,14 @@ class Candidate:
 
 
 class Pair:
+    """`patience` is how long what must show is waited for."""
+
     def __init__(self, bench: EnvoyBench, messages: ExchangedSecrets, candidate: Candidate, root: Root) -> None:
         self._bench = bench
         self._messages = messages
         self.candidate = candidate
         self.root = root
+        self.patience = SHOWS_WITHIN
 
     @property
     def caller(self) -> Member:
@@ -151,7 +154,7 @@ class Pair:
     async def answers(self, status: int) -> Check:
         """Whether calls come to be answered like that: workers take up what was acknowledged a moment later."""
         must, seen = f"{CALLER}'s calls to {CALLEE} are answered {status}", 0
-        give_up = time.monotonic() + SHOWS_WITHIN.total_seconds()
+        give_up = time.monotonic() + self.patience.total_seconds()
         while time.monotonic() < give_up:
             seen = await self.status()
             if seen == status:
@@ -166,19 +169,20 @@ class Pair:
             return 0
 
     def watch(self, member: Member) -> Watch:
-        return Watch(member)
+        return Watch(member, self.patience)
 
 
 class Watch:
     """A proxy's access log from now on."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, patience: timedelta) -> None:
         self._member = member
+        self._patience = patience
         self._from = len(log_lines(member.log))
 
     async def shows(self, must: str, field: str, wanted: str, of: Callable[[Line], bool]) -> Check:
         """That a line `of` that kind comes whose `field` contains what is wanted."""
-        give_up = time.monotonic() + SHOWS_WITHIN.total_seconds()
+        give_up = time.monotonic() + self._patience.total_seconds()
         seen = "no such line"
         while time.monotonic() < give_up:
             for line in log_lines(self._member.log)[self._from :]:

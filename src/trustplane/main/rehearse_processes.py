@@ -34,7 +34,7 @@ from trustplane.main.rehearse_pair import Candidate
 from trustplane.main.rehearse_places import Places, apart, together
 from trustplane.main.rehearse_traffic import ask, calling
 
-A_MOMENT, A_WHILE = timedelta(seconds=6), timedelta(seconds=15)
+A_MOMENT, A_WHILE = timedelta(seconds=8), timedelta(seconds=15)
 SHORTEST = timedelta(seconds=20)
 LOOK_EVERY_SECONDS = 0.05
 
@@ -50,7 +50,7 @@ class Site:
     def life(self, spare: timedelta) -> timedelta:
         """A leaf's life of which so much is left when the candidate's renewal window closes."""
         share = 1 - self.candidate.profile.renew.closes
-        return max(SHORTEST, timedelta(seconds=math.ceil(spare.total_seconds() / share)))
+        return max(SHORTEST, timedelta(seconds=math.ceil(round(spare.total_seconds() / share, 3))))
 
     @contextlib.asynccontextmanager
     async def mesh(self, name: str, places: AbstractContextManager[Places], shape: Shape) -> AsyncIterator[Mesh]:

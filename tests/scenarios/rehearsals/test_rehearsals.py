@@ -31,7 +31,8 @@ class Nobody:
 @pytest.fixture(scope="module")
 def outcomes() -> Mapping[str, Outcome]:
     options = rehearse.Options(tuple(PLAYED))
-    return {one.name: one for one in rehearse.run(options, rehearse.candidate(options), Nobody())}
+    on_trial = rehearse.candidate(options, rehearse.state_on_trial(options))
+    return {one.name: one for one in rehearse.run(options, on_trial, Nobody())}
 
 
 @pytest.mark.parametrize("name", PLAYED)
