@@ -109,7 +109,9 @@ def command(  # noqa: PLR0913 - one parameter per option
         on_trial = rehearse.candidate(options, state)
     began = monotonic()
     told = f"{on_trial.profile.name}@{on_trial.profile.version} of {on_trial.trust_domain}"
-    note(f"rehearsing {len(rehearse.listed(options))} scenarios against profile {told}; Ctrl-C leaves nothing behind")
+    count = len(rehearse.listed(options))
+    scenarios = "1 scenario" if count == 1 else f"{count} scenarios"
+    note(f"rehearsing {scenarios} against profile {told}; Ctrl-C leaves nothing behind")
     outcomes = rehearse.run(options, on_trial, _Told(details=details, as_json=as_json))
     report = _report(on_trial, outcomes, monotonic() - began)
     if as_json:
@@ -129,6 +131,9 @@ class _Told:
 
     def begins(self, rehearsal: Rehearsal) -> None:
         note(f"rehearsing {rehearsal.name}")
+
+    def still(self, names: Sequence[str]) -> None:
+        note(f"still rehearsing {', '.join(names)}")
 
     def ended(self, outcome: Outcome) -> None:
         if self._as_json:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from trustplane.fault import Refused
 from trustplane.flows.rehearsal import Audience, Check, Outcome, Rehearsal, Rehearse
@@ -32,6 +33,7 @@ from trustplane.registry.model import DesiredState
 PREFIX = "trustplane-rehearsal-"
 MESHES_AT_ONCE = 3
 LIMIT = timedelta(minutes=7)  # windows that close late make for leaves of minutes
+REMIND_AFTER = timedelta(seconds=15)
 NAMES = tuple(one.name for one in (*CERTIFICATE_ROWS, *PROCESS_ROWS))
 
 
@@ -82,14 +84,14 @@ def candidate(options: Options, state: DesiredState) -> Candidate:
     return Candidate(state.trust_domain, state.profiles[name])
 
 
-def run(options: Options, on_trial: Candidate, audience: Audience) -> tuple[Outcome, ...]:
+def run(options: Options, on_trial: Candidate, onlookers: Onlookers) -> tuple[Outcome, ...]:
     """Outcomes in the order of the list. Raises KeyboardInterrupt when it was told to stop; then all is gone, too."""
-    return asyncio.run(_run(options, on_trial, audience))
+    return asyncio.run(_run(options, on_trial, onlookers))
 
 
-async def _run(options: Options, on_trial: Candidate, audience: Audience) -> tuple[Outcome, ...]:
+async def _run(options: Options, on_trial: Candidate, onlookers: Onlookers) -> tuple[Outcome, ...]:
     with run_directory(Path(tempfile.gettempdir()), PREFIX) as directory:
-        playing = asyncio.create_task(_play(options, on_trial, audience, directory))
+        playing = asyncio.create_task(_play(options, on_trial, onlookers, directory))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
         try:
@@ -98,7 +100,41 @@ async def _run(options: Options, on_trial: Candidate, audience: Audience) -> tup
             raise KeyboardInterrupt from None
 
 
-async def _play(options: Options, on_trial: Candidate, audience: Audience, directory: Path) -> tuple[Outcome, ...]:
+class Onlookers(Audience, Protocol):
+    """`still` is heard from time to time, of what takes long."""
+
+    def still(self, names: Sequence[str]) -> None: ...
+
+
+class _Reminding:
+    """Passes on what is heard, and when nothing was for a while, what is still being played."""
+
+    def __init__(self, onlookers: Onlookers) -> None:
+        self._onlookers = onlookers
+        self._playing: list[str] = []
+        self._heard = asyncio.Event()
+
+    def begins(self, rehearsal: Rehearsal) -> None:
+        self._playing.append(rehearsal.name)
+        self._heard.set()
+        self._onlookers.begins(rehearsal)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._playing.remove(outcome.name)
+        self._heard.set()
+        self._onlookers.ended(outcome)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(REMIND_AFTER.total_seconds()):
+                    await self._heard.wait()
+            except TimeoutError:
+                self._onlookers.still(tuple(self._playing))
+            self._heard.clear()
+
+
+async def _play(options: Options, on_trial: Candidate, onlookers: Onlookers, directory: Path) -> tuple[Outcome, ...]:
     clock = SystemClock()
     site = Site(directory, find_envoy(options.envoy), on_trial)
     async with contextlib.AsyncExitStack() as stack:
@@ -107,7 +143,12 @@ async def _play(options: Options, on_trial: Candidate, audience: Audience, direc
         certificates = (_certificates(one, stage) for one in CERTIFICATE_ROWS if options.wants(one.name))
         processes = _processes(options, site)
         lanes: Sequence[Iterator[Rehearsal]] = [certificates, *([processes] * MESHES_AT_ONCE)]
-        outcomes = await Rehearse(audience, clock.elapsed, LIMIT).run(lanes)
+        reminding = _Reminding(onlookers)
+        reminder = asyncio.create_task(reminding.run())
+        try:
+            outcomes = await Rehearse(reminding, clock.elapsed, LIMIT).run(lanes)
+        finally:
+            reminder.cancel()
     return tuple(sorted(outcomes, key=lambda one: NAMES.index(one.name)))
 
 

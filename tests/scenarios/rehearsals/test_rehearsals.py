@@ -7,7 +7,7 @@ processes always; the rest with `TRUSTPLANE_REHEARSE=all`, which is what a relea
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -23,6 +23,9 @@ PLAYED = [name for name in rehearse.NAMES if name not in SLOWER or os.environ.ge
 class Nobody:
     def begins(self, rehearsal: Rehearsal) -> None:
         """The outcomes are looked at afterwards."""
+
+    def still(self, names: Sequence[str]) -> None:
+        """Likewise."""
 
     def ended(self, outcome: Outcome) -> None:
         """Likewise."""

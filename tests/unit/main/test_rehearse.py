@@ -12,7 +12,7 @@ from trustplane.fault import Refused
 from trustplane.main import rehearse
 from trustplane.main.rehearse import Options
 from trustplane.main.rehearse_mesh import Shape
-from trustplane.main.rehearse_pair import readable
+from trustplane.main.rehearse_pair import Candidate, readable
 from trustplane.main.rehearse_processes import Site
 from trustplane.main.rehearse_repository import files
 from trustplane.registry import repository
@@ -20,7 +20,7 @@ from trustplane.registry import repository
 LATE = "version: 7\nkey: p384\nlifetime: 2h\nbackdate: 5s\nrenew: 60%-90%\n"
 
 
-def on_trial(trust: Path | None = None, profile: str | None = None) -> rehearse.Candidate:
+def on_trial(trust: Path | None = None, profile: str | None = None) -> Candidate:
     options = Options(trust=trust, profile=profile)
     return rehearse.candidate(options, rehearse.state_on_trial(options))
 
