@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  trustplane rehearse                              all of them: about two minutes
+  trustplane rehearse                              all of them: two to three minutes
   trustplane rehearse --list
   trustplane rehearse expired-leaf revoked-leaf --trust trust/
   trustplane rehearse --profile short --trust trust/ --json

@@ -34,7 +34,7 @@ async def shows_no_more(node: Node, code: str) -> Check:
     return Check(must, await _complaints(node), holds=True)
 
 
-async def says(must: str, wanted: str, said: Callable[[], Awaitable[str]]) -> Check:
+async def says(must: str, wanted: str, said: Callable[[], Awaitable[str]], within: timedelta = SHOWS_WITHIN) -> Check:
     """That these words come to be said; they are what is shown."""
     heard = ""
 
@@ -44,7 +44,7 @@ async def says(must: str, wanted: str, said: Callable[[], Awaitable[str]]) -> Ch
         return wanted in heard
 
     try:
-        await until(comes, must)
+        await until(comes, must, within)
     except Unavailable:
         return Check(must, heard[:MAX_SEEN_CHARACTERS], holds=False)
     return Check(must, _sentence(heard, wanted), holds=True, tells=True)

@@ -45,11 +45,12 @@ TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a rehearsal needs otherwise than the plain mesh: leaves that live so long, a server clock that is wrong, an
-    agent that keeps its files on a small disk."""
+    """What a rehearsal needs otherwise than the plain mesh: leaves that live so long, a server clock that is wrong,
+    authorities that are not of today, an agent that keeps its files on a small disk."""
 
     lifetime: timedelta
     server_ahead: timedelta = timedelta(0)
+    authorities_age: timedelta = timedelta(0)
     agent_disk_bytes: int | None = None
 
 
@@ -273,6 +274,9 @@ async def mesh(folder: Path, envoy: Path, candidate: Candidate, places: Places, 
     made = Mesh(folder, envoy, candidate, places, shape)
     async with callee(places.nodes[-1]):
         try:
+            if shape.authorities_age:
+                await made.start_server(-shape.authorities_age)
+                await made.end_server()
             await made.start_server(shape.server_ahead)
             await made.apply()
             for number in range(len(places.nodes)):

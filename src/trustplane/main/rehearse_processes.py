@@ -30,11 +30,12 @@ from trustplane.main.rehearse_looks import (
     until_past,
 )
 from trustplane.main.rehearse_mesh import Mesh, Node, Shape, mesh
-from trustplane.main.rehearse_pair import Candidate
+from trustplane.main.rehearse_pair import CALLEE, CALLER, Candidate
 from trustplane.main.rehearse_places import Places, apart, together
 from trustplane.main.rehearse_traffic import ask, calling
 
 A_MOMENT, A_WHILE = timedelta(seconds=8), timedelta(seconds=15)
+A_LITTLE, MUCH = timedelta(seconds=12), timedelta(minutes=10)
 SHORTEST = timedelta(seconds=20)
 LOOK_EVERY_SECONDS = 0.05
 
@@ -103,46 +104,60 @@ async def _half_renewed(up: Mesh, node: Node) -> Serials:
 
 
 async def clock_ahead(site: Site) -> Sequence[Check]:
-    return await _server_clock(site, "f", timedelta(seconds=12), timedelta(minutes=10))
-
-
-async def clock_behind(site: Site) -> Sequence[Check]:
-    return await _server_clock(site, "s", -timedelta(seconds=12), -timedelta(minutes=10))
-
-
-async def _server_clock(site: Site, name: str, little: timedelta, much: timedelta) -> Sequence[Check]:
     """The agent's clock is the machine's, so a server that is ahead makes the agent's seem behind."""
-    code = "clock-behind" if little > timedelta(0) else "clock-ahead"
     life = site.life(A_WHILE)
-    shape = Shape(life, server_ahead=little)
-    async with site.mesh(name, together(), shape) as up, calling(up.caller.place) as calls:
-        checks = [await shows(up.caller, code)]
+    shape = Shape(life, server_ahead=A_LITTLE)
+    async with site.mesh("f", together(), shape) as up, calling(up.caller.place) as calls:
+        checks = [await shows(up.caller, "clock-behind")]
         before = await up.caller.serials()
         await up.end_server()
-        await up.launch_server(much)
-        checks.append(await _is_found_out(up, much))
-        checks.append(same("no leaf is replaced by one of that clock", before, await up.caller.serials()))
-        await up.end_server()
-        await up.start_server()
-        checks.append(await shows_no_more(up.caller, code))
-        checks.append(await recovers(up.caller, before, life + abs(little)))
+        await up.launch_server(MUCH)
+        must = "the agent refuses a server from the future: certificate is not yet valid"
+        checks.append(await says(must, "is not yet valid", lambda: _server_error(up.caller)))
+        checks += await _right_again(up, before, life, "clock-behind")
     return [*checks, calls.none_failed()]
 
 
-async def _is_found_out(up: Mesh, much: timedelta) -> Check:
-    if much > timedelta(0):
-        must, wanted = "the agent refuses a server from the future: certificate is not yet valid", "is not yet valid"
+async def clock_behind(site: Site) -> Sequence[Check]:
+    """By a clock of before its authority was made a server cannot sign; after that, what it signs has expired here."""
+    life, age = site.life(A_WHILE), timedelta(hours=1)
+    shape = Shape(life, server_ahead=-A_LITTLE, authorities_age=age)
+    async with site.mesh("s", together(), shape) as up, calling(up.caller.place) as calls:
+        checks = [await shows(up.caller, "clock-ahead")]
+        before = await up.caller.serials()
+        await up.end_server()
+        await up.launch_server(-3 * age)
+        must = "the server refuses to start: authority-not-yet-valid"
+        checks.append(await says(must, "error[authority-not-yet-valid]", lambda: _last_words(up)))
+        await up.end_server()
+        await up.start_server(-MUCH)
+        must = "the agent refuses leaves that have expired when they come"
+        checks.append(await says(must, "the new SVID of", lambda: _renewal_errors(up.caller), life))
+        checks += await _right_again(up, before, life, "clock-ahead")
+    return [*checks, calls.none_failed()]
 
-        async def said() -> str:
-            return (await up.caller.status()).server_error or ""
 
-    else:
-        must, wanted = "the server refuses to start: authority-not-yet-valid", "error[authority-not-yet-valid]"
+async def _right_again(up: Mesh, before: Serials, life: timedelta, code: str) -> list[Check]:
+    kept = same("no leaf is replaced by one of that clock", before, await up.caller.serials())
+    await up.end_server()
+    await up.start_server()
+    return [kept, await shows_no_more(up.caller, code), await recovers(up.caller, before, life + A_LITTLE)]
 
-        async def said() -> str:
-            return up.children.last_words("server")
 
-    return await says(must, wanted, said)
+async def _server_error(node: Node) -> str:
+    return (await node.status()).server_error or ""
+
+
+async def _renewal_errors(node: Node) -> str:
+    return "; ".join(one.last_error or "" for one in (await node.status()).entries)
+
+
+async def _answer(node: Node) -> str:
+    return f"{CALLER} got {await ask(node.place)}"
+
+
+async def _last_words(up: Mesh) -> str:
+    return up.children.last_words("server")
 
 
 async def partition_of_one(site: Site) -> Sequence[Check]:
@@ -207,11 +222,13 @@ async def agent_paused(site: Site) -> Sequence[Check]:
         node.process.send_signal(signal.SIGSTOP)
         try:
             await until_past(last)
+            must = "what has expired is served no longer than connections may be old"
+            checks = [await says(must, "503", lambda: _answer(node))]
         finally:
             node.process.send_signal(signal.SIGCONT)
-        checks = [await recovers(node, before)]
+        checks.append(await recovers(node, before))
         await up.served()
-        return [*checks, Check("web's calls to pay are answered", await ask(node.place), holds=True)]
+        return [*checks, Check(f"{CALLER}'s calls to {CALLEE} are answered again", await _answer(node), holds=True)]
 
 
 PROCESS_ROWS = (
@@ -229,8 +246,8 @@ PROCESS_ROWS = (
     ),
     DrawnProcess(
         "clock-behind",
-        "the server's clock is 12 s behind the agent's, then 10 minutes, then right",
-        "12 s: served, said as clock-ahead; 10 min: it does not start, authority-not-yet-valid; no call fails",
+        "the server's clock is 12 s behind the agent's, then 3 hours, then 10 minutes, then right",
+        "12 s: served, said as clock-ahead; 3 h: it does not start; 10 min: agents refuse its leaves; no call fails",
         clock_behind,
     ),
     DrawnProcess(
@@ -260,7 +277,7 @@ PROCESS_ROWS = (
     DrawnProcess(
         "agent-paused",
         "the agent is stopped (SIGSTOP) until everything it holds has expired, and goes on",
-        "it renews every leaf by itself, and calls are answered again",
+        "meanwhile calls end with 503; it renews every leaf by itself, and calls are answered again",
         agent_paused,
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.debian import tool
 from tests.kit.leaks import still_served
 from tests.kit.mesh import TRUSTPLANE, until
 
@@ -42,9 +42,16 @@ def sockets(place: Path) -> set[str]:
 
 
 def test_where_faults_may_not_be_put_in_it_says_so_and_what_would_help(socket_dir: Path) -> None:
-    setpriv = shutil.which("setpriv")
-    assert setpriv
-    words = [setpriv, "--bounding-set", "-sys_admin", *TRUSTPLANE, "rehearse", "full-disk", "partition-one", "--json"]
+    words = [
+        tool("setpriv"),
+        "--bounding-set",
+        "-sys_admin",
+        *TRUSTPLANE,
+        "rehearse",
+        "full-disk",
+        "partition-one",
+        "--json",
+    ]
     with rehearsing(socket_dir, words) as process:
         output, _ = process.communicate(timeout=60)
     report = json.loads(output)
