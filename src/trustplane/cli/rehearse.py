@@ -27,7 +27,7 @@ Examples:
   trustplane rehearse --profile short --trust trust/ --json
 """
 
-Scenarios = Annotated[list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="Which. Default: all.")]
+Scenarios = Annotated[list[str] | None, typer.Argument(metavar="SCENARIO", help="Which. Default: all.")]
 Trust = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The trust repository on trial. Default: the shipped example's."),

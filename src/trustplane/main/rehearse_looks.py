@@ -16,13 +16,13 @@ Serials = Mapping[str, str | None]
 _clock = SystemClock()
 
 
-async def shows(node: Node, code: str) -> Check:
+async def shows(node: Node, code: str, within: timedelta = SHOWS_WITHIN) -> Check:
     """That its agent says so in status, by that code."""
 
     async def said() -> str:
         return await _complaints(node)
 
-    return await says(f"{node.name}'s agent says {code}", f"{code}:", said)
+    return await says(f"{node.name}'s agent says {code}", f"{code}:", said, within)
 
 
 async def shows_no_more(node: Node, code: str) -> Check:

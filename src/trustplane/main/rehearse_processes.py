@@ -73,13 +73,14 @@ class DrawnProcess:
 
 
 async def renewal_blocked(site: Site) -> Sequence[Check]:
-    async with site.mesh("b", together(), Shape(site.life(A_MOMENT))) as up, calling(up.caller.place) as calls:
+    life = site.life(A_MOMENT)
+    async with site.mesh("b", together(), Shape(life)) as up, calling(up.caller.place) as calls:
         node = up.caller
         before = await node.serials()
         waiting = await _half_renewed(up, node)
         checks = [
             Check("some leaves are renewed, others are not", f"{len(waiting)} of {len(before)} are not", bool(waiting)),
-            await shows(node, "svid-expires-soon"),
+            await shows(node, "svid-expires-soon", life),
             same("what was not renewed is still what it was, and valid", waiting, await node.serials()),
         ]
         up.resume_server()
@@ -192,10 +193,11 @@ async def partition_of_all(site: Site) -> Sequence[Check]:
 
 
 async def slow_database(site: Site) -> Sequence[Check]:
-    async with site.mesh("d", together(), Shape(site.life(A_MOMENT))) as up, calling(up.caller.place) as calls:
+    life = site.life(A_MOMENT)
+    async with site.mesh("d", together(), Shape(life)) as up, calling(up.caller.place) as calls:
         before = await up.caller.serials()
         with held_again_and_again(up.folder / "server" / "trustplane.db") as holding:
-            checks = [await recovers(up.caller, before)]
+            checks = [await recovers(up.caller, before, life)]
         must = "the database was held by another meanwhile"
         checks.append(Check(must, f"{holding.times} times for {HELD_SECONDS} s", holding.times > 1))
     return [*checks, calls.none_failed()]
@@ -203,12 +205,13 @@ async def slow_database(site: Site) -> Sequence[Check]:
 
 async def full_disk(site: Site) -> Sequence[Check]:
     require_small_disk(site.folder)
-    shape = Shape(site.life(A_MOMENT), agent_disk_bytes=16 << 20)
+    life = site.life(A_MOMENT)
+    shape = Shape(life, agent_disk_bytes=16 << 20)
     async with site.mesh("w", together(), shape) as up, calling(up.caller.place) as calls:
         node = up.caller
         before = await node.serials()
         with without_room(node.process.pid, up.folder / node.name):
-            checks = [await recovers(node, before), await shows(node, "identity-cache-not-saved")]
+            checks = [await recovers(node, before, life), await shows(node, "identity-cache-not-saved")]
         checks.append(await shows_no_more(node, "identity-cache-not-saved"))
         safe = (await node.status()).survives_restart
         checks.append(Check("with room again, all would survive a restart", "it would" if safe else "no", safe))
