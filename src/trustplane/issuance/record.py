@@ -15,6 +15,7 @@ class Purpose(Enum):
     WORKLOAD = "workload"
     NODE = "node"
     SERVER = "server"
+    PROBE = "probe"  # shown in one handshake, to prove that its root is trusted
 
 
 @dataclass(frozen=True, slots=True)

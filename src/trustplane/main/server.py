@@ -275,6 +275,8 @@ async def _follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> N
             case Topic.REVISION:
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)
+            case Topic.ROOT_CHANGES:
+                flows.changing.wake()
             case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS:

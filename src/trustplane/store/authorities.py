@@ -99,4 +99,5 @@ def _authority(row: Row[Any]) -> Authority:
         parent=AuthorityId(row.parent) if row.parent else None,
         not_before=row.not_before,
         not_after=row.not_after,
+        state_since=row.state_since,
     )

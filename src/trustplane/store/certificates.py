@@ -63,6 +63,15 @@ def newest(connection: Connection, now: datetime) -> tuple[IssuedCertificate, ..
     return tuple(_certificate(row) for row in connection.execute(chosen))
 
 
+def last_ends(connection: Connection, now: datetime) -> dict[AuthorityId, datetime]:
+    """When the last certificate of each authority ends, but for probes; without those all of whose are expired."""
+    lasting = select(certificates.c.authority, func.max(certificates.c.not_after)).where(
+        certificates.c.not_after > now, certificates.c.purpose != Purpose.PROBE.value
+    )
+    rows = connection.execute(lasting.group_by(certificates.c.authority))
+    return {AuthorityId(authority): ends for authority, ends in rows}
+
+
 def count_expiring(connection: Connection, now: datetime, before: datetime) -> int:
     """How many of the newest expire before that instant: whoever holds one has not renewed."""
     ranked = _ranked(now).subquery()
@@ -81,7 +90,8 @@ def _ranked(now: datetime) -> Select[Any]:
         partition_by=(certificates.c.spiffe_id, certificates.c.node),
         order_by=(certificates.c.issued_at.desc(), certificates.c.id.desc()),
     )
-    return select(certificates, newest_first.label("rank")).where(certificates.c.not_after > now)
+    lasting = certificates.c.purpose != Purpose.PROBE.value
+    return select(certificates, newest_first.label("rank")).where(certificates.c.not_after > now, lasting)
 
 
 def _row(one: IssuedCertificate) -> dict[str, object]:

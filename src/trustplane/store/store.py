@@ -17,9 +17,20 @@ from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
+from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store import audit_log, authorities, certificates, nodes, revisions, revocations, shared, uptake
+from trustplane.store import (
+    audit_log,
+    authorities,
+    certificates,
+    nodes,
+    revisions,
+    revocations,
+    root_changes,
+    shared,
+    uptake,
+)
 from trustplane.store.changes import Changes
 from trustplane.store.database import Database
 from trustplane.store.engines import Counts
@@ -177,6 +188,32 @@ class Store:
 
     async def sealed_key(self, authority: AuthorityId) -> bytes:
         return await self._read(lambda at: authorities.sealed_key(at, authority))
+
+    async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
+        """When the last certificate of each authority ends, but for probes and what has expired."""
+        now = self._clock.now()
+        return await self._read(lambda at: certificates.last_ends(at, now))
+
+    # Changes of root
+
+    async def save_root_change(self, change: RootChange) -> RootChange:
+        """As stored, one version further. Refused as `rotation-moved` unless `change` is its newest version.
+
+        A new one has version 0, and is refused as `rotation-under-way` while another is not over.
+        """
+        return await self._write(lambda to: root_changes.save(to, change))
+
+    async def root_changes(self, limit: int) -> Sequence[RootChange]:
+        """The newest first."""
+        return await self._read(lambda at: root_changes.newest(at, limit))
+
+    async def switch_root(self, change: RootChange, at: datetime) -> bool:
+        """False when that version is not the newest, or it is done already."""
+        return await self._write(lambda to: root_changes.switch(to, change, at))
+
+    async def retire_root(self, change: RootChange, at: datetime) -> bool:
+        """False when that version is not the newest, the root signs, or it is done already."""
+        return await self._write(lambda to: root_changes.retire(to, change, at))
 
     # Revocation
 

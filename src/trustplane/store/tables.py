@@ -184,3 +184,34 @@ crls = Table(
     Column("listing", Text, nullable=False),
     Column("der", LargeBinary, nullable=False),
 )
+
+root_changes = Table(
+    "root_changes",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("leaving", Text, nullable=False),
+    Column("coming", Text),
+    Column("phase", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("is_emergency", Boolean, nullable=False),
+    Column("is_paused", Boolean, nullable=False),
+    Column("is_going_back", Boolean, nullable=False),
+    Column("replaced_at", Instant),
+    Column("last_leaf", Instant),
+)
+
+root_change_waivers = Table(
+    "root_change_waivers",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("participant", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+)

@@ -1,13 +1,13 @@
 """Authorities: signing keys with a state.
 
-A prepared authority is in the bundle and signs nothing; an active one signs; a draining one signs no more but what it
-signed may still be valid; a tainted one must no longer be relied on; a retired one has left the bundle. The key itself
-is elsewhere (`keys.authority`); this is what may be known of it.
+A staged authority is known to nobody yet; a prepared one is in the bundle and signs nothing; an active one signs; a
+draining one signs no more but what it signed may still be valid; a tainted one must no longer be relied on; a retired
+one has left the bundle. The key itself is elsewhere (`keys.authority`); this is what may be known of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -26,6 +26,7 @@ class AuthorityKind(Enum):
 
 
 class AuthorityState(Enum):
+    STAGED = "staged"
     PREPARED = "prepared"
     ACTIVE = "active"
     DRAINING = "draining"
@@ -57,6 +58,7 @@ class Authority:
     parent: AuthorityId | None  # the root that signed an issuing authority
     not_before: datetime
     not_after: datetime
+    state_since: datetime | None = field(default=None, compare=False)  # none: in the state it was made in
 
     def __hash__(self) -> int:
         return hash(self.id)  # of all fields it would cost more than what is cached by it

@@ -2,7 +2,8 @@
 
 Roots and JWT keys are in the bundle from their preparation until they retire; issuing authorities never are, they come
 with the leaf. The sequence number counts the steps authorities have taken, so replicas that read one table agree on it
-without a counter, and it rises whenever the content changes.
+without a counter, and it rises whenever the content changes. A root may sign, stop and sign again, so of roots only
+entering and leaving the bundle count.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ REFRESH_HINT = timedelta(minutes=5)
 
 # How many steps each state stands for; only its rising along every path matters.
 _STEPS = {
+    AuthorityState.STAGED: 0,
     AuthorityState.PREPARED: 1,
     AuthorityState.ACTIVE: 2,
     AuthorityState.DRAINING: 3,
@@ -41,7 +43,7 @@ def bundle_of(authorities: Iterable[Authority], trust_domain: TrustDomain, seque
 
 def sequence_of(authorities: Iterable[Authority]) -> int:
     """Never falls, as long as retired authorities stay listed."""
-    return sum(_STEPS[each.state] for each in authorities if each.kind is not AuthorityKind.ISSUING)
+    return sum(map(_steps, authorities))
 
 
 def kid_of(authority: Authority) -> str:
@@ -49,5 +51,16 @@ def kid_of(authority: Authority) -> str:
     return authority.id.hex[:32]
 
 
+def _steps(authority: Authority) -> int:
+    match authority.kind:
+        case AuthorityKind.ISSUING:
+            return 0
+        case AuthorityKind.ROOT if _is_published(authority):
+            return _STEPS[AuthorityState.ACTIVE]
+        case _:
+            return _STEPS[authority.state]
+
+
 def _is_published(authority: Authority) -> bool:
-    return authority.kind is not AuthorityKind.ISSUING and authority.state is not AuthorityState.RETIRED
+    hidden = {AuthorityState.STAGED, AuthorityState.RETIRED}
+    return authority.kind is not AuthorityKind.ISSUING and authority.state not in hidden

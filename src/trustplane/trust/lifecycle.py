@@ -8,7 +8,8 @@ A JWT key signs only after it has been in the bundle for `publish_ahead`, unless
 would help nobody. An issuing authority needs no such wait, its certificate comes with every leaf.
 
 Decisions come from what is stored and the instant alone. An authority whose time has not come counts as present, so a
-clock that was set back makes nothing new. Changing a root needs everyone to watch, and is not decided here.
+clock that was set back makes nothing new. An issuing authority succeeds only below the root that signs: those below
+another wait for `rotation.change_root`, which decides when a root takes over.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _succession(
 ) -> Step | None:
     signing = active(known, owner, kind)
     successor = _successor(known, owner, kind, at)
-    if signing is None or at >= signing.not_after:
+    if signing is None or at >= signing.not_after or signing.parent not in {None, root.id}:
         return Activate(successor.id, signing.id if signing else None) if successor else Prepare(kind)
     if successor is None:
         # One that ends with the root has no successor that could outlive it.
@@ -158,10 +159,15 @@ def _jwt_succession(
 
 
 def _successor(known: Sequence[Authority], owner: NodeName, kind: AuthorityKind, at: datetime) -> Authority | None:
+    root = root_in_use(known)
     waiting = [
         each
         for each in known
-        if each.kind is kind and each.owner == owner and each.state is AuthorityState.PREPARED and at < each.not_after
+        if each.kind is kind
+        and each.owner == owner
+        and each.state is AuthorityState.PREPARED
+        and at < each.not_after
+        and (each.parent is None or (root is not None and each.parent == root.id))
     ]
     return max(waiting, key=lambda each: (each.not_after, each.id), default=None)
 

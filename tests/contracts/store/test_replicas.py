@@ -12,6 +12,7 @@ import pytest
 from tests.contracts.store.postgres import PostgresServer
 from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB, WEB_SERVICE, opened
 from trustplane.host.clock import SystemClock
+from trustplane.rotation.root_change import Order, begun
 from trustplane.store.store import Changes, Store, Topic
 from trustplane.trust.revocation import Cause, Reason, Revocations, RevokedId
 
@@ -73,6 +74,8 @@ async def change(store: Store, topic: Topic) -> None:
         case Topic.REVOCATIONS:
             cause = Cause(Reason.UNSPECIFIED, "", "local:ann", NOW)
             await store.put_revocations(Revocations((), (RevokedId(WEB, cause),), ()))
+        case Topic.ROOT_CHANGES:
+            await store.save_root_change(begun(1, JWT.id, Order("ann", "yearly rotation"), NOW))
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:

@@ -146,6 +146,7 @@ class Authorities(RuleBasedStateMachine):
             state=state,
             owner=owner,
             certificate=None if kind is AuthorityKind.JWT else PLAIN.issuing.certificate,
+            parent=AuthorityId("0000") if kind is AuthorityKind.ISSUING else None,  # the root, made first
             not_before=self.now,
             not_after=self.now + life,
         )

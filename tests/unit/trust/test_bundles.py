@@ -37,9 +37,9 @@ def test_roots_and_jwt_keys_are_published_and_issuing_authorities_are_not() -> N
 
 
 @pytest.mark.parametrize("state", AuthorityState)
-def test_all_but_the_retired_are_published(state: AuthorityState) -> None:
+def test_all_but_the_staged_and_the_retired_are_published(state: AuthorityState) -> None:
     bundle = bundle_of([replace(PAIR.root, state=state), jwt(state)], ACME, 1)
-    expected = 0 if state is AuthorityState.RETIRED else 1
+    expected = 0 if state in {AuthorityState.STAGED, AuthorityState.RETIRED} else 1
     assert (len(bundle.x509_authorities), len(bundle.jwt_authorities)) == (expected, expected)
 
 
@@ -64,3 +64,12 @@ def test_an_authority_without_the_certificate_its_kind_needs_is_broken() -> None
         replace(PAIR.issuing, certificate=None)
     with pytest.raises(Broken, match="authority-without-certificate"):
         replace(PAIR.issuing, kind=AuthorityKind.JWT)
+
+
+def test_a_root_raises_the_sequence_only_when_it_enters_or_leaves_the_bundle() -> None:
+    """It may sign, stop and sign again when a change of root is taken back, and a sequence never falls."""
+    going = [AuthorityState.PREPARED, AuthorityState.ACTIVE, AuthorityState.DRAINING, AuthorityState.ACTIVE]
+    numbers = [sequence_of([replace(PAIR.root, state=state)]) for state in going]
+    assert len(set(numbers)) == 1
+    before, after = (sequence_of([replace(PAIR.root, state=AuthorityState[name])]) for name in ("STAGED", "RETIRED"))
+    assert before == 0 < numbers[0] < after

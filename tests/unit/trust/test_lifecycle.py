@@ -11,7 +11,7 @@ from tests.kit.issuing_ports import ACME, NOON, MemoryAuthority
 from trustplane.fault import Refused
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
-from trustplane.trust.lifecycle import Activate, Lifetimes, MakeRoot, Prepare, Retire, due
+from trustplane.trust.lifecycle import Activate, Lifetimes, MakeRoot, Prepare, Retire, due, waiting_issuer
 
 ME, OTHER = NodeName("server-1"), NodeName("server-2")
 LIFE = timedelta(days=30)
@@ -154,3 +154,19 @@ def test_below_an_expired_or_tainted_root_nothing_is_made() -> None:
 def test_lifetimes_that_cannot_work_are_refused(lifetimes: dict[str, timedelta], code: str) -> None:
     with pytest.raises(Refused, match=code):
         Lifetimes(**lifetimes)
+
+
+def test_below_a_new_root_the_authority_below_it_takes_over() -> None:
+    new_root = replace(ROOT, id=AuthorityId("new"), state=PREPARED)
+    waiting = replace(issuing(PREPARED, name="n"), parent=new_root.id)
+    before = (*SIGNING, new_root, waiting)
+    assert due(before, ME, LIFETIMES, NOON) is None
+    assert due(before, ME, LIFETIMES, NOON + LIFE / 2) == Prepare(AuthorityKind.ISSUING)
+    switched = (replace(ROOT, state=DRAINING), replace(new_root, state=ACTIVE), *SIGNING[1:])
+    assert due(switched, ME, LIFETIMES, NOON) == Prepare(AuthorityKind.ISSUING)
+    assert due((*switched, waiting), ME, LIFETIMES, NOON) == Activate(waiting.id, AuthorityId("i"))
+
+
+def test_who_waits_below_a_root_that_does_not_sign_does_not_take_over_early() -> None:
+    waiting = replace(issuing(PREPARED, name="n"), parent=AuthorityId("new"))
+    assert waiting_issuer((*SIGNING, waiting), ME, NOON) is None

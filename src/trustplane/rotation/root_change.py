@@ -1,0 +1,190 @@
+"""A change of root as it is remembered, and what can be known of everyone it concerns.
+
+`RootChange` is the whole state: whoever reads it goes on with the change. `Survey` is what is proven at one instant;
+what is not in it is not proven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from trustplane.fault import Refused
+from trustplane.trust.authority import AuthorityId, AuthorityState
+
+MAX_TEXT = 500
+LONGEST_WAIVER = timedelta(days=90)
+
+
+class Phase(Enum):
+    PREPARE = "prepare"
+    PUBLISH = "publish"
+    VERIFY = "verify"
+    SWITCH = "switch"
+    DRAIN = "drain"
+    RETIRE = "retire"
+    VERIFY_AGAIN = "verify-again"
+    DONE = "done"
+    ABORTED = "aborted"
+
+    @property
+    def is_over(self) -> bool:
+        return self in {Phase.DONE, Phase.ABORTED}
+
+
+class ParticipantKind(Enum):
+    """Who verifies certificates of this trust domain."""
+
+    SERVER = "server"
+    AGENT = "agent"
+    SIDECAR = "sidecar"
+    ENVOY = "envoy"
+    WORKLOAD = "workload"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Participant:
+    """Shown, and named in a waiver, as `sidecar shop/web on node-a`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        words = self.name.split(" ")
+        kinds = {kind.value for kind in ParticipantKind}
+        if len(words) < 2 or words[0] not in kinds or not all(words) or len(self.name) > MAX_TEXT:
+            raise Refused(
+                code="bad-participant",
+                what=f"{self.name!r:.100} names no participant",
+                why=f"a participant is named by its kind ({', '.join(sorted(kinds))}), its name, and its node",
+                fix="copy it as trustplane rotate status shows it, in quotes",
+            )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def kind(self) -> ParticipantKind:
+        return ParticipantKind(self.name.partition(" ")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Until it ends, the change does not wait for that participant."""
+
+    participant: Participant
+    reason: str
+    owner: str
+    by: str
+    at: datetime
+    until: datetime
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip() or not self.owner.strip() or max(len(self.reason), len(self.owner)) > MAX_TEXT:
+            raise Refused(
+                code="bad-waiver",
+                what=f"the waiver of {self.participant} has no reason or no owner, or one that is too long",
+                why=f"who excuses a participant answers for what breaks there; both have 1 to {MAX_TEXT} characters",
+                fix="give --reason and --owner",
+            )
+        if not self.at < self.until <= self.at + LONGEST_WAIVER:
+            raise Refused(
+                code="bad-waiver-end",
+                what=f"the waiver of {self.participant} is to end at {self.until:%Y-%m-%d %H:%M:%S} UTC",
+                why=f"a waiver ends, at most {LONGEST_WAIVER.days} days from now",
+                fix="give --until a later day, for example a week from now",
+            )
+
+    def is_in_force(self, at: datetime) -> bool:
+        return at < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is proven of one participant: the roots it trusts, those it let a probe in by, those behind its identity.
+
+    `accepts` is None where no probe can be made. `since` is when it last said something else than before.
+    """
+
+    participant: Participant
+    trusts: frozenset[AuthorityId]
+    accepts: frozenset[AuthorityId] | None
+    shows: frozenset[AuthorityId]
+    since: datetime | None
+    is_away: bool = False
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is proven now. `last_leaf`: when the last leaf below a root ends, as far as one was issued.
+
+    `are_issuers_ready`: below which roots every server has an issuing authority, ready to sign.
+    """
+
+    roots: Mapping[AuthorityId, AuthorityState]
+    are_issuers_ready: frozenset[AuthorityId]
+    seen: tuple[Seen, ...]
+    last_leaf: Mapping[AuthorityId, datetime]
+    longest_connection: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RootChange:
+    """`leaving` signs at first, `coming` at the end; going back exchanges the two. `since`: of this phase.
+
+    `version` counts what was written of it, so that of two who act at once one is refused.
+    """
+
+    number: int
+    leaving: AuthorityId
+    coming: AuthorityId | None
+    phase: Phase
+    since: datetime
+    started_at: datetime
+    by: str
+    reason: str
+    is_emergency: bool = False
+    is_paused: bool = False
+    is_going_back: bool = False
+    replaced_at: datetime | None = None  # from when on nobody showed a leaf below the leaving root
+    last_leaf: datetime | None = None  # when the last of those ends
+    waivers: tuple[Waiver, ...] = ()
+    version: int = 0
+
+    def waived(self, at: datetime) -> frozenset[Participant]:
+        return frozenset(one.participant for one in self.waivers if one.is_in_force(at))
+
+
+def begun(number: int, root: AuthorityId, order: Order, at: datetime) -> RootChange:
+    """A change away from this root."""
+    return RootChange(
+        number=number,
+        leaving=root,
+        coming=None,
+        phase=Phase.PREPARE,
+        since=at,
+        started_at=at,
+        by=order.by,
+        reason=order.reason,
+        is_emergency=order.is_emergency,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator says when starting a change."""
+
+    by: str
+    reason: str
+    is_emergency: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip() or len(self.reason) > MAX_TEXT:
+            raise Refused(
+                code="bad-rotation-reason",
+                what="a change of root was asked for without a reason, or with too long a one",
+                why=f"whoever reads the audit log must learn why; 1 to {MAX_TEXT} characters",
+                fix='give --reason, for example --reason "yearly rotation"',
+            )

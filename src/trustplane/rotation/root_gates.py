@@ -1,0 +1,139 @@
+"""The gates of a change of root: whom and what each phase waits for, and what would unblock it.
+
+A gate is open when it waits for nothing. What a participant proved opens it; time alone never does, it only adds to
+what a phase waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from trustplane.rotation.root_change import Participant, ParticipantKind, Phase, RootChange, Seen, Survey
+from trustplane.trust.authority import AuthorityId, AuthorityState
+
+
+class Lack(Enum):
+    """What is not proven yet."""
+
+    ROOT = "has not taken up the bundle with both roots"
+    PROBE = "has not let in a probe whose certificate chains to the new root"
+    LEAF = "still shows an identity below the root that leaves"
+    LIVE_LEAF = "certificates below the root that leaves are still valid"
+    CONNECTION = "connections made with them may still be open"
+    OLD_ROOT = "still trusts the root that left"
+    ISSUERS = "a server has no issuing authority below the root to come"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`participant` is None where no one can be named. `until`: when it ends by itself, if it does."""
+
+    lack: Lack
+    participant: Participant | None
+    since: datetime | None
+    until: datetime | None = None
+    refusal: str = ""
+    is_away: bool = False
+
+    @property
+    def unblock(self) -> str:
+        """What an operator can do."""
+        if self.participant is None:
+            return "nothing; it ends by itself" if self.until else "look at the servers' logs"
+        if self.refusal:
+            return "its proxy refused what it was sent: see the refusal, and the end of the sidecar's log"
+        return _unblocking(self.participant, is_away=self.is_away)
+
+
+def _unblocking(participant: Participant, *, is_away: bool) -> str:
+    node = participant.name.rpartition(" ")[2]
+    match participant.kind:
+        case ParticipantKind.SERVER:
+            return f"start the server {node}, or waive it: trustplane rotate waive"
+        case ParticipantKind.WORKLOAD if not is_away:
+            return f"on {node}: look whether that process still reads its Workload API stream"
+        case ParticipantKind.SIDECAR | ParticipantKind.ENVOY if not is_away:
+            return f"on {node}: trustplane agent status, and the end of the proxy's log"
+        case _:
+            return f"on {node}: trustplane agent status; start or wake the agent"
+
+
+def waits(change: RootChange, survey: Survey, at: datetime) -> tuple[Waiting, ...]:
+    """Whom and what this phase waits for now."""
+    return tuple(_waits(change, survey, at)) if change.coming else ()
+
+
+def _waits(change: RootChange, survey: Survey, at: datetime) -> Iterator[Waiting]:
+    match change.phase:
+        case Phase.PUBLISH:
+            yield from _lacking(change, survey, at, Lack.ROOT)
+        case Phase.SWITCH if change.coming and survey.roots.get(change.coming) is AuthorityState.ACTIVE:
+            yield from _lacking(change, survey, at, Lack.LEAF)
+        case Phase.VERIFY | Phase.SWITCH:
+            yield from _unready(change, survey, at)
+        case Phase.DRAIN | Phase.RETIRE:
+            yield from _depending(change, survey, at)
+        case Phase.VERIFY_AGAIN:
+            yield from _lacking(change, survey, at, Lack.OLD_ROOT)
+        case _:
+            return
+
+
+def last_leaf_of(change: RootChange, survey: Survey) -> datetime | None:
+    """When the last leaf below the leaving root ends: what has ended is soon forgotten by all but the change."""
+    known = (change.last_leaf, survey.last_leaf.get(change.leaving))
+    return max((one for one in known if one is not None), default=None)
+
+
+def was_never_used(root: AuthorityId, survey: Survey) -> bool:
+    """Whether nothing in use can depend on it, as it has never signed but for probes."""
+    return survey.roots.get(root) in {AuthorityState.STAGED, AuthorityState.PREPARED, None}
+
+
+def _unready(change: RootChange, survey: Survey, at: datetime) -> Iterator[Waiting]:
+    """Who has not proved that the root to come may sign; going back, it has signed before."""
+    yield from _lacking(change, survey, at, Lack.ROOT)
+    if not change.is_going_back:
+        yield from _lacking(change, survey, at, Lack.PROBE)
+    if change.coming not in survey.are_issuers_ready:
+        yield Waiting(Lack.ISSUERS, None, change.since)
+
+
+def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Waiting]:
+    """What would break if the leaving root left now."""
+    yield from _lacking(change, survey, at, Lack.LEAF)
+    yield from _lacking(change, survey, at, Lack.ROOT)
+    if was_never_used(change.leaving, survey) or change.is_emergency:
+        return
+    ends = last_leaf_of(change, survey)
+    if ends is not None and at <= ends:
+        yield Waiting(Lack.LIVE_LEAF, None, change.since, until=ends)
+    # Whoever kept a leaf that others have replaced may have connected with it until it ended.
+    recycled = max(change.replaced_at or at, ends or change.since) + survey.longest_connection
+    if at <= recycled:
+        yield Waiting(Lack.CONNECTION, None, change.since, until=recycled)
+
+
+def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:
+    is_fit = _judge(change, lack)
+    waived = change.waived(at)
+    for one in survey.seen:
+        is_excused = one.participant in waived or (change.is_emergency and one.is_away)
+        if not is_excused and not is_fit(one):
+            yield Waiting(lack, one.participant, one.since, refusal=one.refusal, is_away=one.is_away)
+
+
+def _judge(change: RootChange, lack: Lack) -> Callable[[Seen], bool]:
+    coming, leaving = change.coming, change.leaving
+    match lack:
+        case Lack.ROOT:
+            return lambda one: coming in one.trusts
+        case Lack.PROBE:
+            return lambda one: one.accepts is None or coming in one.accepts
+        case Lack.LEAF:
+            return lambda one: leaving not in one.shows
+        case _:
+            return lambda one: leaving not in one.trusts

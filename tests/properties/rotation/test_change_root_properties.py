@@ -1,0 +1,319 @@
+"""A change of root against any history: whoever is shown a valid certificate trusts its root, and it comes to an end.
+
+The world here is what is true; the machine is told only what was reported, late, twice, or not at all. Servers crash
+between what they store and what they do, two of them act on one record, and clocks are set back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from trustplane.fault import Refused
+from trustplane.rotation.change_root import (
+    Effect,
+    Event,
+    Excused,
+    GoneBack,
+    Looked,
+    MakeRoot,
+    Paused,
+    PrepareIssuers,
+    Publish,
+    Resumed,
+    Retire,
+    Switch,
+    feed,
+)
+from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, Waiver, begun
+from trustplane.trust.authority import AuthorityId, AuthorityState
+
+NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
+LEAF_LIFE = timedelta(seconds=60)
+LONGEST_CONNECTION = timedelta(seconds=15)
+WAIVER_LIFE = timedelta(seconds=40)
+NEVER = NOON + timedelta(days=10_000)
+PUBLISHED = {AuthorityState.PREPARED, AuthorityState.ACTIVE, AuthorityState.DRAINING}
+FIRST = AuthorityId(f"{0:064x}")
+seconds = st.sampled_from([1, 10, 30, 70]).map(lambda number: timedelta(seconds=number))
+someone = st.integers(0, 5)
+
+
+@dataclass
+class Leaf:
+    root: AuthorityId
+    ends: datetime
+
+
+@dataclass
+class Peer:
+    """One that verifies and shows a certificate, and what the servers were told of it."""
+
+    name: Participant
+    trusts: frozenset[AuthorityId]
+    leaf: Leaf
+    accepts: frozenset[AuthorityId] = frozenset()
+    awake: bool = True
+    unheard: list[Seen] = field(default_factory=list)
+    heard: Seen | None = None
+
+    def say(self) -> None:
+        told = Seen(self.name, self.trusts, self.accepts, frozenset({self.leaf.root}), NOON)
+        self.unheard = [*self.unheard, told][-3:]
+
+
+class World(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.behind = timedelta(0)
+        self.roots = {FIRST: AuthorityState.ACTIVE}
+        self.ready = {FIRST}
+        self.last_leaf: dict[AuthorityId, datetime] = {}
+        self.copies: list[tuple[Participant, Leaf]] = []
+        self.connections: list[tuple[AuthorityId, datetime]] = []
+        self.peers: list[Peer] = []
+        self.history: list[RootChange] = []
+        self.undone: list[tuple[RootChange, Effect]] = []
+        self.waived: set[Participant] = set()
+        for _ in range(3):
+            self.add_peer()
+        self.a_change_begins()
+
+    @property
+    def clock(self) -> datetime:
+        return self.now - self.behind
+
+    @property
+    def bundle(self) -> frozenset[AuthorityId]:
+        return frozenset(root for root, state in self.roots.items() if state in PUBLISHED)
+
+    @property
+    def change(self) -> RootChange | None:
+        return self.history[-1] if self.history and not self.history[-1].phase.is_over else None
+
+    def peer(self, number: int) -> Peer:
+        return self.peers[number % len(self.peers)]
+
+    def issue(self, name: Participant) -> Leaf:
+        root = next(root for root, state in self.roots.items() if state is AuthorityState.ACTIVE)
+        leaf = Leaf(root, self.clock + LEAF_LIFE)
+        self.last_leaf[root] = max(self.last_leaf.get(root, leaf.ends), leaf.ends)
+        self.copies.append((name, leaf))
+        return leaf
+
+    def add_peer(self) -> None:
+        name = Participant(f"agent node-{len(self.peers)}")
+        self.peers.append(Peer(name, self.bundle, self.issue(name)))
+
+    def survey(self) -> Survey:
+        seen = tuple(one.heard or Seen(one.name, frozenset(), frozenset(), frozenset(), None) for one in self.peers)
+        return Survey(dict(self.roots), frozenset(self.ready), seen, dict(self.last_leaf), LONGEST_CONNECTION)
+
+    def store(self, change: RootChange, event: Event) -> None:
+        """What one replica reads, feeds and stores; what is to be done lies in its memory."""
+        fed, effects = feed(change, event, self.clock)
+        stored = replace(fed, version=change.version + 1)
+        self.history[-1] = stored
+        self.undone += [(stored, effect) for effect in effects]
+
+    def do(self, change: RootChange, effect: Effect) -> None:
+        is_newest = self.history[-1] == change
+        match effect:
+            case MakeRoot():
+                if AuthorityState.STAGED not in self.roots.values():
+                    self.roots[AuthorityId(f"{len(self.roots):064x}")] = AuthorityState.STAGED
+            case PrepareIssuers(root):
+                self.ready.add(root)
+            case Publish(root):
+                if self.roots[root] is AuthorityState.STAGED:
+                    self.roots[root] = AuthorityState.PREPARED
+            case Switch(leaving, coming):
+                if is_newest and self.roots[coming] in {AuthorityState.PREPARED, AuthorityState.DRAINING}:
+                    self.switch(leaving, coming)
+            case Retire(root):
+                if is_newest and self.roots[root] not in {AuthorityState.ACTIVE, AuthorityState.RETIRED}:
+                    self.retire(root)
+            case _:
+                return
+
+    def switch(self, leaving: AuthorityId, coming: AuthorityId) -> None:
+        unready = [one.name for one in self.peers if coming not in one.trusts and one.name not in self.waived]
+        assert not unready, f"{unready} would refuse what the new root signs"
+        assert coming in self.ready, "nobody could sign"
+        self.roots.update({leaving: AuthorityState.DRAINING, coming: AuthorityState.ACTIVE})
+
+    def retire(self, root: AuthorityId) -> None:
+        alive = [name for name, leaf in self.copies if leaf.root == root and leaf.ends > self.now]
+        assert not set(alive) - self.waived, f"leaves of {alive} still depend on it"
+        assert not [until for by, until in self.connections if by == root and until > self.now], "a connection does"
+        self.roots[root] = AuthorityState.RETIRED
+
+    @precondition(lambda self: self.change is None and len(self.history) < 3)
+    @rule()
+    def a_change_begins(self) -> None:
+        root = next(root for root, state in self.roots.items() if state is AuthorityState.ACTIVE)
+        self.history.append(begun(len(self.history) + 1, root, Order("ann", "why"), self.clock))
+
+    @precondition(lambda self: self.change is not None)
+    @rule()
+    def a_server_looks(self) -> None:
+        assert self.change is not None
+        self.store(self.change, Looked(self.survey()))
+
+    @precondition(lambda self: self.change is not None)
+    @rule()
+    def a_server_looks_and_acts(self) -> None:
+        self.a_server_looks()
+        self.it_acts()
+
+    @precondition(lambda self: self.undone)
+    @rule(which=st.integers(0, 10), twice=st.booleans())
+    def a_server_acts_late(self, which: int, twice: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+        change, effect = self.undone[which % len(self.undone)]
+        self.do(change, effect)
+        if not twice:
+            self.undone.remove((change, effect))
+
+    @rule()
+    def every_server_crashes(self) -> None:
+        self.undone.clear()
+
+    @rule(number=someone)
+    def a_push_arrives(self, number: int) -> None:
+        peer = self.peer(number)
+        if peer.awake:
+            peer.trusts = self.bundle
+            peer.say()
+
+    @rule(number=someone)
+    def a_leaf_is_renewed(self, number: int) -> None:
+        peer = self.peer(number)
+        if peer.awake:
+            peer.leaf = self.issue(peer.name)
+            peer.say()
+
+    @rule(number=someone)
+    def a_probe_is_made(self, number: int) -> None:
+        peer = self.peer(number)
+        signers = {root for root in self.ready if self.roots[root] is AuthorityState.PREPARED}
+        if peer.awake:
+            peer.accepts |= signers & peer.trusts
+            peer.say()
+
+    @rule(number=someone, again=st.booleans())
+    def a_report_arrives(self, number: int, again: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+        peer = self.peer(number)
+        if peer.unheard:
+            peer.heard = peer.unheard[0] if again else peer.unheard.pop(0)
+
+    @rule(rounds=st.integers(1, 4), much=st.integers(0, 10).map(lambda number: timedelta(seconds=number)))
+    def all_goes_well_for_a_while(self, rounds: int, much: timedelta) -> None:
+        """With whoever is awake; without such times few histories would get far."""
+        for _ in range(rounds):
+            self.all_goes_well()
+            self.time_passes(much)
+
+    def all_goes_well(self) -> None:
+        for peer in self.peers:
+            if peer.awake:
+                peer.trusts = self.bundle
+                peer.leaf = self.issue(peer.name)
+                peer.accepts |= peer.trusts
+                peer.say()
+                peer.heard, peer.unheard = peer.unheard[-1], []
+        self.a_connection_is_made(0)  # with the oldest of all valid leaves
+        if self.change is not None:
+            self.a_server_looks_and_acts()
+
+    @rule(number=someone)
+    def one_falls_asleep_or_wakes(self, number: int) -> None:
+        peer = self.peer(number)
+        peer.awake = not peer.awake
+
+    @precondition(lambda self: len(self.peers) < 5)
+    @rule()
+    def one_more_comes(self) -> None:
+        self.add_peer()
+
+    @rule(number=st.integers(0, 50))
+    def a_connection_is_made(self, number: int) -> None:
+        """With any leaf that is valid, also one that its owner has replaced."""
+        if self.copies:
+            name, leaf = self.copies[number % len(self.copies)]
+            if name not in self.waived:
+                self.connections.append((leaf.root, self.now + LONGEST_CONNECTION))
+
+    @rule(much=seconds)
+    def time_passes(self, much: timedelta) -> None:
+        self.now += much
+        self.copies = [(name, leaf) for name, leaf in self.copies if leaf.ends > self.now]
+        self.connections = [(root, until) for root, until in self.connections if until > self.now]
+
+    @rule(much=seconds)
+    def the_servers_clock_is_set_back(self, much: timedelta) -> None:
+        self.behind += much
+
+    @rule()
+    def the_servers_clock_is_set_right(self) -> None:
+        self.behind = timedelta(0)
+
+    @precondition(lambda self: self.change is not None)
+    @rule(event=st.sampled_from([Paused(), Resumed(), Resumed(), GoneBack()]))
+    def an_operator_acts(self, event: Event) -> None:
+        assert self.change is not None
+        try:
+            self.store(self.change, event)
+        except Refused:
+            late = {Phase.RETIRE, Phase.VERIFY_AGAIN}
+            assert isinstance(event, GoneBack)
+            assert self.change.is_going_back or self.change.phase in late
+
+    @precondition(lambda self: self.change is not None)
+    @rule(number=someone)
+    def one_is_waived(self, number: int) -> None:
+        assert self.change is not None
+        name = self.peer(number).name
+        waiver = Waiver(name, "gone", "team", "ann", self.clock, self.clock + WAIVER_LIFE)
+        self.waived.add(name)
+        self.store(self.change, Excused(waiver))
+
+    @invariant()
+    def who_shows_a_valid_certificate_is_trusted_by_all(self) -> None:
+        for name, leaf in self.copies:
+            for peer in self.peers:
+                if leaf.ends > self.now and {name, peer.name}.isdisjoint(self.waived):
+                    assert leaf.root in peer.trusts, f"{peer.name} would refuse {name} in {self.history}"
+
+    @invariant()
+    def one_root_signs(self) -> None:
+        assert list(self.roots.values()).count(AuthorityState.ACTIVE) == 1
+
+    def it_acts(self) -> None:
+        while self.undone:
+            self.do(*self.undone.pop())
+
+    def teardown(self) -> None:
+        """Whatever happened: once everyone is awake, it comes to its end by itself."""
+        self.undone.clear()
+        self.behind = timedelta(0)
+        if self.change is not None:
+            self.store(self.change, Resumed())
+        for _ in range(40):
+            if self.change is None:
+                break
+            for peer in self.peers:
+                peer.awake = True
+            self.all_goes_well()
+            self.who_shows_a_valid_certificate_is_trusted_by_all()
+            self.time_passes(timedelta(seconds=20))
+        assert self.change is None, self.history[-1]
+        assert all(one.phase in {Phase.DONE, Phase.ABORTED} for one in self.history)
+
+
+class TestChangeOfRoot(World.TestCase):
+    settings = settings(max_examples=3 * settings.default.max_examples, stateful_step_count=60, deadline=None)
