@@ -28,7 +28,7 @@ from trustplane.registry.model import DesiredState
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Holding, JoinToken
 from trustplane.spiffe.ids import SpiffeId
-from trustplane.spiffe.names import NodeName, ServiceName, agent_id, server_dns_name, server_id
+from trustplane.spiffe.names import NodeName, ServiceName, agent_id, probe_id, server_dns_name, server_id
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.trust.revocation import Revocations
 from trustplane.wire import proof
@@ -141,6 +141,20 @@ class AllVouched:
         del leaf_pem
 
 
+class CaProber:
+    """Gives certificates below the root named `ab` and no other."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    async def probe(self, node: NodeName, root_key_id: str, csr: bytes) -> Issued:
+        if root_key_id != "ab":
+            raise Refused(code="no-root-to-probe", what=root_key_id, why="it is not to take over", fix="wait")
+        del csr
+        svid = keyed(self._domain.issuing, probe_id(ACME, node)).svid
+        return Issued(svid.der(), svid.serial, svid.not_after, svid.not_after)
+
+
 class EchoMinter:
     async def mint(self, node: NodeName, spiffe_id: SpiffeId, audience: Sequence[str], at: datetime) -> str:
         del at
@@ -191,7 +205,10 @@ class Doors:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Doors]:
-        behind = NodeDoors(self.enrol, self.issuer, EchoMinter(), self.views, self.nodes, self.connected, AllVouched())
+        minter, prober = EchoMinter(), CaProber(self.domain)
+        behind = NodeDoors(
+            self.enrol, self.issuer, minter, self.views, self.nodes, self.connected, AllVouched(), prober
+        )
         nodes, self.node_port = open_door("127.0.0.1:0", self.tls, clients_have_certificates=True)
         service = NodeService(ACME, behind, self, self.domain.document, self.clock)
         node_pb2_grpc.add_NodeServicer_to_server(service, nodes)

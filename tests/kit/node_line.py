@@ -123,6 +123,9 @@ class Line:
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
         raise AssertionError((spiffe_id, audience))
 
+    async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
+        raise AssertionError((root_key_id, csr))
+
     async def close(self) -> None:
         self.closed = True
 

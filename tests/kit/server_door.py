@@ -14,14 +14,20 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
+from trustplane.flows.change_root import Progress
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
+from trustplane.flows.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Resumed, feed
+from trustplane.rotation.root_change import Order as RotationOrder
+from trustplane.rotation.root_change import RootChange, Survey, Waiver, begun
+from trustplane.rotation.root_gates import waits
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -77,6 +83,8 @@ class MemoryDoor:
     kept: list[tuple[Revision, DesiredState]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     revoked: Revocations = field(default_factory=Revocations)
+    changes: list[RootChange] = field(default_factory=list)
+    surveyed: Surveyed = field(default_factory=lambda: Surveyed(Survey({}, frozenset(), (), {}, timedelta(0)), ()))
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -187,6 +195,37 @@ class MemoryDoor:
     async def lift_id(self, spiffe_id: SpiffeId, by: str) -> None:
         self.acts.append(f"lift {spiffe_id} by {by}")
         self.revoked = replace(self.revoked, ids=tuple(one for one in self.revoked.ids if one.spiffe_id != spiffe_id))
+
+    async def rotation(self) -> Progress:
+        going = self.changes[-1] if self.changes and not self.changes[-1].phase.is_over else None
+        waiting = waits(going, self.surveyed.survey, NOON) if going else ()
+        return Progress(self.changes[-1] if self.changes else None, self.surveyed, waiting)
+
+    async def rotations(self, limit: int) -> Sequence[RootChange]:
+        return self.changes[::-1][:limit]
+
+    async def start_rotation(self, order: RotationOrder) -> RootChange:
+        self.changes.append(begun(len(self.changes) + 1, JWT_AUTHORITY, order, NOON))
+        return self.changes[-1]
+
+    async def pause_rotation(self, by: str) -> RootChange:
+        return self._told(Paused(), by)
+
+    async def resume_rotation(self, by: str) -> RootChange:
+        return self._told(Resumed(), by)
+
+    async def abort_rotation(self, by: str) -> RootChange:
+        return self._told(GoneBack(), by)
+
+    async def waive_participant(self, waiver: Waiver) -> RootChange:
+        return self._told(Excused(waiver), waiver.by)
+
+    def _told(self, event: Event, by: str) -> RootChange:
+        if not self.changes:
+            raise Refused(code="no-rotation", what="none", why="none was started", fix="start one")
+        self.acts.append(f"{type(event).__name__} by {by}")
+        self.changes[-1] = feed(self.changes[-1], event, NOON)[0]
+        return self.changes[-1]
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return len(self.bodies), Frontier().extend(map(leaf_hash, self.bodies)).hashes

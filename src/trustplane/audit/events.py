@@ -120,6 +120,13 @@ def issuer_cut(authority: str, left: int, at: datetime) -> bytes:
     return canonical("issuer-cut", at, {"authority": authority, "left": left})
 
 
+def root_change(step: str, number: int, action: str, about: Mapping[str, str], by: str, at: datetime) -> bytes:  # noqa: PLR0917 - one field each
+    """`step` is `intent` or `outcome`; `action` is what is done to change `number`, `about` with what."""
+    told: Plain = {name: value[:MAX_TEXT] for name, value in about.items()}
+    body: Mapping[str, Plain] = {"number": number, "action": action, "about": told, "by": by[:MAX_TEXT]}
+    return canonical(f"root-change-{step}", at, body)
+
+
 def crl_intent(authority: str, number: int, serials: Sequence[int], tbs_sha256: bytes, at: datetime) -> bytes:
     body: Mapping[str, Plain] = {
         "authority": authority,

@@ -17,11 +17,13 @@ from trustplane.cli import (
     agent,
     apply,
     audit,
+    bundle,
     demo,
     explain,
     plan,
     rehearse,
     revoke,
+    rotate,
     server,
     sidecar,
     simulate,
@@ -42,7 +44,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, audit):
+for group in (server, agent, svid, revoke, rotate, bundle, audit):
     app.add_typer(group.group)
 
 

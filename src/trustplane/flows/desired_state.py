@@ -29,6 +29,7 @@ from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.xds.inbound import oldest_connection
 
 
 class Revisions(Protocol):
@@ -157,6 +158,15 @@ class KeepDesiredState:
 
     def longest_leaf(self) -> timedelta:
         return max((profile.lifetime for profile in self._state().profiles.values()), default=timedelta(0))
+
+    def longest_connection(self) -> timedelta:
+        """How long any sidecar lets a connection last, by the leaf's life and the longest request of its service."""
+        state = self._state()
+        ages = (
+            oldest_connection(state.profiles[service.profile].lifetime, service.longest_request)
+            for service in state.services.values()
+        )
+        return max(ages, default=timedelta(0))
 
     def service_count(self) -> int:
         return len(self._state().services)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from trustplane.audit import events
 from trustplane.fault import Broken, Fault, Refused
 from trustplane.flows.signer import Signer
-from trustplane.issuance.admit import Admitted, Right, admit, admit_node, admit_server
+from trustplane.issuance.admit import Admitted, Right, admit, admit_node, admit_probe, admit_server
 from trustplane.issuance.ask import Ask
 from trustplane.issuance.confirm import chain_of, confirm, confirm_whole
 from trustplane.issuance.csr import Csr
@@ -36,6 +36,7 @@ ADMITTED_A_TURN = 16
 ORDERED_A_TURN = 32
 SIGNED_A_TURN = 32
 SERIAL_ATTEMPTS = 3
+PROBE_LIFE = timedelta(minutes=5)
 REFUSALS_NOTED = 20
 SERIAL_TAKEN = "serial-taken"  # the code of the store's refusal of a serial number that it already holds
 
@@ -152,6 +153,13 @@ class IssueX509:
         admitted = _try(csr_der, lambda der: admit_server(domain, instance, Csr.parse(der), self._own_profile))
         return (await self._issue_all(instance, Purpose.SERVER, [admitted], at))[0]
 
+    async def issue_probe(self, node: NodeName, csr_der: bytes, signer: Signer, at: datetime) -> Issued | Fault:
+        """For a handshake that proves a root, by an authority that signs nothing else yet."""
+        domain = signer.authority.trust_domain
+        profile = replace(self._own_profile, lifetime=min(self._own_profile.lifetime, PROBE_LIFE))
+        admitted = _try(csr_der, lambda der: admit_probe(domain, node, Csr.parse(der), profile))
+        return (await self._issue_all(node, Purpose.PROBE, [admitted], at, signer))[0]
+
     def _admit(self, node: NodeName, request: Request) -> Admitted:
         spiffe_id = SpiffeId.parse(request.spiffe_id)
         return admit(Ask(node, spiffe_id, Csr.parse(request.csr_der)), self._rights.right(node, spiffe_id))
@@ -169,11 +177,16 @@ class IssueX509:
             await self._log.append_audit([events.x509_refused(node, refused[:REFUSALS_NOTED], at)], at)
 
     async def _issue_all(
-        self, node: NodeName, purpose: Purpose, admitted: Sequence[Admitted | Fault], at: datetime
+        self,
+        node: NodeName,
+        purpose: Purpose,
+        admitted: Sequence[Admitted | Fault],
+        at: datetime,
+        signer: Signer | None = None,
     ) -> list[Issued | Fault]:
         for _ in range(SERIAL_ATTEMPTS):
             try:
-                return await self._attempt(node, purpose, admitted, at)
+                return await self._attempt(node, purpose, admitted, at, signer or self._signer())
             except Refused as refused:
                 if refused.code != SERIAL_TAKEN:
                     raise
@@ -185,9 +198,8 @@ class IssueX509:
         )
 
     async def _attempt(
-        self, node: NodeName, purpose: Purpose, admitted: Sequence[Admitted | Fault], at: datetime
+        self, node: NodeName, purpose: Purpose, admitted: Sequence[Admitted | Fault], at: datetime, signer: Signer
     ) -> list[Issued | Fault]:
-        signer = self._signer()
         ordered = await _each(admitted, lambda one: self._order(one, signer, at), ORDERED_A_TURN)
         orders = [one for one in ordered if isinstance(one, Order)]
         if orders:

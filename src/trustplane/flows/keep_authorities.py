@@ -37,6 +37,8 @@ from trustplane.trust.lifecycle import (
     Step,
     active,
     due,
+    owners_without,
+    prepared_below,
     root_in_use,
     waiting_issuer,
 )
@@ -45,6 +47,7 @@ ROOT_LEASE = "make-root"
 LEASE_LIFE = timedelta(seconds=30)
 SHORTEST_WAIT = timedelta(milliseconds=200)
 LONGEST_WAIT = timedelta(seconds=60)
+KEY_ID_DIGITS = 40  # a subject key identifier, as hexadecimal digits
 MAX_STEPS = 20  # of one settling; a first start takes five
 
 
@@ -198,6 +201,43 @@ class KeepAuthorities:
             return False
         if any(each.kind is AuthorityKind.ROOT for each in await self._records.authorities()):
             return True  # another replica made it before the lease was ours
+        return await self._put_root(AuthorityState.ACTIVE)
+
+    async def stage_root(self) -> None:
+        """Make a root that nobody knows of, unless one waits. Who calls this holds the lease of the change of root."""
+        known = await self._records.authorities()
+        if not any((each.kind, each.state) == (AuthorityKind.ROOT, AuthorityState.STAGED) for each in known):
+            await self._put_root(AuthorityState.STAGED)
+
+    async def prepare_below(self, root: AuthorityId) -> None:
+        """An issuing authority below that root for every instance that signs and has none; it signs nothing yet."""
+        authorities = await self._records.authorities()
+        above = next(each for each in authorities if each.id == root)
+        for owner in owners_without(authorities, root, self._clock.now()):
+            await self._make_issuing(above, owner)
+
+    async def publish_root(self, root: AuthorityId) -> bool:
+        """Into every bundle."""
+        return await self._move("published", root, AuthorityState.STAGED, AuthorityState.PREPARED)
+
+    async def probe_signer(self, key_id: str) -> Signer:
+        """The authority that will sign here when the root of that key identifier takes over, for probes only."""
+        authorities = await self._records.authorities()
+        at = self._clock.now()
+        for root in authorities:
+            if root.state is AuthorityState.PREPARED and root.id.hex[:KEY_ID_DIGITS] == key_id:
+                signer = await self._signer(prepared_below(authorities, self._instance.name, root.id, at))
+                if signer is not None:
+                    return signer
+        raise Refused(
+            code="no-root-to-probe",
+            what=f"no root with key identifier {key_id!r:.60} is about to take over here",
+            why="probes are made while a new root is published and has not signed yet",
+            fix="nothing; the agent asks again when its bundle changes",
+        )
+
+    async def _put_root(self, state: AuthorityState) -> bool:
+        at = self._clock.now()
         key, sealed = self._keys.make()
         body = root_body(self._instance.trust_domain, key.public_key, self._serial(), at, self._lifetimes.root)
         await self._intend("made", key.id, AuthorityKind.ROOT, at)
@@ -206,7 +246,7 @@ class KeepAuthorities:
         root = Authority(
             id=key.id,
             kind=AuthorityKind.ROOT,
-            state=AuthorityState.ACTIVE,
+            state=state,
             trust_domain=self._instance.trust_domain,
             owner=None,
             public_key=key.public_key,

@@ -29,6 +29,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.trust import revocation
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+from trustplane.trust.lifecycle import below_leaving_roots
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, SignedCrl
 
 INTERVAL = timedelta(seconds=30)
@@ -182,10 +183,18 @@ class KeepRevocations:
             issuers=tuple(sorted(hashlib.sha256(_der(each)).hexdigest() for each, one in issuers if one.cut_at)),
             leaving=tuple(
                 sorted(
-                    LeavingIssuer(each.id.hex[:40], one.cause.at, within)
-                    for each, one in issuers
-                    # Not while it signs: a leaf renewed now would be from it again.
-                    if each.state is AuthorityState.TAINTED
+                    {
+                        *(
+                            LeavingIssuer(each.id.hex[:40], one.cause.at, within)
+                            for each, one in issuers
+                            # Not while it signs: a leaf renewed now would be from it again.
+                            if each.state is AuthorityState.TAINTED
+                        ),
+                        *(
+                            LeavingIssuer(each.id.hex[:40], each.state_since or each.not_before, within)
+                            for each in below_leaving_roots(authorities, self._clock.now())
+                        ),
+                    }
                 )
             ),
         )

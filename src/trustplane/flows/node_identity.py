@@ -24,7 +24,8 @@ from trustplane.flows.leaf import LeafKey
 from trustplane.flows.node_link import Link, NodeIdentity
 from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
-from trustplane.registry.view import NodeView
+from trustplane.registry.view import LeavingIssuer, NodeView
+from trustplane.rotation.leaving import brought_forward
 from trustplane.rotation.renewal import followed
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
@@ -64,6 +65,8 @@ class KeepNodeIdentity:
         self._fresh_key = fresh_key
         self._clock = clock
         self._unsaved = False
+        self._leaving: tuple[LeavingIssuer, ...] = ()
+        self._hastened = asyncio.Event()
         self._log = structlog.get_logger("node")
         self.identity: Feed[NodeIdentity | None] = Feed(None)
         self.last_fault: Fault | None = None
@@ -96,9 +99,11 @@ class KeepNodeIdentity:
             current = self.identity.value or await self.obtain(random)
             if self._unsaved:
                 self._keep(current)
-            wait = current.renew_at - self._clock.now()
+            svid = current.keyed.svid
+            due = brought_forward(svid, current.renew_at, self._leaving) or current.renew_at
+            wait = due - self._clock.now()
             if wait > timedelta(0):
-                await self._clock.sleep(min(wait, LONGEST_SLEEP))
+                await self._pause(min(wait, LONGEST_SLEEP))
                 continue
             try:
                 await self._renew(current, dial)
@@ -106,6 +111,17 @@ class KeepNodeIdentity:
             except Fault as fault:
                 self._failed("node identity not renewed", fault)
                 await self._clock.sleep(patience.next_wait(asked(fault)))
+
+    async def _pause(self, wait: timedelta) -> None:
+        """Until then, or until the authorities that leave are others."""
+        hastened = asyncio.ensure_future(self._hastened.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(wait))
+        try:
+            await asyncio.wait((hastened, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hastened.cancel()
+            sleeping.cancel()
+        self._hastened.clear()
 
     async def _renew(self, current: NodeIdentity, dial: Callable[[], Awaitable[Link]]) -> None:
         if self._clock.now() < current.keyed.svid.not_after:
@@ -143,11 +159,17 @@ class KeepNodeIdentity:
             self.identity.publish(identity)
 
     async def remember(self, views: Feed[NodeView | None]) -> None:
-        """Keep the own trust domain's newest bundle with the identity, so that servers are known by it ever after."""
+        """Keep the own trust domain's newest bundle with the identity, so that servers are known by it ever after.
+
+        And mind which authorities leave: an identity that one of them signed is renewed before its time.
+        """
         async for view in views.values():
             known = self.identity.value
             if view is None or known is None:
                 continue
+            if view.withdrawn.leaving != self._leaving:
+                self._leaving = view.withdrawn.leaving
+                self._hastened.set()
             newest = next((one.document for one in view.bundles if one.trust_domain == self._own.trust_domain), None)
             if newest is not None and newest != known.bundle_document and self._can_know_servers_by(newest):
                 self._keep(replace(known, bundle_document=newest))

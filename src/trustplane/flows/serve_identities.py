@@ -99,17 +99,32 @@ class JwtIdentity:
 Granted = tuple[tuple[Entry, KeyedSvid | None], ...]
 
 
+class Subscribers(Protocol):
+    """Who hears which bundle each subscriber was given."""
+
+    def digest(self, held: HeldIdentities) -> str: ...
+
+    def opened(self, name: str) -> str: ...
+
+    def given(self, participant: str, desired: str, held: str) -> None: ...
+
+    def closed(self, participant: str) -> None: ...
+
+
 class ServeIdentities:
-    def __init__(self, identities: Feed[HeldIdentities], minter: JwtMinter, clock: Clock) -> None:
+    def __init__(
+        self, identities: Feed[HeldIdentities], minter: JwtMinter, clock: Clock, subscribers: Subscribers | None = None
+    ) -> None:
         self._identities = identities
         self._minter = minter
         self._clock = clock
+        self._subscribers = subscribers or _NobodyTold()
 
     def follow_x509(self, caller: Caller) -> AsyncIterator[X509Grant]:
-        return self._follow(caller, _x509_grant)
+        return self._followed(caller, _x509_grant)
 
     def follow_x509_bundles(self, caller: Caller) -> AsyncIterator[X509Bundles]:
-        return self._follow(
+        return self._followed(
             caller, lambda granted, held: X509Bundles(_x509_bundles(_own(granted), held.bundles), _crls(held))
         )
 
@@ -153,6 +168,22 @@ class ServeIdentities:
             ) from fault
         return svid
 
+    async def _followed(
+        self, caller: Caller, shape: Callable[[Granted, HeldIdentities], Shape]
+    ) -> AsyncIterator[Shape]:
+        """And told of: what is asked for next was preceded by what was taken."""
+        participant, held = "", ""
+        try:
+            async for shaped in self._follow(caller, shape):
+                desired = self._subscribers.digest(self._held())
+                participant = participant or self._subscribers.opened(_named(shaped))
+                self._subscribers.given(participant, desired, held)
+                yield shaped
+                held = desired
+                self._subscribers.given(participant, desired, held)
+        finally:
+            self._subscribers.closed(participant)
+
     async def _follow(self, caller: Caller, shape: Callable[[Granted, HeldIdentities], Shape]) -> AsyncIterator[Shape]:
         shown: frozenset[Selector] | None = None
         with_digest = False
@@ -172,6 +203,30 @@ class ServeIdentities:
     async def _selectors(self, caller: Caller, held: HeldIdentities) -> frozenset[Selector]:
         evidence = await caller.evidence(digest=needs_digest(entry for entry, _ in held.held))
         return evidence.selectors()
+
+
+class _NobodyTold:
+    def digest(self, held: HeldIdentities) -> str:
+        del held
+        return ""
+
+    def opened(self, name: str) -> str:
+        del name
+        return ""
+
+    def given(self, participant: str, desired: str, held: str) -> None:
+        del participant, desired, held
+
+    def closed(self, participant: str) -> None:
+        del participant
+
+
+def _named(shaped: object) -> str:
+    match shaped:
+        case X509Grant(identities):
+            return str(identities[0].spiffe_id)
+        case _:
+            return "bundles"
 
 
 def _granted(held: HeldIdentities, shown: frozenset[Selector]) -> Granted:

@@ -62,6 +62,11 @@ class SidecarUptake:
     def sidecars(self) -> tuple[Attached, ...]:
         return tuple(self._sidecars.values())
 
+    @property
+    def listening(self) -> frozenset[ServiceName]:
+        """Those that took up their inbound listener and have a stream."""
+        return frozenset(one.service for one in self.sidecars if one.listening and one.streams)
+
     def holdings_of(self, service: ServiceName) -> tuple[Holding, ...]:
         participant = _participant(str(service))
         return tuple(one for key, one in self._holdings.items() if key[0] == participant)

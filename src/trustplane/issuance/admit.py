@@ -14,7 +14,7 @@ from trustplane.issuance.csr import Csr
 from trustplane.issuance.record import Purpose
 from trustplane.registry.model import Profile
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
-from trustplane.spiffe.names import RESERVED_SEGMENT, NodeName, agent_id, server_dns_name, server_id
+from trustplane.spiffe.names import RESERVED_SEGMENT, NodeName, agent_id, probe_id, server_dns_name, server_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ def admit_server(trust_domain: TrustDomain, instance: NodeName, csr: Csr, profil
     """A server instance's own identity."""
     names = (server_dns_name(trust_domain),)
     return Admitted(server_id(trust_domain, instance), csr, profile, Purpose.SERVER, instance, names)
+
+
+def admit_probe(trust_domain: TrustDomain, node: NodeName, csr: Csr, profile: Profile) -> Admitted:
+    """What an agent shows to see whether a root is trusted."""
+    return Admitted(probe_id(trust_domain, node), csr, profile, Purpose.PROBE, node)
 
 
 def _for_workloads(spiffe_id: SpiffeId) -> bool:

@@ -30,13 +30,17 @@ from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
 from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.probe_sidecars import Door as ProbedDoor
+from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
 from trustplane.flows.remember_identities import Remembered, RememberIdentities
+from trustplane.flows.report_trust import ReportTrust
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
 from trustplane.host.envoy import find_envoy
+from trustplane.host.handshake_probe import knock
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.identity_cache import IdentityCache
 from trustplane.host.identity_file import IdentityFile
@@ -108,6 +112,8 @@ class Flows:
     watch: ClockWatch
     offers: OfferConfiguration
     uptake: SidecarUptake
+    trust: ReportTrust
+    probes: ProbeSidecars
     views: Feed[NodeView | None]
     identities: Feed[HeldIdentities]
 
@@ -160,6 +166,8 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
     asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
+    order = partial(order_probe, links.dial, LeafKey.generate)
+    door = ProbedDoor(settings.trust_domain, settings.address, knock)
     here = Surroundings(settings.loopback, settings.address)
     return Flows(
         clock=clock,
@@ -173,6 +181,8 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         watch=watch,
         offers=OfferConfiguration(views, identities, here, uptake, clock),
         uptake=uptake,
+        trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
+        probes=ProbeSidecars(order, (views, identities), uptake, door, clock),
         views=views,
         identities=identities,
     )
@@ -215,6 +225,8 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
         flows.offers.run(),
         flows.uptake.run(),
+        flows.trust.run(flows.identities),
+        flows.probes.run(),
     ]
 
 
@@ -233,7 +245,7 @@ async def _open_sockets(
     """Both public sockets behind their relays, and the one for people; answers with what is still to be run."""
     peers = PeerTable()
     callers = ProcCallers(peers, ProcReader())
-    serve = ServeIdentities(flows.identities, _Minter(flows.links), clock)
+    serve = ServeIdentities(flows.identities, _Minter(flows.links), clock, flows.trust)
     inner = doors.enter_context(inner_socket())
     workloads = Relay(_listen(settings.workload_socket, doors), inner, peers)
     await _start(workload_server(serve, callers, inner), doors)

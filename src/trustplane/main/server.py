@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
 from trustplane.fault import Refused, Unavailable
+from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
@@ -30,6 +31,7 @@ from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.issue_in_turn import IssueInTurn
+from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
@@ -39,6 +41,7 @@ from trustplane.flows.retry import Patience
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
+from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
@@ -66,6 +69,7 @@ from trustplane.rotation.leaving import signer_key_id
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.store.store import Changes, Store
 from trustplane.store.topics import Topic
@@ -131,6 +135,7 @@ class Flows:
     revocations: KeepRevocations
     replacing: ReplaceIssuers
     revoke: Revoke
+    changing: ChangeRoot
     audit_key: str
 
 
@@ -157,7 +162,7 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(work) for work in _work(flows, changes, clock)]
+            keeping = [tasks.create_task(work) for work in _work(flows, settings.instance, changes, clock)]
             async with AsyncExitStack() as doors:
                 await _open_doors(settings, flows, clock, tasks, doors)
                 _set_aside_for_good()
@@ -193,6 +198,12 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     note_key, checkpoints = _checkpoints(settings, store, kek)
     connected = ConnectedAgents()
     outage = WatchOutageBudget(store, desired, clock)
+
+    def published() -> Published:
+        nodes, longest = connected.nodes(), desired.longest_connection()
+        return Published(authorities.bundle(), revocations.withdrawn.value, nodes, longest)
+
+    survey = SurveyTrust(store, published, clock.now)
     return Flows(
         store=store,
         authorities=authorities,
@@ -208,6 +219,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
+        changing=ChangeRoot(store, authorities, survey, clock),
         audit_key=str(note_key),
     )
 
@@ -224,13 +236,14 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             outage=flows.outage,
             revocations=flows.revocations,
             revoke=flows.revoke,
+            changing=flows.changing,
             audit_key=flows.audit_key,
             clock=clock,
         )
     )
 
 
-def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[None, None, None]]:
+def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock) -> list[Coroutine[None, None, None]]:
     random = SystemRandom()
     return [
         flows.authorities.run(),
@@ -241,17 +254,20 @@ def _work(flows: Flows, changes: Changes, clock: SystemClock) -> list[Coroutine[
         flows.outage.run(),
         flows.revocations.run(),
         flows.replacing.run(),
+        flows.changing.run(),
         _follow_revocations(flows, clock),
-        _follow_standing(flows, clock),
+        _follow_standing(flows, instance, clock),
         _follow_store(flows, changes, clock),
     ]
 
 
-async def _follow_standing(flows: Flows, clock: SystemClock) -> None:
+async def _follow_standing(flows: Flows, instance: NodeName, clock: SystemClock) -> None:
     """Every node is told of a bundle as soon as this instance stands by it."""
     async for standing in flows.authorities.standing.values():
         if standing is not None:
             await _take_over(partial(flows.desired.trust, standing.bundle), clock)
+            held = held_by_server(instance, standing.bundle, clock.now())
+            await _take_over(partial(flows.store.put_holdings, [held]), clock)
 
 
 async def _follow_revocations(flows: Flows, clock: SystemClock) -> None:
@@ -260,6 +276,7 @@ async def _follow_revocations(flows: Flows, clock: SystemClock) -> None:
         await _take_over(partial(flows.desired.withdraw, withdrawn), clock)
         own = flows.identity.identity.value
         if own and signer_key_id(own.svid) in {one.key_id for one in withdrawn.leaving}:
+            await _take_over(flows.authorities.settle, clock)  # else the one that leaves might sign it again
             await _take_over(flows.identity.renew, clock)
 
 
@@ -351,6 +368,7 @@ async def _open_agent_doors(
         flows.store,
         flows.connected,
         VouchForNodes(flows.revocations, flows.store),
+        IssueProbes(flows.issuer, flows.authorities.probe_signer, clock),
     )
     site = NodeCertificateCas.from_file(settings.node_certificates_ca)
     evidence = NodeEvidence(settings.trust_domain, site, flows.store)

@@ -11,6 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.change_root import ChangeRoot, Progress
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -24,6 +25,8 @@ from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.rotation.root_change import Order as RotationOrder
+from trustplane.rotation.root_change import RootChange, Waiver
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
@@ -46,6 +49,7 @@ class Behind:
     outage: WatchOutageBudget
     revocations: KeepRevocations
     revoke: Revoke
+    changing: ChangeRoot
     audit_key: str
     clock: Clock
 
@@ -164,6 +168,27 @@ class Door:
 
     async def lift_id(self, spiffe_id: SpiffeId, by: str) -> None:
         await self._behind.revoke.lift(spiffe_id, by)
+
+    async def rotation(self) -> Progress:
+        return await self._behind.changing.progress()
+
+    async def rotations(self, limit: int) -> Sequence[RootChange]:
+        return await self._behind.changing.history(limit)
+
+    async def start_rotation(self, order: RotationOrder) -> RootChange:
+        return await self._behind.changing.start(order)
+
+    async def pause_rotation(self, by: str) -> RootChange:
+        return await self._behind.changing.pause(by)
+
+    async def resume_rotation(self, by: str) -> RootChange:
+        return await self._behind.changing.resume(by)
+
+    async def abort_rotation(self, by: str) -> RootChange:
+        return await self._behind.changing.go_back(by)
+
+    async def waive_participant(self, waiver: Waiver) -> RootChange:
+        return await self._behind.changing.waive(waiver)
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return await self._store.audit_head()

@@ -14,6 +14,13 @@ from enum import Enum
 from trustplane.rotation.root_change import Participant, ParticipantKind, Phase, RootChange, Seen, Survey
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
+# What an emergency buys its speed with.
+EMERGENCY_GIVES_UP = (
+    "participants that are away are not waited for: they refuse others, and are refused, until they come back",
+    "certificates that are still valid are not waited for: whoever kept one without reading on is refused later",
+    "open connections made with such certificates are not waited for: they last until their age ends them",
+)
+
 
 class Lack(Enum):
     """What is not proven yet."""

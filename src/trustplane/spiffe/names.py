@@ -64,6 +64,11 @@ def server_id(trust_domain: TrustDomain, instance: NodeName) -> SpiffeId:
     return SpiffeId(trust_domain, (RESERVED_SEGMENT, "server", instance.name))
 
 
+def probe_id(trust_domain: TrustDomain, node: NodeName) -> SpiffeId:
+    """Whom a node's probes show themselves as: nobody that any rule lets do anything."""
+    return SpiffeId(trust_domain, (RESERVED_SEGMENT, "probe", node.name))
+
+
 def node_of(spiffe_id: SpiffeId) -> NodeName:
     """The node an agent's SPIFFE ID names; refused for any other ID."""
     match spiffe_id.path:

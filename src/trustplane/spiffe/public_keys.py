@@ -6,8 +6,10 @@ bounded above because verifying with a key of 100,000 bits is a way to keep us b
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -44,3 +46,9 @@ def supported(key: object, holder: str) -> PublicKey:
 def spki(key: PublicKey) -> bytes:
     """The DER SubjectPublicKeyInfo."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def key_id(certificate: x509.Certificate) -> str:
+    """The subject key identifier of an authority of ours, as hexadecimal digits."""
+    key = supported(certificate.public_key(), "the authority")
+    return hashlib.sha256(spki(key)).hexdigest()[:40]

@@ -125,6 +125,40 @@ def waiting_issuer(
     return _successor(others, owner, AuthorityKind.ISSUING, at) if owner else None
 
 
+def prepared_below(
+    authorities: Iterable[Authority], owner: NodeName, root: AuthorityId, at: datetime
+) -> Authority | None:
+    """The issuing authority of this owner that will sign when that root does."""
+    waiting = [
+        each
+        for each in authorities
+        if (each.kind, each.owner, each.parent) == (AuthorityKind.ISSUING, owner, root)
+        and each.state is AuthorityState.PREPARED
+        and at < each.not_after
+    ]
+    return max(waiting, key=lambda each: (each.not_after, each.id), default=None)
+
+
+def below_leaving_roots(authorities: Iterable[Authority], at: datetime) -> tuple[Authority, ...]:
+    """Issuing authorities that sign no more because their root is leaving: their leaves are to be replaced."""
+    known = tuple(authorities)
+    leaving = {each.id for each in known if (each.kind, each.state) == (AuthorityKind.ROOT, AuthorityState.DRAINING)}
+    return tuple(
+        each
+        for each in known
+        if each.parent in leaving and each.state is AuthorityState.DRAINING and at < each.not_after
+    )
+
+
+def owners_without(authorities: Iterable[Authority], root: AuthorityId, at: datetime) -> tuple[NodeName, ...]:
+    """Who signs now, and could not if that root were the one to sign below."""
+    known = tuple(authorities)
+    signing = [each for each in known if each.kind is AuthorityKind.ISSUING and each.state is AuthorityState.ACTIVE]
+    owners = {each.owner for each in signing if each.owner is not None and at < each.not_after}
+    ready = {each.owner for each in signing if each.parent == root}
+    return tuple(sorted(owner for owner in owners - ready if prepared_below(known, owner, root, at) is None))
+
+
 def _succession(
     known: Sequence[Authority],
     owner: NodeName,

@@ -12,11 +12,13 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
+from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
+from trustplane.wire.http_rotation import RotationAnswers
 from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Run, Text, application
 from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
 
@@ -39,7 +41,15 @@ def public_application(door: ServerDoor, metrics: CollectorRegistry, clock: Cloc
 
 def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tuple[Operation, ...]:
     to = ServerAnswers(door, metrics, clock)
-    listed = (*_open(to), *_standing(to), *_repository(to), *_nodes(to), *_revocation(door), *_audit(to))
+    listed = (
+        *_open(to),
+        *_standing(to),
+        *_repository(to),
+        *_nodes(to),
+        *_revocation(door),
+        *_rotation(door, clock),
+        *_audit(to),
+    )
 
     async def openapi(_: Call) -> Raw:
         facts = await door.facts()
@@ -107,6 +117,23 @@ def _revocation(door: ServerDoor) -> tuple[Operation, ...]:
         _act(f"{where}/ids", "revoke_id", "take back an ID and all it has", one, to.identity, by_id),
         _act(f"{where}/issuers", "revoke_issuer", replaced, one, to.issuer, by_issuer),
         _act(f"{where}/ids/lift", "lift_id", lifting, listed, to.lift, shapes.LiftRequest),
+    )
+
+
+def _rotation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
+    to, one, here = RotationAnswers(door, clock), rotations.RotationShape, "/v1/rotation"
+    status, listed, held = rotations.RotationStatusShape, rotations.RotationsShape, rotations.BundleStatusShape
+    asked, waiver = rotations.RotationRequest, rotations.WaiverRequest
+    who = "who holds the published bundle, and who does not"
+    return (
+        _read(here, "rotation", "the newest change of root, and whom it waits for", status, to.status),
+        _read("/v1/rotations", "rotations", "changes of root, the newest first", listed, to.history, (_LIMIT,)),
+        _read("/v1/bundle-status", "bundle_status", who, held, to.bundle_status),
+        _act("/v1/rotations", "start_rotation", "begin to change the root", one, to.start, asked),
+        _act(f"{here}/pause", "pause_rotation", "do nothing further for now", one, to.pause),
+        _act(f"{here}/resume", "resume_rotation", "go on", one, to.resume),
+        _act(f"{here}/abort", "abort_rotation", "go back to the root of before", one, to.abort),
+        _act(f"{here}/waivers", "waive_participant", "do not wait for one participant", one, to.waive, waiver),
     )
 
 

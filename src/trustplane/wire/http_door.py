@@ -13,12 +13,15 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.flows.change_root import Progress
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.rotation.root_change import Order as RotationOrder
+from trustplane.rotation.root_change import RootChange, Waiver
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
@@ -131,6 +134,30 @@ class RevocationPort(Protocol):
         ...
 
 
+class RotationPort(Protocol):
+    async def authorities(self) -> Sequence[Authority]: ...
+
+    async def bundle(self) -> Bundle: ...
+
+    async def rotation(self) -> Progress:
+        """The newest change of root and everything proven now, whether or not one is under way."""
+        ...
+
+    async def rotations(self, limit: int) -> Sequence[RootChange]:
+        """The newest first."""
+        ...
+
+    async def start_rotation(self, order: RotationOrder) -> RootChange: ...
+
+    async def pause_rotation(self, by: str) -> RootChange: ...
+
+    async def resume_rotation(self, by: str) -> RootChange: ...
+
+    async def abort_rotation(self, by: str) -> RootChange: ...
+
+    async def waive_participant(self, waiver: Waiver) -> RootChange: ...
+
+
 class AuditPort(Protocol):
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         """How many entries there are, and the hashes of the frontier that the log itself goes by."""
@@ -153,5 +180,7 @@ class AuditPort(Protocol):
         ...
 
 
-class ServerDoor(StandingPort, RepositoryPort, NodesPort, IssuedPort, RevocationPort, AuditPort, Protocol):
+class ServerDoor(
+    StandingPort, RepositoryPort, NodesPort, IssuedPort, RevocationPort, RotationPort, AuditPort, Protocol
+):
     """All of them: what `main.server` builds."""

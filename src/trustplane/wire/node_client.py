@@ -44,7 +44,9 @@ def _options(trust_domain: TrustDomain) -> list[tuple[str, str | int]]:
     ]
 
 
-TellsTheTime = node_pb2.ServerProof | node_pb2.NodeIdentity | node_pb2.X509Results | node_pb2.JwtResult
+TellsTheTime = (
+    node_pb2.ServerProof | node_pb2.NodeIdentity | node_pb2.X509Results | node_pb2.JwtResult | node_pb2.ProbeResult
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,14 @@ class NodeClient:
             answer = await self._stub.IssueX509(node_pb2.X509Orders(orders=wanted), timeout=CALL_SECONDS)
         self._trust.heard(asked, answer)
         return node_codec.leaf_outcomes(answer, len(wanted))
+
+    async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
+        order = node_pb2.ProbeOrder(root=root_key_id, csr=csr)
+        asked = self._trust.clock.now()
+        with _failures_as_faults():
+            answer = await self._stub.IssueProbe(order, timeout=CALL_SECONDS)
+        self._trust.heard(asked, answer)
+        return X509Svid.from_der(tuple(answer.chain))
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
         order = node_pb2.JwtOrder(spiffe_id=str(spiffe_id), audience=audience)

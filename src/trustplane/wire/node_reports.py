@@ -18,6 +18,7 @@ from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
 MAX_HOLDINGS = 10_000  # of one node
 MAX_HOSTED = 10_000
+SERVER = "server "
 
 
 class Uptake(Protocol):
@@ -58,7 +59,9 @@ class Reports:
 
     async def _take_holdings(self, told: node_pb2.Holdings) -> None:
         held = [node_codec.holding(self._node, one) for one in told.holdings]
-        gone = {participant[: node_codec.MAX_TEXT] for participant in told.gone} - {self._own}
+        # What a server holds is for servers to say; a node may have the name of one.
+        held = [one for one in held if not one.participant.startswith(SERVER)]
+        gone = {one[: node_codec.MAX_TEXT] for one in told.gone if not one.startswith(SERVER)} - {self._own}
         self._named = {key for key in self._named if key[0] not in gone}
         self._named.update((one.participant, one.thing) for one in held)
         if len(self._named) > MAX_HOLDINGS or len(gone) > MAX_HOLDINGS:
@@ -75,7 +78,9 @@ class Reports:
     async def _stale(self) -> tuple[set[str], list[Holding]]:
         """Participants of which something is kept that this stream did not name, and what it did name of theirs."""
         known = [
-            one for one in await self._uptake.holdings() if one.node == self._node and one.participant != self._own
+            one
+            for one in await self._uptake.holdings()
+            if one.node == self._node and one.participant != self._own and not one.participant.startswith(SERVER)
         ]
         stale = {one.participant for one in known if (one.participant, one.thing) not in self._named}
         live = [one for one in known if one.participant in stale and (one.participant, one.thing) in self._named]

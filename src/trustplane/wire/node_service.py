@@ -50,6 +50,12 @@ class Minter(Protocol):
     async def mint(self, node: NodeName, spiffe_id: SpiffeId, audience: Sequence[str], at: datetime) -> str: ...
 
 
+class Prober(Protocol):
+    async def probe(self, node: NodeName, root_key_id: str, csr: bytes) -> Issued:
+        """Refused unless that root is about to take over."""
+        ...
+
+
 class ServerKey(Protocol):
     """The server's own SVID: its chain, and proofs by its key."""
 
@@ -114,6 +120,7 @@ class NodeDoors:
     uptake: Uptake
     connections: ConnectedAgents
     vouched: VouchedNodes
+    prober: Prober
 
 
 class NodeService(node_pb2_grpc.NodeServicer):
@@ -170,6 +177,14 @@ class NodeService(node_pb2_grpc.NodeServicer):
         spiffe_id = SpiffeId.parse(request.spiffe_id)
         token = await self._doors.minter.mint(node, spiffe_id, tuple(request.audience), self._clock.now())
         return node_pb2.JwtResult(token=token, server_time=node_codec.timestamp(self._clock.now()))
+
+    @answering
+    async def IssueProbe(  # noqa: N802 - the protocol's name
+        self, request: node_pb2.ProbeOrder, context: Context
+    ) -> node_pb2.ProbeResult:
+        node = await self._admitted(context)
+        issued = await self._doors.prober.probe(node, request.root, request.csr)
+        return node_pb2.ProbeResult(chain=issued.chain, server_time=node_codec.timestamp(self._clock.now()))
 
     @answering
     async def Follow(  # noqa: N802 - the protocol's name

@@ -19,6 +19,11 @@ APP_GRPC = "app-grpc"
 _GRACE = timedelta(seconds=10)
 
 
+def oldest_connection(leaf_lifetime: timedelta, longest_request: timedelta) -> timedelta:
+    """How long a connection that was let in may last, and what it showed be relied on."""
+    return connection_age(leaf_lifetime, longest_request) + _GRACE
+
+
 def resources(sidecar: Sidecar, here: Surroundings, withdrawn: Withdrawn) -> list[Resource]:
     app = [Endpoint(here.loopback, sidecar.ports.app)]
     return [
@@ -39,7 +44,7 @@ def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
         filters=[rbac.filter_that_denies(), *revoked.filters()],
         access_log=access_log.of_inbound_requests(here.access_log),
         longest_request=sidecar.longest_request,
-        connection_age=connection_age(sidecar.leaf_lifetime, sidecar.longest_request) + _GRACE,
+        connection_age=oldest_connection(sidecar.leaf_lifetime, sidecar.longest_request),
     )
     chain = {
         "name": "mtls",

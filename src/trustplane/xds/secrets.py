@@ -40,11 +40,17 @@ def bundle(name: str, trusted: Bundle, own: TrustDomain, crls: Sequence[bytes] =
     if trusted.trust_domain != own:
         return bundles(name, (trusted,))
     context = {"trusted_ca": {"inline_string": _pem(trusted)}}
-    stands_for = trusted.digest
     if crls:
         context["crl"] = {"inline_string": "".join(map(_crl_pem, crls))}
-        stands_for = hashlib.sha256(b"".join([stands_for.encode(), *crls])).hexdigest()
-    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for)
+    content = typed(Kind.SECRET.value, name=name, validation_context=context)
+    return Resource(Kind.SECRET, name, content, bundle_digest(trusted, crls))
+
+
+def bundle_digest(trusted: Bundle, crls: Sequence[bytes] = ()) -> str:
+    """What our own domain's bundle is known by once a proxy holds it."""
+    if not crls:
+        return trusted.digest
+    return hashlib.sha256(b"".join([trusted.digest.encode(), *crls])).hexdigest()
 
 
 def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:

@@ -89,7 +89,7 @@ class World(RuleBasedStateMachine):
         return self.now - self.behind
 
     @property
-    def bundle(self) -> frozenset[AuthorityId]:
+    def published(self) -> frozenset[AuthorityId]:
         return frozenset(root for root, state in self.roots.items() if state in PUBLISHED)
 
     @property
@@ -108,7 +108,7 @@ class World(RuleBasedStateMachine):
 
     def add_peer(self) -> None:
         name = Participant(f"agent node-{len(self.peers)}")
-        self.peers.append(Peer(name, self.bundle, self.issue(name)))
+        self.peers.append(Peer(name, self.published, self.issue(name)))
 
     def survey(self) -> Survey:
         seen = tuple(one.heard or Seen(one.name, frozenset(), frozenset(), frozenset(), None) for one in self.peers)
@@ -187,7 +187,7 @@ class World(RuleBasedStateMachine):
     def a_push_arrives(self, number: int) -> None:
         peer = self.peer(number)
         if peer.awake:
-            peer.trusts = self.bundle
+            peer.trusts = self.published
             peer.say()
 
     @rule(number=someone)
@@ -221,7 +221,7 @@ class World(RuleBasedStateMachine):
     def all_goes_well(self) -> None:
         for peer in self.peers:
             if peer.awake:
-                peer.trusts = self.bundle
+                peer.trusts = self.published
                 peer.leaf = self.issue(peer.name)
                 peer.accepts |= peer.trusts
                 peer.say()
@@ -315,5 +315,7 @@ class World(RuleBasedStateMachine):
         assert all(one.phase in {Phase.DONE, Phase.ABORTED} for one in self.history)
 
 
-class TestChangeOfRoot(World.TestCase):
-    settings = settings(max_examples=3 * settings.default.max_examples, stateful_step_count=60, deadline=None)
+HISTORIES = 3 * settings().max_examples
+
+TestChangeOfRoot = World.TestCase
+TestChangeOfRoot.settings = settings(max_examples=HISTORIES, stateful_step_count=60, deadline=None)

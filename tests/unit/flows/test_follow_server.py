@@ -91,6 +91,9 @@ class ScriptedLink:
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str:
         raise AssertionError((spiffe_id, audience))
 
+    async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
+        raise AssertionError((root_key_id, csr))
+
 
 class Bench:
     """A follower with the links it will be given, one after the other."""

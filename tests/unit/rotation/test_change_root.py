@@ -103,9 +103,14 @@ class Play:
         return self
 
     def __lshift__(self, expected: Effect | Phase | None) -> Play:
-        wanted = {None: ()}.get(expected, (Noticed(expected),) if isinstance(expected, Phase) else (expected,))
+        wanted: tuple[Effect, ...] = ()
+        if expected is not None:
+            wanted = (Noticed(expected) if isinstance(expected, Phase) else expected,)
         assert self.answer == wanted
         return self
+
+    def __bool__(self) -> bool:
+        return True
 
 
 def at_the_switch() -> Play:

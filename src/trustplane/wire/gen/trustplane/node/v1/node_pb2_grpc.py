@@ -179,6 +179,11 @@ class NodeStub:
                 request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.JwtOrder.SerializeToString,
                 response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.JwtResult.FromString,
                 _registered_method=True)
+        self.IssueProbe = channel.unary_unary(
+                '/trustplane.node.v1.Node/IssueProbe',
+                request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.SerializeToString,
+                response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.FromString,
+                _registered_method=True)
 
 
 class NodeServicer:
@@ -217,6 +222,13 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueProbe(self, request, context):
+        """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -244,6 +256,11 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.IssueJwt,
                     request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.JwtOrder.FromString,
                     response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.JwtResult.SerializeToString,
+            ),
+            'IssueProbe': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueProbe,
+                    request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.FromString,
+                    response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -382,6 +399,33 @@ class Node:
             '/trustplane.node.v1.Node/IssueJwt',
             trustplane_dot_node_dot_v1_dot_node__pb2.JwtOrder.SerializeToString,
             trustplane_dot_node_dot_v1_dot_node__pb2.JwtResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueProbe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trustplane.node.v1.Node/IssueProbe',
+            trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.SerializeToString,
+            trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.FromString,
             options,
             channel_credentials,
             insecure,

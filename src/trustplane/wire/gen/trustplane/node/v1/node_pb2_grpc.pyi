@@ -52,6 +52,8 @@ class NodeStub:
     Follow: _aio.StreamStreamMultiCallable[_node_pb2.Report, _node_pb2.Update]
     IssueX509: _aio.UnaryUnaryMultiCallable[_node_pb2.X509Orders, _node_pb2.X509Results]
     IssueJwt: _aio.UnaryUnaryMultiCallable[_node_pb2.JwtOrder, _node_pb2.JwtResult]
+    IssueProbe: _aio.UnaryUnaryMultiCallable[_node_pb2.ProbeOrder, _node_pb2.ProbeResult]
+    """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is."""
 
 class NodeServicer(metaclass=_abc_1.ABCMeta):
     """For enrolled agents. TLS authenticates both sides."""
@@ -93,5 +95,13 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.JwtOrder,
         context: _aio.ServicerContext[_node_pb2.JwtOrder, _abc.Awaitable[_node_pb2.JwtResult]],
     ) -> _abc.Awaitable[_node_pb2.JwtResult]: ...
+
+    @_abc_1.abstractmethod
+    def IssueProbe(
+        self,
+        request: _node_pb2.ProbeOrder,
+        context: _aio.ServicerContext[_node_pb2.ProbeOrder, _abc.Awaitable[_node_pb2.ProbeResult]],
+    ) -> _abc.Awaitable[_node_pb2.ProbeResult]:
+        """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is."""
 
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _aio.Server) -> None: ...

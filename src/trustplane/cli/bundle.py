@@ -1,0 +1,78 @@
+"""`trustplane bundle`: who holds the published bundle, and who does not."""
+
+from __future__ import annotations
+
+import typer
+
+from trustplane.cli import admin
+from trustplane.cli.output import Exit, fields, instant, relative, say, say_json, table
+from trustplane.cli.sockets import AsJson, ServerSocket
+from trustplane.fault import Refused
+from trustplane.wire.http_rotation_shapes import BundleHolderShape, BundleStatusShape
+
+EXAMPLES = """\b
+Examples:
+  trustplane bundle status
+  trustplane bundle verify || echo "someone differs"
+"""
+
+group = typer.Typer(
+    name="bundle",
+    help="Who holds the published bundle, and who does not.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+)
+
+
+@group.command()
+def status(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """Every participant, what it should hold, what it holds, since when, and which roots a probe proved."""
+    found = admin.server(server_socket).get("/v1/bundle-status", BundleStatusShape)
+    say_json(found) if as_json else say(_text(found))
+
+
+@group.command()
+def verify(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """Exit with 0 if everyone holds the published bundle, with 1 if anyone differs or is silent."""
+    found = admin.server(server_socket).get("/v1/bundle-status", BundleStatusShape)
+    if found.agree:
+        say_json(found) if as_json else say(f"all {len(found.holders)} holders have {found.digest[:12]}")
+        return
+    if as_json:
+        say_json(found)
+        raise typer.Exit(Exit.FAILED)
+    differing = [f"{one.participant} on {one.node}" for one in found.holders if not one.agrees]
+    wrong = [*differing, *found.silent]
+    raise Refused(
+        code="bundle-not-held",
+        what=f"{len(wrong)} do not hold {found.digest[:12]}: {', '.join(wrong[:10])}",
+        why="they hold another bundle, or said nothing yet",
+        fix="trustplane bundle status shows since when; then trustplane agent status on their nodes",
+    )
+
+
+def _text(found: BundleStatusShape) -> str:
+    roots = ", ".join(f"{one.id[:12]} ({one.state}, until {instant(one.not_after)})" for one in found.roots)
+    about = fields((("digest", found.digest), ("sequence", str(found.sequence)), ("roots", roots)))
+    rows = [
+        (
+            one.participant,
+            one.node,
+            one.thing,
+            one.desired[:12],
+            one.held[:12] or "-",
+            relative(one.since, found.now),
+            _state(one),
+        )
+        for one in sorted(found.holders, key=lambda one: (one.agrees, one.node, one.participant, one.thing))
+    ]
+    listed = table(("PARTICIPANT", "NODE", "THING", "DESIRED", "HELD", "SINCE", "STATE"), rows)
+    silent = f"nothing known of: {', '.join(found.silent)}" if found.silent else ""
+    return "\n\n".join(part for part in (about, listed, silent) if part)
+
+
+def _state(one: BundleHolderShape) -> str:
+    if one.refusal:
+        return f"refused: {one.refusal[:80]}"
+    probed = f", probe {' '.join(one.proven_by_probe)}" if one.proven_by_probe else ""
+    return ("held" if one.agrees else "differs") + probed

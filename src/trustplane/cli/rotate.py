@@ -1,0 +1,191 @@
+"""`trustplane rotate`: change the root of trust with everyone watching."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from trustplane.cli import admin
+from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, table
+from trustplane.cli.sockets import AsJson, ServerSocket
+from trustplane.wire import http_rotation_shapes as shapes
+from trustplane.wire.http_rotation_shapes import RotationShape, RotationsShape, RotationStatusShape
+
+MOST_SHOWN = 20
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
+Emergency = Annotated[
+    bool, typer.Option("--emergency", help="The old key is in wrong hands: do not wait for who is away, or for expiry.")
+]
+Who = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="As `rotate status` names it, in quotes.")]
+Owner = Annotated[str, typer.Option("--owner", help="Who answers for what breaks there.")]
+Until = Annotated[str, typer.Option("--until", help="When it ends: 2030-01-31, or 2030-01-31T12:00:00Z.")]
+Many = Annotated[int, typer.Option("--limit", help="How many at most.", min=1, max=1000)]
+
+EXAMPLES = """\b
+Examples:
+  trustplane rotate plan
+  trustplane rotate start --reason "yearly rotation"
+  trustplane rotate status
+  trustplane rotate waive "agent node-7" --reason "burnt down" --owner team-shop --until 2030-01-31
+  trustplane rotate abort
+"""
+
+group = typer.Typer(
+    name="rotate",
+    help="Change the root of trust with everyone watching.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+)
+
+
+@group.command()
+def start(
+    server_socket: ServerSocket, reason: Reason, *, emergency: Emergency = False, as_json: AsJson = False
+) -> None:
+    """Begin to change the root.
+
+    A new root is made and published; when every participant has proved that it trusts it, it signs; when nothing
+    depends on the old one any more, that leaves. Nothing is waited for by this command: see `rotate status`.
+    """
+    body = shapes.RotationRequest(reason=reason, emergency=emergency)
+    found = admin.server(server_socket).post("/v1/rotations", RotationShape, body)
+    _tell(found, "begun; see how far it is with: trustplane rotate status", as_json=as_json)
+
+
+@group.command()
+def status(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """How far the change of root is, and whom it waits for, since when, and what would unblock it."""
+    found = admin.server(server_socket).get("/v1/rotation", RotationStatusShape)
+    say_json(found) if as_json else say(status_text(found))
+
+
+@group.command()
+def pause(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """Do nothing further until `rotate resume`. What was begun of a phase is finished."""
+    found = admin.server(server_socket).post("/v1/rotation/pause", RotationShape)
+    _tell(found, "paused; go on with: trustplane rotate resume", as_json=as_json)
+
+
+@group.command()
+def resume(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """Go on with a change that was paused."""
+    found = admin.server(server_socket).post("/v1/rotation/resume", RotationShape)
+    _tell(found, "goes on", as_json=as_json)
+
+
+@group.command()
+def abort(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
+    """Go back to the root of before; possible until it begins to leave the bundles.
+
+    After the switch this is the same way with the roots exchanged: leaves are renewed below the old root first.
+    """
+    found = admin.server(server_socket).post("/v1/rotation/abort", RotationShape)
+    _tell(found, "goes back; see how far it is with: trustplane rotate status", as_json=as_json)
+
+
+@group.command()
+def history(server_socket: ServerSocket, *, limit: Many = 20, as_json: AsJson = False) -> None:
+    """Changes of root, the newest first. Each step of each is in the audit log."""
+    found = admin.server(server_socket).get("/v1/rotations", RotationsShape, limit=limit)
+    say_json(found) if as_json else say(_history(found))
+
+
+@group.command()
+def waive(
+    participant: Who,
+    server_socket: ServerSocket,
+    reason: Reason,
+    owner: Owner,
+    until: Until,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Do not wait for one participant, until a day. What breaks there is its owner's."""
+    body = shapes.WaiverRequest(participant=participant, reason=reason, owner=owner, until=_instant(until))
+    found = admin.server(server_socket).post("/v1/rotation/waivers", RotationShape, body)
+    _tell(found, f"{participant} is not waited for until {instant(body.until)}", as_json=as_json)
+
+
+def status_text(found: RotationStatusShape) -> str:
+    one = found.rotation
+    if one is None:
+        return "no root was ever changed here; begin with: trustplane rotate start --reason WHY"
+    parts = [_heading(one), fields(_about(one, found))]
+    if found.waiting:
+        rows = [
+            (each.participant or "-", each.what, _since(each, found.now), each.unblock)
+            for each in found.waiting[:MOST_SHOWN]
+        ]
+        more = len(found.waiting) - MOST_SHOWN
+        parts.append(table(("WAITING FOR", "BECAUSE IT", "SINCE", "WHAT WOULD UNBLOCK IT"), rows))
+        parts += [f"and {more} more: trustplane rotate status --json"] if more > 0 else []
+        parts += [f"{each.participant} refused: {each.refusal}" for each in found.waiting[:3] if each.refusal]
+    if found.gives_up:
+        parts.append("\n".join(["this is an emergency; it gives up:", *(f"  {each}" for each in found.gives_up)]))
+    return "\n\n".join(parts)
+
+
+def _about(one: RotationShape, found: RotationStatusShape) -> list[tuple[str, str]]:
+    is_over = one.phase in {"done", "aborted"}
+    return [
+        ("phase", f"{one.phase}, since {relative(one.since, found.now)}"),
+        ("started", f"{instant(one.started_at)} by {one.by}"),
+        ("reason", one.reason),
+        ("old root" if not one.going_back else "root to leave", one.leaving[:12]),
+        ("new root" if not one.going_back else "root to stay", one.coming[:12] if one.coming else "not made yet"),
+        ("ready", "" if is_over else f"{found.ready} of {found.participants} participants"),
+        *((("waived", f"{each.participant} until {instant(each.until)}: {each.reason}")) for each in one.waivers),
+    ]
+
+
+def _heading(one: RotationShape) -> str:
+    marks = [name for name, holds in (("emergency", one.emergency), ("paused", one.paused)) if holds]
+    way = "going back to the root of before" if one.going_back else "change of root"
+    return f"{way} {one.number}{' (' + ', '.join(marks) + ')' if marks else ''}"
+
+
+def _since(each: shapes.WaitingShape, now: datetime) -> str:
+    since = relative(each.since, now) if each.since else "never heard"
+    return f"{since}, ends {relative(each.until, now)}" if each.until else since
+
+
+def _history(found: RotationsShape) -> str:
+    if not found.rotations:
+        return "no root was ever changed here"
+    rows = [
+        (
+            str(one.number),
+            one.phase,
+            instant(one.started_at),
+            instant(one.since),
+            one.leaving[:12],
+            one.coming[:12] if one.coming else "-",
+            one.by,
+            one.reason,
+        )
+        for one in found.rotations
+    ]
+    return table(("NUMBER", "PHASE", "STARTED", "SINCE", "LEAVING", "COMING", "BY", "REASON"), rows)
+
+
+def _tell(found: RotationShape, outcome: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(found)
+    else:
+        say(f"change of root {found.number}: {outcome}")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongInput(
+            code="bad-day",
+            what=f"{text!r:.60} is no day",
+            why="a waiver ends at a known moment",
+            fix="write it as 2030-01-31 or 2030-01-31T12:00:00Z",
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,244 @@
+"""Who trusts what, as far as it is proven now: one table out of acknowledgements, probes and issued certificates.
+
+Only a digest that is the published bundle's proves that a bundle is held. Whatever else a participant holds, it is
+taken to trust every root but the one to come, and what cannot be told of its identity to chain to the root that leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.records import Agent, Holding, Hosting
+from trustplane.registry.view import Withdrawn
+from trustplane.rotation.root_change import Participant, RootChange, Seen, Survey
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SCHEME, TrustDomain
+from trustplane.spiffe.names import NodeName
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
+from trustplane.trust.lifecycle import owners_without
+from trustplane.xds.sds_names import DEFAULT, ROOTCA
+from trustplane.xds.secrets import bundle_digest
+
+BUNDLE = "bundle"
+PROBED = "root/"  # then the root's key identifier, as participants name what a probe proved
+SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
+MAX_NAME = 400  # of what an agent calls a participant
+_HIDDEN = {AuthorityState.STAGED, AuthorityState.RETIRED}
+
+
+class Records(Protocol):
+    async def authorities(self) -> Sequence[Authority]: ...
+
+    async def agents(self) -> Sequence[Agent]: ...
+
+    async def hosting(self) -> Sequence[Hosting]: ...
+
+    async def holdings(self) -> Sequence[Holding]: ...
+
+    async def newest_certificates(self) -> Sequence[IssuedCertificate]: ...
+
+    async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What this server has published, and to whom it can speak now."""
+
+    bundle: Bundle
+    withdrawn: Withdrawn
+    connected: AbstractSet[NodeName]
+    longest_connection: timedelta
+
+    @property
+    def digests(self) -> frozenset[str]:
+        crls = tuple(one.crl for one in self.withdrawn.crls)
+        return frozenset({self.bundle.digest, bundle_digest(self.bundle, crls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    survey: Survey
+    holdings: tuple[Holding, ...]  # of bundles alone, each against what is published
+
+
+class SurveyTrust:
+    def __init__(self, records: Records, published: Callable[[], Published], now: Callable[[], datetime]) -> None:
+        self._records = records
+        self._published = published
+        self._now = now
+
+    async def look(self, change: RootChange | None) -> Surveyed:
+        """What is read first may be older than what is read last, never the other way round: proofs come first."""
+        holdings = await self._records.holdings()
+        fleet = _Fleet(
+            holdings,
+            tuple(one for one in await self._records.agents() if not one.banned),
+            await self._records.hosting(),
+            await self._records.newest_certificates(),
+        )
+        last = await self._records.last_leaf_ends()
+        authorities = await self._records.authorities()
+        return surveyed(fleet, authorities, last, self._published(), change, self._now())
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    holdings: Sequence[Holding]
+    agents: Sequence[Agent]
+    hosting: Sequence[Hosting]
+    newest: Sequence[IssuedCertificate]
+
+
+def held_by_server(instance: NodeName, bundle: Bundle, at: datetime) -> Holding:
+    """What a server says of itself when it stands by a bundle."""
+    return Holding(instance, f"server {instance}", BUNDLE, bundle.digest, bundle.digest, "", at)
+
+
+def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
+    fleet: _Fleet,
+    authorities: Sequence[Authority],
+    last_leaf_ends: Mapping[AuthorityId, datetime],
+    published: Published,
+    change: RootChange | None,
+    at: datetime,
+) -> Surveyed:
+    roots = {each.id: each.state for each in authorities if each.kind is AuthorityKind.ROOT}
+    parents = {each.id: each.parent for each in authorities if each.parent is not None}
+    last: dict[AuthorityId, datetime] = {}
+    for authority, ends in last_leaf_ends.items():
+        root = parents.get(authority)
+        if root is not None:
+            last[root] = max(last.get(root, ends), ends)
+    eyes = _Eyes(fleet, roots, parents, published, change)
+    seen = tuple(sorted((*eyes.servers(authorities, at), *eyes.agents(), *eyes.proxies()), key=_name))
+    ready = frozenset(root for root in roots if not owners_without(authorities, root, at))
+    survey = Survey(roots, ready, seen, last, published.longest_connection)
+    return Surveyed(survey, tuple(eyes.bundles()))
+
+
+def _name(one: Seen) -> Participant:
+    return one.participant
+
+
+class _Eyes:
+    """One look at everyone."""
+
+    def __init__(
+        self,
+        fleet: _Fleet,
+        roots: Mapping[AuthorityId, AuthorityState],
+        parents: Mapping[AuthorityId, AuthorityId],
+        published: Published,
+        change: RootChange | None,
+    ) -> None:
+        self._fleet = fleet
+        self._published = published
+        self._roots = roots
+        self._parents = parents
+        self._trusted = frozenset(root for root, state in roots.items() if state not in _HIDDEN)
+        coming = change.coming if change else None
+        self._doubtful = frozenset(roots) - {coming}
+        self._leaving = frozenset({change.leaving}) if change else frozenset[AuthorityId]()
+        self._digests = published.digests
+        self._held: defaultdict[tuple[NodeName, str], list[Holding]] = defaultdict(list)
+        for one in fleet.holdings:
+            self._held[one.node, one.participant].append(one)
+        self._leaf_roots = {hashlib.sha256(one.leaf).hexdigest(): self._root_of(one) for one in fleet.newest}
+
+    def servers(self, authorities: Iterable[Authority], at: datetime) -> Iterator[Seen]:
+        signing = [
+            each for each in authorities if each.kind is AuthorityKind.ISSUING and each.state is AuthorityState.ACTIVE
+        ]
+        for owner in sorted({each.owner for each in signing if each.owner is not None and at < each.not_after}):
+            yield self._own(f"server {owner}", owner, Purpose.SERVER, is_away=False)
+
+    def agents(self) -> Iterator[Seen]:
+        for agent in self._fleet.agents:
+            seen = self._own(f"agent {agent.node}", agent.node, Purpose.NODE, is_away=self._is_away(agent.node))
+            yield replace(seen, since=seen.since or agent.enrolled_at)
+
+    def proxies(self) -> Iterator[Seen]:
+        """Sidecars, other Envoys and workloads, as agents tell of them; a hosted sidecar is one, heard of or not."""
+        nodes = {agent.node for agent in self._fleet.agents}
+        since = {(one.node, f"sidecar {one.service}"): one.since for one in self._fleet.hosting}
+        kinds = ("sidecar ", "envoy ", "workload ")
+        for node, name in sorted({*since, *(key for key in self._held if key[1].startswith(kinds))}):
+            if node in nodes and len(name.split()) > 1:
+                seen = self._proxy(node, name)
+                yield replace(seen, since=seen.since or since.get((node, name)))
+
+    def bundles(self) -> Iterator[Holding]:
+        """Desired is what this server publishes, whatever an agent meant when it spoke."""
+        for one in self._fleet.holdings:
+            if self._is_bundle(one.thing):
+                is_current = one.held in self._digests
+                yield replace(one, desired=one.held if is_current else self._published.bundle.digest)
+
+    def _own(self, name: str, node: NodeName, purpose: Purpose, *, is_away: bool) -> Seen:
+        """A server or an agent. Its identity is the newest it was issued; a lost one ends before its root may leave."""
+        held = [one for one in self._held[node, name] if self._is_bundle(one.thing)]
+        shown = {self._root_of(one) for one in self._fleet.newest if (one.purpose, one.node) == (purpose, node)}
+        return Seen(
+            participant=Participant(name),
+            trusts=self._trust(held),
+            accepts=None,
+            shows=self._known(shown or {None}),
+            since=max((one.since for one in held), default=None),
+            is_away=is_away,
+        )
+
+    def _proxy(self, node: NodeName, name: str) -> Seen:
+        told = self._held[node, name]
+        bundles = [one for one in told if self._is_bundle(one.thing)]
+        leaves = [one for one in told if self._is_leaf(one.thing) and one.held]
+        probed = frozenset(root for root in self._roots for one in told if _proves(one, root))
+        is_sidecar = name.startswith("sidecar ")
+        verifies = bool(bundles) or is_sidecar
+        return Seen(
+            participant=Participant(f"{' '.join(name.split())[:MAX_NAME]} on {node}"),
+            trusts=self._trust(bundles) if verifies else self._trusted | self._doubtful - self._leaving,
+            accepts=probed if is_sidecar else None,
+            shows=self._known({self._leaf_roots.get(one.held) for one in leaves}),
+            since=max((one.since for one in (*bundles, *leaves)), default=None),
+            is_away=self._is_away(node),
+            refusal=next((one.refusal for one in (*bundles, *leaves) if one.refusal), ""),
+        )
+
+    def _trust(self, bundles: Sequence[Holding]) -> frozenset[AuthorityId]:
+        is_current = bool(bundles) and all(one.held in self._digests for one in bundles)
+        return self._trusted if is_current else self._doubtful
+
+    def _known(self, roots: Iterable[AuthorityId | None]) -> frozenset[AuthorityId]:
+        found: set[AuthorityId] = set()
+        for root in roots:
+            found |= self._leaving if root is None else {root}
+        return frozenset(found)
+
+    def _root_of(self, one: IssuedCertificate) -> AuthorityId | None:
+        return self._parents.get(one.authority)
+
+    def _is_away(self, node: NodeName) -> bool:
+        return node not in self._published.connected
+
+    def _is_bundle(self, thing: str) -> bool:
+        own = self._published.bundle.trust_domain
+        return thing in {BUNDLE, SECRET + str(own.id), SECRET + ROOTCA}
+
+    def _is_leaf(self, thing: str) -> bool:
+        name = thing.removeprefix(SECRET)
+        return name != thing and (name == DEFAULT or _names_a_workload(name, self._published.bundle.trust_domain))
+
+
+def _names_a_workload(name: str, own: TrustDomain) -> bool:
+    return name.startswith(f"{SCHEME}{own.name}/")
+
+
+def _proves(one: Holding, root: AuthorityId) -> bool:
+    return one.thing == PROBED + root.hex[:40] and one.held == root.hex[:40]

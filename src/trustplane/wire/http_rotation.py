@@ -1,0 +1,162 @@
+"""Changes of root over HTTP, and the table of who holds which bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from trustplane.clock import Clock
+from trustplane.fault import Refused
+from trustplane.flows.change_root import Progress
+from trustplane.registry.records import Holding
+from trustplane.rotation.root_change import Order, Participant, RootChange, Seen, Waiver
+from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Waiting
+from trustplane.spiffe.bundle import Bundle
+from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
+from trustplane.wire import http_rotation_shapes as shapes
+from trustplane.wire.http_door import RotationPort
+from trustplane.wire.http_routes import Call
+
+MAX_HOLDERS = 10_000
+
+
+class RotationAnswers:
+    def __init__(self, door: RotationPort, clock: Clock) -> None:
+        self._door = door
+        self._clock = clock
+
+    async def status(self, _: Call) -> shapes.RotationStatusShape:
+        progress = await self._door.rotation()
+        change = progress.change
+        seen = progress.surveyed.survey.seen
+        late = {one.participant for one in progress.waits if one.participant is not None}
+        return shapes.RotationStatusShape(
+            now=self._clock.now(),
+            rotation=_rotation(change) if change else None,
+            participants=len(seen),
+            ready=len(seen) - len(late),
+            waiting=tuple(map(_waiting, progress.waits)),
+            gives_up=EMERGENCY_GIVES_UP if change and change.is_emergency else (),
+        )
+
+    async def history(self, call: Call) -> shapes.RotationsShape:
+        found = await self._door.rotations(call.number("limit"))
+        return shapes.RotationsShape(rotations=tuple(map(_rotation, found)))
+
+    async def start(self, call: Call) -> shapes.RotationShape:
+        request = await call.body(shapes.RotationRequest)
+        order = Order(call.operator(), request.reason, is_emergency=request.emergency)
+        return _rotation(await self._door.start_rotation(order))
+
+    async def pause(self, call: Call) -> shapes.RotationShape:
+        return _rotation(await self._door.pause_rotation(call.operator()))
+
+    async def resume(self, call: Call) -> shapes.RotationShape:
+        return _rotation(await self._door.resume_rotation(call.operator()))
+
+    async def abort(self, call: Call) -> shapes.RotationShape:
+        return _rotation(await self._door.abort_rotation(call.operator()))
+
+    async def waive(self, call: Call) -> shapes.RotationShape:
+        asked = await call.body(shapes.WaiverRequest)
+        until = _zoned(asked.until)
+        participant = Participant(asked.participant)
+        waiver = Waiver(participant, asked.reason, asked.owner, call.operator(), self._clock.now(), until)
+        return _rotation(await self._door.waive_participant(waiver))
+
+    async def bundle_status(self, _: Call) -> shapes.BundleStatusShape:
+        progress = await self._door.rotation()
+        authorities, bundle = await self._door.authorities(), await self._door.bundle()
+        return bundle_status(progress, authorities, bundle, self._clock.now())
+
+
+def bundle_status(
+    progress: Progress, authorities: Sequence[Authority], bundle: Bundle, now: datetime
+) -> shapes.BundleStatusShape:
+    seen = {one.participant.name: one for one in progress.surveyed.survey.seen}
+    holdings = progress.surveyed.holdings
+    holders = tuple(_holder(one, seen.get(_name(one))) for one in holdings[:MAX_HOLDERS])
+    silent = tuple(sorted(set(seen) - {_name(one) for one in holdings}))
+    hidden = {AuthorityState.STAGED, AuthorityState.RETIRED}
+    return shapes.BundleStatusShape(
+        now=now,
+        digest=bundle.digest,
+        sequence=bundle.sequence,
+        roots=tuple(
+            shapes.RootShape(id=each.id.hex, state=each.state.value, not_after=each.not_after)
+            for each in authorities
+            if each.kind is AuthorityKind.ROOT and each.state not in hidden
+        ),
+        holders=holders,
+        silent=silent,
+        agree=not silent and all(one.held == one.desired for one in holdings),
+    )
+
+
+def _name(one: Holding) -> str:
+    kind = one.participant.partition(" ")[0]
+    return one.participant if kind in {"server", "agent"} else f"{one.participant} on {one.node}"
+
+
+def _holder(one: Holding, seen: Seen | None) -> shapes.BundleHolderShape:
+    proven = sorted(seen.accepts) if seen and seen.accepts else []
+    return shapes.BundleHolderShape(
+        participant=one.participant,
+        node=one.node.name,
+        thing=one.thing,
+        desired=one.desired,
+        held=one.held,
+        agrees=one.held == one.desired,
+        since=one.since,
+        refusal=one.refusal or None,
+        proven_by_probe=tuple(str(root) for root in proven),
+    )
+
+
+def _rotation(change: RootChange) -> shapes.RotationShape:
+    return shapes.RotationShape(
+        number=change.number,
+        phase=change.phase.value,
+        since=change.since,
+        started_at=change.started_at,
+        by=change.by,
+        reason=change.reason,
+        emergency=change.is_emergency,
+        paused=change.is_paused,
+        going_back=change.is_going_back,
+        leaving=change.leaving.hex,
+        coming=change.coming.hex if change.coming else None,
+        leaves_replaced_at=change.replaced_at,
+        last_leaf_ends_at=change.last_leaf,
+        waivers=tuple(map(_waiver, change.waivers)),
+    )
+
+
+def _waiver(one: Waiver) -> shapes.RotationWaiverShape:
+    return shapes.RotationWaiverShape(
+        participant=one.participant.name, reason=one.reason, owner=one.owner, by=one.by, at=one.at, until=one.until
+    )
+
+
+def _waiting(one: Waiting) -> shapes.WaitingShape:
+    return shapes.WaitingShape(
+        code=one.lack.name.lower().replace("_", "-"),
+        what=one.lack.value,
+        participant=one.participant.name if one.participant else None,
+        since=one.since,
+        until=one.until,
+        refusal=one.refusal or None,
+        away=one.is_away,
+        unblock=one.unblock,
+    )
+
+
+def _zoned(until: datetime) -> datetime:
+    if until.tzinfo is None:
+        raise Refused(
+            code="bad-instant",
+            what=f"{until.isoformat()} has no zone",
+            why="without one it names another moment on every machine",
+            fix="write it as 2030-01-31T12:00:00Z",
+        )
+    return until.astimezone(UTC)

@@ -1,0 +1,105 @@
+"""Bodies about changes of root and about who holds which bundle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from trustplane.wire.http_shapes import Answer, Request
+
+
+class RotationRequest(Request, frozen=True, kw_only=True):
+    reason: str
+    emergency: bool = False
+
+
+class WaiverRequest(Request, frozen=True, kw_only=True):
+    participant: str
+    reason: str
+    owner: str
+    until: datetime
+
+
+class RotationWaiverShape(Answer, frozen=True, kw_only=True):
+    participant: str
+    reason: str
+    owner: str
+    by: str
+    at: datetime
+    until: datetime
+
+
+class RotationShape(Answer, frozen=True, kw_only=True):
+    """`leaving` and `coming` are roots; going back exchanges them."""
+
+    number: int
+    phase: str
+    since: datetime
+    started_at: datetime
+    by: str
+    reason: str
+    emergency: bool
+    paused: bool
+    going_back: bool
+    leaving: str
+    coming: str | None
+    leaves_replaced_at: datetime | None
+    last_leaf_ends_at: datetime | None
+    waivers: tuple[RotationWaiverShape, ...]
+
+
+class WaitingShape(Answer, frozen=True, kw_only=True):
+    """`code` outlives the wording of `what`. `until`: when it ends by itself."""
+
+    code: str
+    what: str
+    participant: str | None
+    since: datetime | None
+    until: datetime | None
+    refusal: str | None
+    away: bool
+    unblock: str
+
+
+class RotationStatusShape(Answer, frozen=True, kw_only=True):
+    """`rotation` is the newest; `ready` of `participants` are what the phase wants them to be."""
+
+    now: datetime
+    rotation: RotationShape | None
+    participants: int
+    ready: int
+    waiting: tuple[WaitingShape, ...]
+    gives_up: tuple[str, ...]
+
+
+class RotationsShape(Answer, frozen=True, kw_only=True):
+    rotations: tuple[RotationShape, ...]
+
+
+class RootShape(Answer, frozen=True, kw_only=True):
+    id: str
+    state: str
+    not_after: datetime
+
+
+class BundleHolderShape(Answer, frozen=True, kw_only=True):
+    """`proven_by_probe` are roots, by the first digits of their names."""
+
+    participant: str
+    node: str
+    thing: str
+    desired: str
+    held: str
+    agrees: bool
+    since: datetime
+    refusal: str | None
+    proven_by_probe: tuple[str, ...]
+
+
+class BundleStatusShape(Answer, frozen=True, kw_only=True):
+    now: datetime
+    digest: str
+    sequence: int | None
+    roots: tuple[RootShape, ...]
+    holders: tuple[BundleHolderShape, ...]
+    silent: tuple[str, ...]  # participants of which nothing is known
+    agree: bool
