@@ -14,7 +14,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
-from trustplane.flows.change_root import Progress
+from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
 from trustplane.flows.survey_trust import Surveyed
@@ -28,6 +28,7 @@ from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Re
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Survey, Waiver, begun
 from trustplane.rotation.root_gates import waits
+from trustplane.rotation.root_story import story
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -40,6 +41,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 NODE = NodeName("node-a")
 WEB = SpiffeId.parse("spiffe://acme.example/ns/shop/sa/web")
 JWT_AUTHORITY = AuthorityId("ab" * 32)
+_ROOTS = {JWT_AUTHORITY: AuthorityState.ACTIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class MemoryDoor:
     notes: list[str] = field(default_factory=list)
     revoked: Revocations = field(default_factory=Revocations)
     changes: list[RootChange] = field(default_factory=list)
-    surveyed: Surveyed = field(default_factory=lambda: Surveyed(Survey({}, frozenset(), (), {}, timedelta(0)), ()))
+    surveyed: Surveyed = field(default_factory=lambda: Surveyed(Survey(_ROOTS, frozenset(), (), {}, timedelta(0)), ()))
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -200,6 +202,10 @@ class MemoryDoor:
         going = self.changes[-1] if self.changes and not self.changes[-1].phase.is_over else None
         waiting = waits(going, self.surveyed.survey, NOON) if going else ()
         return Progress(self.changes[-1] if self.changes else None, self.surveyed, waiting)
+
+    async def rotation_plan(self, order: RotationOrder) -> Told:
+        change = begun(len(self.changes) + 1, JWT_AUTHORITY, order, NOON)
+        return Told(change, story(change, self.surveyed.survey, NOON))
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return self.changes[::-1][:limit]

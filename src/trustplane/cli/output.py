@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from pathlib import Path
 
 import msgspec
 
@@ -109,6 +110,18 @@ def _finding_text(finding: Finding) -> str:
 
 def _coloured(terminal: bool) -> bool:  # noqa: FBT001 - what isatty says
     return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write_picture(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WrongInput(
+            code="plot-not-written",
+            what=f"the picture cannot be written to {file}",
+            why=f"{error.strerror}",
+            fix="name a file in a directory that you may write to",
+        ) from error
 
 
 def exit_of(fault: Fault) -> Exit:

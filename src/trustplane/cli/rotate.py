@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trustplane.cli import admin
-from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, table
+from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_rotation_shapes as shapes
-from trustplane.wire.http_rotation_shapes import RotationShape, RotationsShape, RotationStatusShape
+from trustplane.wire.http_rotation_shapes import RotationPlanShape, RotationShape, RotationsShape, RotationStatusShape
 
 MOST_SHOWN = 20
 
@@ -22,6 +23,7 @@ Emergency = Annotated[
 Who = Annotated[str, typer.Argument(metavar="PARTICIPANT", help="As `rotate status` names it, in quotes.")]
 Owner = Annotated[str, typer.Option("--owner", help="Who answers for what breaks there.")]
 Until = Annotated[str, typer.Option("--until", help="When it ends: 2030-01-31, or 2030-01-31T12:00:00Z.")]
+Picture = Annotated[Path | None, typer.Option("--svg", help="Write the picture to this file.")]
 Many = Annotated[int, typer.Option("--limit", help="How many at most.", min=1, max=1000)]
 
 EXAMPLES = """\b
@@ -53,6 +55,21 @@ def start(
     body = shapes.RotationRequest(reason=reason, emergency=emergency)
     found = admin.server(server_socket).post("/v1/rotations", RotationShape, body)
     _tell(found, "begun; see how far it is with: trustplane rotate status", as_json=as_json)
+
+
+@group.command()
+def plan(
+    server_socket: ServerSocket, *, emergency: Emergency = False, svg: Picture = None, as_json: AsJson = False
+) -> None:
+    """The exact sequence for this fleet as Markdown, and as a picture, told by the machine that would do it.
+
+    With a change under way, what is left of it. Nothing is changed.
+    """
+    server = admin.server(server_socket)
+    found = server.get("/v1/rotation/plan", RotationPlanShape, emergency=int(emergency))
+    if svg is not None:
+        write_picture(svg, found.svg)
+    say_json(found) if as_json else say(found.markdown)
 
 
 @group.command()

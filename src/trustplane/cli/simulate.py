@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from trustplane.cli.arguments import as_input, duration
-from trustplane.cli.output import WrongInput, fields, note, say, say_json, span, table
+from trustplane.cli.output import WrongInput, fields, note, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson
 from trustplane.flows.simulate import simulate
 from trustplane.flows.simulate_figures import Figures
@@ -102,7 +102,7 @@ def _tell(scenario: Scenario, rules: Sequence[Rule], plot: Path | None, *, as_js
     runs = [_run(replace(scenario, rule=one), plot) for one in rules]
     figures = [one for one, _ in runs]
     if plot:
-        _write(plot, picture(figures))
+        write_picture(plot, picture(figures))
     if as_json:
         first, *others = [_answer(one, seconds) for one, seconds in runs]
         say_json({**first, "compared": others})
@@ -120,18 +120,6 @@ def _run(scenario: Scenario, plot: Path | None) -> tuple[Figures, float]:
 
     figures = simulate(scenario, tell, sampled=plot is not None)
     return figures, monotonic() - begun
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WrongInput(
-            code="plot-not-written",
-            what=f"the picture cannot be written to {file}",
-            why=f"{error.strerror}",
-            fix="name a file in a directory that you may write to",
-        ) from error
 
 
 def _answer(figures: Figures, seconds: float) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from trustplane.rotation.change_root import (
 )
 from trustplane.rotation.root_change import Order, RootChange, Waiver, begun
 from trustplane.rotation.root_gates import Waiting, waits
+from trustplane.rotation.root_story import Chapter, story
 from trustplane.trust.authority import Authority, AuthorityId
 from trustplane.trust.lifecycle import root_in_use
 
@@ -89,6 +90,12 @@ class Progress:
     waits: tuple[Waiting, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    change: RootChange
+    chapters: tuple[Chapter, ...]
+
+
 class ChangeRoot:
     def __init__(self, records: Records, authorities: Authorities, survey: Survey, clock: Clock) -> None:
         self._records = records
@@ -105,17 +112,9 @@ class ChangeRoot:
 
     async def start(self, order: Order) -> RootChange:
         newest = await self._newest()
-        root = root_in_use(await self._records.authorities())
-        if root is None:
-            raise Refused(
-                code="no-root-to-change",
-                what="there is no root that signs",
-                why="it has expired, or this server has only just started",
-                fix="trustplane status shows the authorities",
-            )
-        at = self._clock.now()
-        change = begun(newest.number + 1 if newest else 1, root.id, order, at)
-        about = {"leaving": root.id.hex, "reason": order.reason, "emergency": str(order.is_emergency).lower()}
+        root = await self._root()
+        change = begun(newest.number + 1 if newest else 1, root, order, self._clock.now())
+        about = {"leaving": root.hex, "reason": order.reason, "emergency": str(order.is_emergency).lower()}
         return await self._noted(change, "begin", about, order.by, lambda: self._records.save_root_change(change))
 
     async def pause(self, by: str) -> RootChange:
@@ -145,6 +144,17 @@ class ChangeRoot:
         going = change if change and not change.phase.is_over else None
         surveyed = await self._survey.look(going)
         return Progress(change, surveyed, waits(going, surveyed.survey, self._clock.now()) if going else ())
+
+    async def told(self, order: Order) -> Told:
+        """What would happen from now on: of the change under way, or of one that this order would begin."""
+        newest = await self._newest()
+        at = self._clock.now()
+        if newest is not None and not newest.phase.is_over:
+            change = newest
+        else:
+            change = begun(newest.number + 1 if newest else 1, await self._root(), order, at)
+        surveyed = await self._survey.look(change)
+        return Told(change, story(change, surveyed.survey, at))
 
     async def run(self) -> None:
         wait, backoff = IDLE, STEP
@@ -230,6 +240,17 @@ class ChangeRoot:
         await self._records.append_audit([events.root_change("outcome", change.number, action, outcome, by, at)], at)
         self._log.info("change of root", number=change.number, action=action, done=outcome["done"])
         return done
+
+    async def _root(self) -> AuthorityId:
+        root = root_in_use(await self._records.authorities())
+        if root is None:
+            raise Refused(
+                code="no-root-to-change",
+                what="there is no root that signs",
+                why="it has expired, or this server has only just started",
+                fix="trustplane status shows the authorities",
+            )
+        return root.id
 
     async def _newest(self) -> RootChange | None:
         return next(iter(await self._records.root_changes(1)), None)

@@ -37,8 +37,9 @@ class ReportTrust:
                 self._hold(f"agent {self._node}", digest, digest)
 
     def digest(self, held: HeldIdentities) -> str:
+        # JWT keys come and go without a word to those who follow X.509.
         bundle = held.bundles.get(self._own)
-        return bundle.digest if bundle else ""
+        return bundle.x509_digest if bundle else ""
 
     def opened(self, name: str) -> str:
         """A subscriber's name among participants, empty when there are too many to tell of."""

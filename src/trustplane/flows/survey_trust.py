@@ -59,7 +59,7 @@ class Published:
     @property
     def digests(self) -> frozenset[str]:
         crls = tuple(one.crl for one in self.withdrawn.crls)
-        return frozenset({self.bundle.digest, bundle_digest(self.bundle, crls)})
+        return frozenset({self.bundle.x509_digest, self.bundle.digest, bundle_digest(self.bundle, crls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class _Fleet:
 
 def held_by_server(instance: NodeName, bundle: Bundle, at: datetime) -> Holding:
     """What a server says of itself when it stands by a bundle."""
-    return Holding(instance, f"server {instance}", BUNDLE, bundle.digest, bundle.digest, "", at)
+    return Holding(instance, f"server {instance}", BUNDLE, bundle.x509_digest, bundle.x509_digest, "", at)
 
 
 def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
@@ -179,7 +179,9 @@ class _Eyes:
         for one in self._fleet.holdings:
             if self._is_bundle(one.thing):
                 is_current = one.held in self._digests
-                yield replace(one, desired=one.held if is_current else self._published.bundle.digest)
+                bundle = self._published.bundle
+                desired = bundle.x509_digest if one.thing == BUNDLE else bundle.digest
+                yield replace(one, desired=one.held if is_current else desired)
 
     def _own(self, name: str, node: NodeName, purpose: Purpose, *, is_away: bool) -> Seen:
         """A server or an agent. Its identity is the newest it was issued; a lost one ends before its root may leave."""

@@ -11,7 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
-from trustplane.flows.change_root import ChangeRoot, Progress
+from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -171,6 +171,9 @@ class Door:
 
     async def rotation(self) -> Progress:
         return await self._behind.changing.progress()
+
+    async def rotation_plan(self, order: RotationOrder) -> Told:
+        return await self._behind.changing.told(order)
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return await self._behind.changing.history(limit)

@@ -95,6 +95,11 @@ class Bundle:
         name = hashlib.sha256(self.trust_domain.name.encode()).digest()
         return hashlib.sha256(name + b"".join(sorted([*x509_parts, *jwt_parts]))).hexdigest()
 
+    @property
+    def x509_digest(self) -> str:
+        """The digest of its X.509 part: a change of JWT keys leaves it as it is."""
+        return Bundle(self.trust_domain, self.x509_authorities).digest
+
     def x509_pem(self) -> bytes:
         return pem_of(self.x509_authorities)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
-from trustplane.flows.change_root import Progress
+from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
@@ -141,6 +141,10 @@ class RotationPort(Protocol):
 
     async def rotation(self) -> Progress:
         """The newest change of root and everything proven now, whether or not one is under way."""
+        ...
+
+    async def rotation_plan(self, order: RotationOrder) -> Told:
+        """What would happen from now on, told by the machine itself."""
         ...
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:

@@ -11,6 +11,7 @@ from trustplane.flows.change_root import Progress
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Order, Participant, RootChange, Seen, Waiver
 from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Waiting
+from trustplane.rotation.root_story_text import markdown, picture
 from trustplane.spiffe.bundle import Bundle
 from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
 from trustplane.wire import http_rotation_shapes as shapes
@@ -37,6 +38,15 @@ class RotationAnswers:
             ready=len(seen) - len(late),
             waiting=tuple(map(_waiting, progress.waits)),
             gives_up=EMERGENCY_GIVES_UP if change and change.is_emergency else (),
+        )
+
+    async def plan(self, call: Call) -> shapes.RotationPlanShape:
+        order = Order(call.operator(), "a plan", is_emergency=bool(call.number("emergency")))
+        told = await self._door.rotation_plan(order)
+        return shapes.RotationPlanShape(
+            phases=tuple(one.phase.value for one in told.chapters),
+            markdown=markdown(told.change, told.chapters),
+            svg=picture(told.chapters),
         )
 
     async def history(self, call: Call) -> shapes.RotationsShape:

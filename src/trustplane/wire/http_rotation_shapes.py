@@ -71,6 +71,14 @@ class RotationStatusShape(Answer, frozen=True, kw_only=True):
     gives_up: tuple[str, ...]
 
 
+class RotationPlanShape(Answer, frozen=True, kw_only=True):
+    """For people: Markdown, and an SVG picture of the same."""
+
+    phases: tuple[str, ...]
+    markdown: str
+    svg: str
+
+
 class RotationsShape(Answer, frozen=True, kw_only=True):
     rotations: tuple[RotationShape, ...]
 

@@ -1,0 +1,139 @@
+"""The story of a change of root as Markdown and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from html import escape
+
+from trustplane.rotation.change_root import Effect, MakeRoot, PrepareIssuers, Publish, Retire, Switch
+from trustplane.rotation.root_change import Phase, RootChange
+from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Lack, Waiting
+from trustplane.rotation.root_story import TO_COME, Chapter
+from trustplane.trust.authority import AuthorityId
+
+NAMED = 12  # participants listed by name in a step
+_WIDTH, _ROW, _LEFT, _BAR = 960, 46, 150, 24
+_COLOURS = {
+    Phase.PREPARE: "#8d99ae",
+    Phase.PUBLISH: "#2a6f97",
+    Phase.VERIFY: "#2a9d8f",
+    Phase.SWITCH: "#e07a1f",
+    Phase.DRAIN: "#c9a227",
+    Phase.RETIRE: "#b23a48",
+    Phase.VERIFY_AGAIN: "#2a9d8f",
+}
+_MEANS = {
+    Phase.PREPARE: "a new root is made, and issuing authorities below it; nobody knows of them",
+    Phase.PUBLISH: "both roots are in every bundle; the old one goes on signing",
+    Phase.VERIFY: "every sidecar lets in a probe whose certificate chains to the new root",
+    Phase.SWITCH: "issuing authorities below the new root sign, and every certificate is renewed, spread over a while",
+    Phase.DRAIN: "nothing that is valid or open may depend on the old root",
+    Phase.RETIRE: "the old root leaves every bundle; from here there is no way back",
+    Phase.VERIFY_AGAIN: "everyone holds the bundle without the old root",
+}
+_PROOFS = {
+    Lack.ROOT: "take up the bundle with both roots",
+    Lack.PROBE: "let the probe in",
+    Lack.LEAF: "show a certificate below the root to come",
+    Lack.OLD_ROOT: "take up the bundle without the root that leaves",
+}
+
+
+def markdown(change: RootChange, chapters: Sequence[Chapter]) -> str:
+    """For people, as it would happen from now on."""
+    heading = "Going back to the root of before" if change.is_going_back else "Changing the root"
+    coming = _root(change.coming) if change.coming else "a root yet to be made"
+    lines = [
+        f"# {heading}",
+        "",
+        f"From root `{change.leaving}` to {coming}. Each step begins when the one before it is proven, never by time",
+        "alone. Until *retire* it can be taken back: `trustplane rotate abort`.",
+        "",
+    ]
+    for number, chapter in enumerate(chapters, 1):
+        lines += _chapter(number, chapter)
+    lines += ["## At the end", "", "One root is in every bundle, and everyone has proved it.", ""]
+    if change.is_emergency:
+        lines += ["## What this emergency gives up", "", *(f"- {one}" for one in EMERGENCY_GIVES_UP), ""]
+    return "\n".join(lines)
+
+
+def _chapter(number: int, chapter: Chapter) -> list[str]:
+    lines = [f"## {number}. {chapter.phase.value}", "", f"{_MEANS[chapter.phase].capitalize()}.", ""]
+    lines += [f"- does: {_act(each)}" for each in chapter.acts]
+    lines += [f"- waits for {count} that must {proof}: {who}" for proof, count, who in _grouped(chapter.waits)]
+    lines += [
+        f"- waits until {one.until:%Y-%m-%d %H:%M:%S} UTC: {one.lack.value}" for one in chapter.waits if one.until
+    ]
+    if chapter.ends > chapter.begins:
+        lines.append(f"- takes at least {_span(chapter.ends - chapter.begins)}")
+    return [*lines, ""]
+
+
+def _grouped(waits: Sequence[Waiting]) -> list[tuple[str, int, str]]:
+    found: list[tuple[str, int, str]] = []
+    for lack, proof in _PROOFS.items():
+        names = sorted({one.participant.name for one in waits if one.lack is lack and one.participant is not None})
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        found += [(proof, len(names), ", ".join(names[:NAMED]) + more)] if names else []
+    return found
+
+
+def _act(effect: Effect) -> str:
+    match effect:
+        case MakeRoot():
+            return "make a key and a self-signed certificate, sealed in the database"
+        case PrepareIssuers(root):
+            return f"make an issuing authority below {_root(root)} for every server"
+        case Publish(root):
+            return f"put {_root(root)} into every bundle"
+        case Switch(leaving, coming):
+            return f"let the authorities below {_root(coming)} sign, and those below {_root(leaving)} no more, at once"
+        case Retire(root):
+            return f"take {_root(root)} and all authorities below it out of use"
+        case _:
+            return ""
+
+
+def _root(root: AuthorityId) -> str:
+    return "the new root" if root == TO_COME else f"root `{root}`"
+
+
+def _span(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def picture(chapters: Sequence[Chapter]) -> str:
+    """A bar for each phase; those that wait for proofs alone have no known length and are drawn short."""
+    height = _ROW * len(chapters) + 60
+    whole = max((chapters[-1].ends - chapters[0].begins).total_seconds(), 1.0) if chapters else 1.0
+    known = _WIDTH - _LEFT - 330 - 40 * len(chapters)
+    size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="13">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        '<text x="16" y="26" font-size="16" font-weight="600" fill="#222222">A change of root, phase by phase</text>',
+    ]
+    x = float(_LEFT)
+    for row, chapter in enumerate(chapters):
+        y = 46 + row * _ROW
+        wide = 30 + known * (chapter.ends - chapter.begins).total_seconds() / whole
+        parts += _bar(chapter, x, y, wide)
+        x += wide + 6
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _bar(chapter: Chapter, x: float, y: int, wide: float) -> list[str]:
+    waiting = len({one.participant for one in chapter.waits if one.participant})
+    told = [f"{waiting} to prove"] if waiting else []
+    if chapter.ends > chapter.begins:
+        told.append(f"at least {_span(chapter.ends - chapter.begins)}")
+    middle = y + _BAR * 0.7
+    return [
+        f'<text x="16" y="{middle:.0f}" fill="#222222">{escape(chapter.phase.value)}</text>',
+        f'<rect x="{x:.0f}" y="{y}" width="{wide:.0f}" height="{_BAR}" rx="4" fill="{_COLOURS[chapter.phase]}"/>',
+        f'<text x="{x + wide + 8:.0f}" y="{middle:.0f}" fill="#555555">{escape(", ".join(told))}</text>',
+    ]
