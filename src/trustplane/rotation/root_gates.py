@@ -119,7 +119,8 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
     if ends is not None and at <= ends:
         yield Waiting(Lack.LIVE_LEAF, None, change.since, until=ends)
     # Whoever kept a leaf that others have replaced may have connected with it until it ended.
-    recycled = max(change.replaced_at or at, ends or change.since) + survey.longest_connection
+    replaced = change.replaced_at or at
+    recycled = max(replaced, ends or replaced) + survey.longest_connection
     if at <= recycled:
         yield Waiting(Lack.CONNECTION, None, change.since, until=recycled)
 

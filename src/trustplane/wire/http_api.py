@@ -134,8 +134,8 @@ def _rotation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
         _act("/v1/rotations", "start_rotation", "begin to change the root", one, to.start, asked),
         _act(f"{here}/pause", "pause_rotation", "do nothing further for now", one, to.pause),
         _act(f"{here}/resume", "resume_rotation", "go on", one, to.resume),
-        _act(f"{here}/abort", "abort_rotation", "go back to the root of before", one, to.abort),
         _act(f"{here}/waivers", "waive_participant", "do not wait for one participant", one, to.waive, waiver),
+        _act(f"{here}/abort", "abort_rotation", "go back to the root of before", one, to.abort),
     )
 
 

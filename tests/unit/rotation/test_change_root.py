@@ -365,3 +365,9 @@ def test_a_change_has_a_reason(reason: str) -> None:
     with pytest.raises(Refused) as refused:
         Order("ann", reason)
     assert refused.value.code == "bad-rotation-reason"
+
+
+def test_a_root_below_which_no_leaf_is_left_leaves_when_connections_are_old_enough() -> None:
+    none_left = Looked(replace(NEW_LEAVES.survey, last_leaf={}))
+    at_once = at_the_switch() >> PROVEN << Switch(OLD, NEW) >> none_left << Phase.DRAIN >> NOON + AGE
+    assert at_once >> none_left << None >> NOON + AGE + SECOND >> none_left << Phase.RETIRE >> none_left << Retire(OLD)

@@ -218,7 +218,9 @@ def test_every_answer_forbids_caching_and_sniffing(admin: AsgiClient) -> None:
 def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, door: MemoryDoor) -> None:
     changing = [one for one in operations(door, CollectorRegistry(), VirtualClock()) if one.access is Access.CHANGE]
     revoking = {"revoke_certificate", "revoke_id", "revoke_issuer", "lift_id"}
-    assert {one.name for one in changing} == {"plan", "apply", "restore", "create_token", "ban_agent"} | revoking
+    rotating = {f"{word}_rotation" for word in ("start", "pause", "resume", "abort")} | {"waive_participant"}
+    others = {"plan", "apply", "restore", "create_token", "ban_agent"}
+    assert {one.name for one in changing} == others | revoking | rotating
     for one in changing:
         path = one.path.replace("{number}", "1").replace("{node}", "node-a")
         assert public.request(one.method, path, json={"files": {}}).status_code in {401, 404, 405}
@@ -235,6 +237,9 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
     queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
     bodies: dict[str, object] = {"/v1/plan": {"files": FILES}, "/v1/revisions": {"files": FILES}}
     bodies["/v1/join-tokens"] = {"node": "node-b"}
+    bodies["/v1/rotations"] = {"reason": "yearly"}
+    waiver = {"participant": "agent node-a", "reason": "sold", "owner": "ops", "until": "2030-01-03T00:00:00Z"}
+    bodies["/v1/rotation/waivers"] = waiver
     for kind, what in (
         ("certificates", {"serial": "7"}),
         ("ids", {"spiffe_id": str(WEB)}),
