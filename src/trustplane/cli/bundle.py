@@ -53,7 +53,8 @@ def verify(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
 
 def _text(found: BundleStatusShape) -> str:
     roots = ", ".join(f"{one.id[:12]} ({one.state}, until {instant(one.not_after)})" for one in found.roots)
-    about = fields((("digest", found.digest), ("sequence", str(found.sequence)), ("roots", roots)))
+    digest = f"{found.digest[:12]}, and {found.x509_digest[:12]} without its JWT keys"
+    about = fields((("digest", digest), ("sequence", str(found.sequence)), ("roots", roots)))
     rows = [
         (
             one.participant,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trustplane.cli import admin
-from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, table, write_picture
+from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_rotation_shapes import RotationPlanShape, RotationShape, RotationsShape, RotationStatusShape
@@ -148,7 +148,7 @@ def status_text(found: RotationStatusShape) -> str:
 def _about(one: RotationShape, found: RotationStatusShape) -> list[tuple[str, str]]:
     is_over = one.phase in {"done", "aborted"}
     return [
-        ("phase", f"{one.phase}, since {relative(one.since, found.now)}"),
+        ("phase", f"{one.phase}, {'' if is_over else 'for '}{span(found.now - one.since)}{' ago' if is_over else ''}"),
         ("started", f"{instant(one.started_at)} by {one.by}"),
         ("reason", one.reason),
         ("old root" if not one.going_back else "root to leave", one.leaving[:12]),

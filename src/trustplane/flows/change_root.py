@@ -35,7 +35,7 @@ from trustplane.rotation.change_root import (
     Switch,
     feed,
 )
-from trustplane.rotation.root_change import Order, RootChange, Waiver, begun
+from trustplane.rotation.root_change import Order, RootChange, Waiver, begun, under_way
 from trustplane.rotation.root_gates import Waiting, waits
 from trustplane.rotation.root_story import Chapter, story
 from trustplane.trust.authority import Authority, AuthorityId
@@ -112,6 +112,8 @@ class ChangeRoot:
 
     async def start(self, order: Order) -> RootChange:
         newest = await self._newest()
+        if newest is not None and not newest.phase.is_over:
+            raise under_way(newest.number)
         root = await self._root()
         change = begun(newest.number + 1 if newest else 1, root, order, self._clock.now())
         about = {"leaving": root.hex, "reason": order.reason, "emergency": str(order.is_emergency).lower()}

@@ -92,7 +92,7 @@ class ProbeSidecars:
             await self.look()
 
     async def look(self) -> None:
-        """Knock wherever a proof is wanting; forget what is no question any more."""
+        """Knock wherever a proof is wanting; forget refusals that are no question any more."""
         bundle = self._identities.value.bundles.get(self._door.own)
         roots = tuple(key_id(one) for one in bundle.x509_authorities) if bundle else ()
         wanted = roots if len(roots) > 1 else ()
@@ -144,5 +144,6 @@ class ProbeSidecars:
         self._not_before = {root: at for root, at in self._not_before.items() if root in roots}
         for service in self._uptake.listening:
             for one in self._uptake.holdings_of(service):
-                if one.thing.startswith(THING) and one.desired and one.thing.removeprefix(THING) not in roots:
+                root = one.thing.removeprefix(THING)
+                if one.thing.startswith(THING) and one.held != one.desired and root not in roots:
                     self._uptake.report(str(service), Held(one.thing, "", ""))

@@ -10,7 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -73,6 +73,7 @@ class SurveyTrust:
         self._records = records
         self._published = published
         self._now = now
+        self._leaf_roots: Mapping[str, AuthorityId | None] = {}
 
     async def look(self, change: RootChange | None) -> Surveyed:
         """What is read first may be older than what is read last, never the other way round: proofs come first."""
@@ -85,7 +86,10 @@ class SurveyTrust:
         )
         last = await self._records.last_leaf_ends()
         authorities = await self._records.authorities()
-        return surveyed(fleet, authorities, last, self._published(), change, self._now())
+        self._leaf_roots = leaf_roots(fleet, authorities, self._leaf_roots)
+        return surveyed(
+            replace(fleet, leaf_roots=self._leaf_roots), authorities, last, self._published(), change, self._now()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class _Fleet:
     agents: Sequence[Agent]
     hosting: Sequence[Hosting]
     newest: Sequence[IssuedCertificate]
+    leaf_roots: Mapping[str, AuthorityId | None] = field(default_factory=dict)  # by a leaf's digest
+
+
+def leaf_roots(
+    fleet: _Fleet, authorities: Iterable[Authority], before: Mapping[str, AuthorityId | None]
+) -> Mapping[str, AuthorityId | None]:
+    """The root behind each leaf that is the newest, or that somebody still holds and that was the newest before."""
+    parents = {each.id: each.parent for each in authorities}
+    held = {one.held for one in fleet.holdings}
+    kept = {digest: root for digest, root in before.items() if digest in held}
+    return kept | {hashlib.sha256(one.leaf).hexdigest(): parents.get(one.authority) for one in fleet.newest}
 
 
 def held_by_server(instance: NodeName, bundle: Bundle, at: datetime) -> Holding:
@@ -150,7 +165,6 @@ class _Eyes:
         self._held: defaultdict[tuple[NodeName, str], list[Holding]] = defaultdict(list)
         for one in fleet.holdings:
             self._held[one.node, one.participant].append(one)
-        self._leaf_roots = {hashlib.sha256(one.leaf).hexdigest(): self._root_of(one) for one in fleet.newest}
 
     def servers(self, authorities: Iterable[Authority], at: datetime) -> Iterator[Seen]:
         signing = [
@@ -207,7 +221,7 @@ class _Eyes:
             participant=Participant(f"{' '.join(name.split())[:MAX_NAME]} on {node}"),
             trusts=self._trust(bundles) if verifies else self._trusted | self._doubtful - self._leaving,
             accepts=probed if is_sidecar else None,
-            shows=self._known({self._leaf_roots.get(one.held) for one in leaves}),
+            shows=self._known({self._fleet.leaf_roots.get(one.held) for one in leaves}),
             since=max((one.since for one in (*bundles, *leaves)), default=None),
             is_away=self._is_away(node),
             refusal=next((one.refusal for one in (*bundles, *leaves) if one.refusal), ""),

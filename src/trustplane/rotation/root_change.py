@@ -157,6 +157,15 @@ class RootChange:
         return frozenset(one.participant for one in self.waivers if one.is_in_force(at))
 
 
+def under_way(number: int) -> Refused:
+    return Refused(
+        code="rotation-under-way",
+        what=f"change of root {number} was started already",
+        why="one root is changed at a time: everyone waits for the same things",
+        fix="trustplane rotate status shows how far it is",
+    )
+
+
 def begun(number: int, root: AuthorityId, order: Order, at: datetime) -> RootChange:
     """A change away from this root."""
     return RootChange(

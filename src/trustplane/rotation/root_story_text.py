@@ -24,7 +24,7 @@ _COLOURS = {
     Phase.VERIFY_AGAIN: "#2a9d8f",
 }
 _MEANS = {
-    Phase.PREPARE: "a new root is made, and issuing authorities below it; nobody knows of them",
+    Phase.PREPARE: "a new root is made, and issuing authorities below it, before anybody is told of them",
     Phase.PUBLISH: "both roots are in every bundle; the old one goes on signing",
     Phase.VERIFY: "every sidecar lets in a probe whose certificate chains to the new root",
     Phase.SWITCH: "issuing authorities below the new root sign, and every certificate is renewed, spread over a while",

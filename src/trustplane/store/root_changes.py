@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from trustplane.fault import Refused
-from trustplane.rotation.root_change import Participant, Phase, RootChange, Waiver
+from trustplane.rotation.root_change import Participant, Phase, RootChange, Waiver, under_way
 from trustplane.store.tables import authorities, root_change_waivers, root_changes
 from trustplane.store.topics import Topic
 from trustplane.store.transaction import Transaction
@@ -97,12 +97,7 @@ def _put_new(transaction: Transaction, change: RootChange) -> None:
     # Of two replicas that begin at once, the number lets one through.
     first = transaction.insert_or(root_changes).on_conflict_do_nothing()
     if number is not None or transaction.write(first.values(**_row(change))) != 1:
-        raise Refused(
-            code="rotation-under-way",
-            what=f"change of root {number or change.number} was started already",
-            why="one root is changed at a time: everyone waits for the same things",
-            fix="trustplane rotate status shows how far it is",
-        )
+        raise under_way(number or change.number)
 
 
 def _is_newest(transaction: Transaction, change: RootChange) -> bool:

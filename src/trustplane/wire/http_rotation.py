@@ -91,6 +91,7 @@ def bundle_status(
     return shapes.BundleStatusShape(
         now=now,
         digest=bundle.digest,
+        x509_digest=bundle.x509_digest,
         sequence=bundle.sequence,
         roots=tuple(
             shapes.RootShape(id=each.id.hex, state=each.state.value, not_after=each.not_after)

@@ -106,6 +106,7 @@ class BundleHolderShape(Answer, frozen=True, kw_only=True):
 class BundleStatusShape(Answer, frozen=True, kw_only=True):
     now: datetime
     digest: str
+    x509_digest: str  # of the bundle without its JWT keys
     sequence: int | None
     roots: tuple[RootShape, ...]
     holders: tuple[BundleHolderShape, ...]

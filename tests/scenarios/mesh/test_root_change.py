@@ -26,15 +26,16 @@ from trustplane.spiffe.verify import verify_x509
 from trustplane.wire.http_rotation_shapes import RotationStatusShape
 
 LIFE = "20s"
+LONGER_THAN_AN_OUTAGE = "60s"
 CHANGED_WITHIN = 200.0
-KILLS = int(os.environ.get("TRUSTPLANE_CHAOS_KILLS", "6"))
+KILLS = int(os.environ.get("TRUSTPLANE_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("TRUSTPLANE_CHAOS_SEED", "1"))
 
 
-def started(mesh: Mesh) -> Repository:
-    mesh.start_server("--node-lifetime", LIFE)
+def started(mesh: Mesh, life: str = LIFE) -> Repository:
+    mesh.start_server("--node-lifetime", life)
     members = mesh.members("web", "pay", web=["pay"])
-    repository = Repository(members, lifetime=LIFE)
+    repository = Repository(members, lifetime=life)
     mesh.apply(repository)
     mesh.join()
     mesh.start_sidecars(*members)
@@ -105,7 +106,7 @@ def test_a_root_is_changed_with_one_agent_asleep_and_nobody_notices(mesh: Mesh) 
 def test_a_server_killed_again_and_again_goes_on_with_the_change(mesh: Mesh) -> None:
     """At random points; TRUSTPLANE_CHAOS_SEED repeats a run. In the end every step was announced and was done once."""
     chance = random.Random(SEED)
-    repository = started(mesh)
+    repository = started(mesh, LONGER_THAN_AN_OUTAGE)
     (old,) = roots(mesh)
     with Traffic(mesh.address, {"pay": repository["web"].listen("pay")}) as counts:
         rotate(mesh, "start", "--reason", "yearly rotation")
@@ -188,7 +189,7 @@ def audit_of(mesh: Mesh) -> list[dict[str, object]]:
         words = ("--start", str(start), "--limit", "1000", "--server-socket", str(mesh.server.admin))
         page = mesh.ask("audit", "show", *words)["entries"]
         assert isinstance(page, list)
-        if not page:
-            return [one for one in found if str(one["event"]).startswith("root-change-")]
         found += page
         start += len(page)
+        if len(page) < 1000:  # the log grows all the time: an empty page may never come
+            return [one for one in found if str(one["event"]).startswith("root-change-")]

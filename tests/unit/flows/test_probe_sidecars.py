@@ -136,14 +136,21 @@ def test_a_root_that_is_not_to_take_over_is_asked_about_seldom() -> None:
     play(scenario)
 
 
-def test_what_is_proven_is_forgotten_with_the_root() -> None:
+def test_a_refusal_is_forgotten_with_its_root_and_a_proof_is_not() -> None:
     async def scenario(bench: Bench) -> None:
         bench.attach()
         bench.trust(BOTH)
+        bench.refuses = True
+        await bench.probes.look()
+        bench.trust(OLD.bundle())
+        await bench.probes.look()
+        assert bench.told() == {f"root/{NEW_ROOT}": ("", "", "")}
+        bench.trust(BOTH)
+        bench.refuses = False
         await bench.probes.look()
         bench.trust(NEW.bundle())
         await bench.probes.look()
-        assert bench.told() == {f"root/{NEW_ROOT}": ("", "", "")}
+        assert bench.told() == {f"root/{NEW_ROOT}": (NEW_ROOT, NEW_ROOT, "")}
 
     play(scenario)
 
