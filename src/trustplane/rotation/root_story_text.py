@@ -121,9 +121,17 @@ def picture(chapters: Sequence[Chapter]) -> str:
     for row, chapter in enumerate(chapters):
         y = 46 + row * _ROW
         wide = 30 + known * (chapter.ends - chapter.begins).total_seconds() / whole
+        parts += _no_way_back(x - 3, height) if chapter.phase is Phase.RETIRE else []
         parts += _bar(chapter, x, y, wide)
         x += wide + 6
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _no_way_back(x: float, height: int) -> list[str]:
+    return [
+        f'<line x1="{x:.0f}" y1="40" x2="{x:.0f}" y2="{height - 14}" stroke="#b23a48" stroke-dasharray="4 4"/>',
+        f'<text x="{x - 8:.0f}" y="{height - 18}" text-anchor="end" fill="#b23a48">can be taken back until here</text>',
+    ]
 
 
 def _bar(chapter: Chapter, x: float, y: int, wide: float) -> list[str]:
