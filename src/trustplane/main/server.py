@@ -273,10 +273,12 @@ async def _follow_standing(flows: Flows, instance: NodeName, clock: SystemClock)
 async def _follow_revocations(flows: Flows, clock: SystemClock) -> None:
     """Every node is told at once; this server's own SVID is among the leaves of an authority that leaves."""
     async for withdrawn in flows.revocations.withdrawn.values():
+        if withdrawn.leaving:
+            # First, or leaves asked back now might be signed by the authority that leaves, and be asked back again.
+            await _take_over(flows.authorities.settle, clock)
         await _take_over(partial(flows.desired.withdraw, withdrawn), clock)
         own = flows.identity.identity.value
         if own and signer_key_id(own.svid) in {one.key_id for one in withdrawn.leaving}:
-            await _take_over(flows.authorities.settle, clock)  # else the one that leaves might sign it again
             await _take_over(flows.identity.renew, clock)
 
 

@@ -21,6 +21,8 @@ from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.withdrawn import fit_for_proxies, revoked_of
 from trustplane.registry.records import Holding
+from trustplane.rotation.root_change import Order as RotationOrder
+from trustplane.rotation.root_change import begun
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.trust.authority import AuthorityKind, AuthorityState
@@ -262,5 +264,30 @@ def test_nodes_and_unknown_or_expired_certificates_are_not_revoked(tmp_path: Pat
             with pytest.raises(Refused) as refused:
                 await server.revoke.certificate(serial, ORDER)
             assert refused.value.code == code
+
+    play(tmp_path, scenario)
+
+
+def test_the_leaves_below_a_leaving_root_are_asked_back(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        (root,) = [one for one in await server.store.authorities() if one.kind is AuthorityKind.ROOT]
+        old = server.authorities.x509_signer().authority
+        await server.authorities.stage_root()
+        (coming,) = [one for one in await server.store.authorities() if one.state is AuthorityState.STAGED]
+        await server.authorities.prepare_below(coming.id)
+        await server.authorities.publish_root(coming.id)
+        change = await server.store.save_root_change(
+            replace(begun(1, root.id, RotationOrder("ann", "yearly"), NOON), coming=coming.id)
+        )
+        await server.keep.settle()
+        assert not server.keep.withdrawn.value.leaving
+        assert await server.store.switch_root(change, NOON)
+        await server.authorities.settle()
+        await server.keep.settle()
+        assert [one.key_id for one in server.keep.withdrawn.value.leaving] == [old.id.hex[:40]]
+        assert server.authorities.x509_signer().authority.parent == coming.id
+        await server.store.retire_root(change, NOON)
+        await server.keep.settle()
+        assert not server.keep.withdrawn.value.leaving
 
     play(tmp_path, scenario)

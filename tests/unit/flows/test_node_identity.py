@@ -16,7 +16,8 @@ from trustplane.flows.node_identity import Answer, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
-from trustplane.registry.view import NodeView, TrustedBundle
+from trustplane.registry.view import LeavingIssuer, NodeView, TrustedBundle, Withdrawn
+from trustplane.rotation.leaving import signer_key_id
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.bundle_document import encode
 from trustplane.spiffe.ids import SpiffeId
@@ -246,5 +247,22 @@ def test_the_newest_bundle_is_kept_unless_no_server_could_be_known_by_it() -> No
             assert await told(newest) == newest
             assert await told(b"{") == newest
             assert await told(encode(Bundle(ACME, (), ()))) == newest
+
+    asyncio.run(play())
+
+
+def test_it_is_renewed_early_when_its_authority_leaves() -> None:
+    async def play() -> None:
+        bench = Bench()
+        first = bench.keep()
+        views: Feed[NodeView | None] = Feed(None)
+        async with running(bench.node.run(bench.line.dial, Random(7))), running(bench.node.remember(views)):
+            await bench.clock.advance(SECOND)
+            leaving = LeavingIssuer(signer_key_id(first.keyed.svid), bench.clock.now(), 2 * SECOND)
+            bench.line.domain.issuing = bench.line.domain.root.intermediate()
+            views.publish(NodeView(1, (), (), (), Withdrawn(leaving=(leaving,))))
+            await bench.clock.advance(2 * SECOND)
+            assert bench.line.node_renewals == 1
+            assert bench.now() is not first
 
     asyncio.run(play())

@@ -17,6 +17,7 @@ from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.records import Holding
 from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import probe_id
 from trustplane.wire import proof
 from trustplane.wire.node_client import EnrolmentClient, NodeClient, ServerTrust
 
@@ -228,5 +229,17 @@ def test_a_refused_offer_is_told_as_such() -> None:
             fault = await fault_of(enrolment(doors).with_certificate(chain, key, csr()))
             assert isinstance(fault, Refused)
             assert fault.code == "node-certificate-refused"
+
+    run(play())
+
+
+def test_a_probe_is_given_below_a_root_to_come_and_refused_below_any_other() -> None:
+    async def play() -> None:
+        async with Doors().open() as doors:
+            doors.enrolled()
+            client = await doors.connected_client()
+            assert (await client.probe("ab", csr())).spiffe_id == probe_id(ACME, NODE)
+            assert (await fault_of(client.probe("cd", csr()))).code == "no-root-to-probe"
+            await client.close()
 
     run(play())

@@ -425,3 +425,17 @@ def test_a_door_without_client_certificates_lets_nobody_into_the_node_channel() 
         assert (await answered(greeted(channel)))[0] is grpc.StatusCode.UNAVAILABLE
 
     run(play)
+
+
+def test_no_agent_speaks_for_a_server_that_has_its_nodes_name() -> None:
+    async def play(doors: Doors) -> None:
+        kept = Holding(NODE, f"server {NODE}", "bundle", "d", "d", "", doors.clock.now())
+        doors.nodes.held = [kept]
+        async with doors.agent_channel() as channel:
+            stream = Stream(channel)
+            lies = holdings(f"server {NODE}", gone=[f"server {NODE}"])
+            await stream.say(HELLO, lies, holdings("one", complete=True))
+            await doors.nodes.until(lambda nodes: any(one.participant == "one" for one in nodes.held))
+            assert [one for one in doors.nodes.held if one.participant.startswith("server")] == [kept]
+
+    run(play)

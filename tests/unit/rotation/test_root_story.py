@@ -1,0 +1,86 @@
+"""The written story is the machine's own: its phases, whom each waits for, and how long at least."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, Retire, Switch
+from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, begun
+from trustplane.rotation.root_story import TO_COME, Chapter, story
+from trustplane.rotation.root_story_text import NAMED, markdown, picture
+from trustplane.trust.authority import AuthorityId, AuthorityState
+
+NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+AGE = timedelta(minutes=15)
+OLD = AuthorityId("a" * 64)
+OLDS = frozenset({OLD})
+CHANGE = begun(1, OLD, Order("ann", "yearly"), NOON)
+WEB = Seen(Participant("sidecar shop/web on node-a"), OLDS, frozenset(), OLDS, NOON)
+AGENT = Seen(Participant("agent node-a"), OLDS, None, OLDS, NOON)
+
+
+def survey(*seen: Seen, last_leaf: datetime = NOON + HOUR) -> Survey:
+    return Survey({OLD: AuthorityState.ACTIVE}, OLDS, seen, {OLD: last_leaf}, AGE)
+
+
+def told(change: RootChange = CHANGE, *seen: Seen) -> tuple[Chapter, ...]:
+    return story(change, survey(*(seen or (AGENT, WEB))), NOON)
+
+
+def test_every_phase_is_told_with_its_acts_and_whom_it_waits_for() -> None:
+    chapters = {one.phase: one for one in told()}
+    assert list(chapters) == [phase for phase in Phase if not phase.is_over]
+    acts = [act for one in chapters.values() for act in one.acts]
+    assert acts == [
+        MakeRoot(),
+        PrepareIssuers(TO_COME),
+        Publish(TO_COME),
+        Switch(OLD, TO_COME),
+        Retire(OLD),
+    ]
+    waited = {phase: [str(each.participant) for each in one.waits] for phase, one in chapters.items()}
+    both = ["agent node-a", "sidecar shop/web on node-a"]
+    assert (waited[Phase.PUBLISH], waited[Phase.SWITCH], waited[Phase.VERIFY_AGAIN]) == (both, both, both)
+    assert waited[Phase.VERIFY] == both[1:], "an agent has no door to knock at"
+
+
+def test_only_the_drain_has_a_length_and_it_counts_the_last_leaf_and_its_connections() -> None:
+    lengths = {one.phase: one.ends - one.begins for one in told() if one.ends > one.begins}
+    assert list(lengths) == [Phase.DRAIN]
+    assert HOUR + AGE <= lengths[Phase.DRAIN] < HOUR + AGE + timedelta(seconds=1)
+
+
+def test_an_emergency_has_no_drain_to_wait_for_and_says_what_it_gives_up() -> None:
+    urgent = replace(CHANGE, is_emergency=True)
+    chapters = told(urgent)
+    assert all(one.ends == one.begins for one in chapters)
+    assert "What this emergency gives up" in markdown(urgent, chapters)
+    assert "gives up" not in markdown(CHANGE, told())
+
+
+def test_a_paused_change_is_told_as_if_it_went_on() -> None:
+    assert [one.phase for one in told(replace(CHANGE, is_paused=True))] == [one.phase for one in told()]
+
+
+def test_the_text_names_participants_and_counts_those_it_does_not_name() -> None:
+    many = [replace(AGENT, participant=Participant(f"agent node-{number:03}")) for number in range(NAMED + 3)]
+    text = markdown(CHANGE, told(CHANGE, *many))
+    assert f"waits for {NAMED + 3} that must take up the bundle with both roots: agent node-000" in text
+    assert "and 3 more" in text
+    assert "takes at least 1 h 15 min" in text
+
+
+@pytest.mark.parametrize("change", [CHANGE, replace(CHANGE, is_emergency=True)])
+def test_the_picture_is_whole_and_has_every_phase(change: RootChange) -> None:
+    drawn = ET.fromstring(picture(told(change)))  # noqa: S314 - our own text
+    texts = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    phases = {phase.value for phase in Phase}
+    assert [one for one in texts if one in phases] == [phase.value for phase in Phase if not phase.is_over]
+    width = float(drawn.attrib["width"])
+    for bar in drawn.iter("{http://www.w3.org/2000/svg}rect"):
+        assert float(bar.attrib.get("x", 0)) + float(bar.attrib["width"]) <= width
