@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from trustplane.fault import Refused
 from trustplane.rotation.change_root import (
@@ -82,7 +82,15 @@ class World(RuleBasedStateMachine):
         self.waived: set[Participant] = set()
         for _ in range(3):
             self.add_peer()
-        self.a_change_begins()
+
+    @initialize(urgent=st.sampled_from([False, False, False, True]))
+    def the_first_change_begins(self, urgent: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+        self.history.append(begun(1, FIRST, Order("ann", "why", is_emergency=urgent), self.clock))
+
+    @property
+    def is_urgent(self) -> bool:
+        """Ever: what an emergency gives up is not there afterwards either."""
+        return any(one.is_emergency for one in self.history)
 
     @property
     def clock(self) -> datetime:
@@ -111,7 +119,13 @@ class World(RuleBasedStateMachine):
         self.peers.append(Peer(name, self.published, self.issue(name)))
 
     def survey(self) -> Survey:
-        seen = tuple(one.heard or Seen(one.name, frozenset(), frozenset(), frozenset(), None) for one in self.peers)
+        seen = tuple(
+            replace(
+                one.heard or Seen(one.name, frozenset(), frozenset(), frozenset(), None),
+                is_away=not one.awake,
+            )
+            for one in self.peers
+        )
         return Survey(dict(self.roots), frozenset(self.ready), seen, dict(self.last_leaf), LONGEST_CONNECTION)
 
     def store(self, change: RootChange, event: Event) -> None:
@@ -142,12 +156,16 @@ class World(RuleBasedStateMachine):
                 return
 
     def switch(self, leaving: AuthorityId, coming: AuthorityId) -> None:
-        unready = [one.name for one in self.peers if coming not in one.trusts and one.name not in self.waived]
+        awake = [one for one in self.peers if one.awake or not self.is_urgent]
+        unready = [one.name for one in awake if coming not in one.trusts and one.name not in self.waived]
         assert not unready, f"{unready} would refuse what the new root signs"
         assert coming in self.ready, "nobody could sign"
         self.roots.update({leaving: AuthorityState.DRAINING, coming: AuthorityState.ACTIVE})
 
     def retire(self, root: AuthorityId) -> None:
+        if self.is_urgent:
+            self.roots[root] = AuthorityState.RETIRED
+            return
         alive = [name for name, leaf in self.copies if leaf.root == root and leaf.ends > self.now]
         assert not set(alive) - self.waived, f"leaves of {alive} still depend on it"
         assert not [until for by, until in self.connections if by == root and until > self.now], "a connection does"
@@ -284,7 +302,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def who_shows_a_valid_certificate_is_trusted_by_all(self) -> None:
-        for name, leaf in self.copies:
+        for name, leaf in self.copies if not self.is_urgent else ():
             for peer in self.peers:
                 if leaf.ends > self.now and {name, peer.name}.isdisjoint(self.waived):
                     assert leaf.root in peer.trusts, f"{peer.name} would refuse {name} in {self.history}"

@@ -1,0 +1,181 @@
+"""What is proven of everyone, from what they reported: too little rather than too much, whatever an agent may say."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.kit.issuing_ports import ACME, NOON, MemoryAuthority
+from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
+from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.records import Agent, Holding, Hosting
+from trustplane.registry.view import Withdrawn
+from trustplane.rotation.root_change import Order, RootChange, Seen, begun
+from trustplane.spiffe.bundle import Bundle, JwtAuthority
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+
+NODE, SERVER = NodeName("node-a"), NodeName("server-1")
+OLD, NEW = MemoryAuthority.at(NOON), MemoryAuthority.at(NOON)
+OLD_ROOT, NEW_ROOT = OLD.root.id, NEW.root.id
+WEB = SpiffeId(ACME, ("ns", "shop", "sa", "web"))
+LEAF = IssuedCertificate(
+    serial=1,
+    spiffe_id=WEB,
+    purpose=Purpose.WORKLOAD,
+    node=NODE,
+    profile="standard@1",
+    authority=OLD.issuing.id,
+    not_before=NOON,
+    not_after=NOON + timedelta(hours=1),
+    renew_at=NOON,
+    issued_at=NOON,
+    leaf=b"first",
+)
+CHANGE = replace(begun(1, OLD_ROOT, Order("ann", "yearly"), NOON), coming=NEW_ROOT)
+
+
+def certificate_of(one: MemoryAuthority) -> Bundle:
+    certificate = one.root.certificate
+    assert certificate is not None
+    return Bundle(ACME, (certificate,))
+
+
+BUNDLE = Bundle(ACME, (*certificate_of(OLD).x509_authorities, *certificate_of(NEW).x509_authorities))
+
+
+def digest(leaf: IssuedCertificate) -> str:
+    return hashlib.sha256(leaf.leaf).hexdigest()
+
+
+@dataclass
+class Records:
+    held: list[Holding] = field(default_factory=list)
+    newest: list[IssuedCertificate] = field(default_factory=lambda: [LEAF])
+    banned: bool = False
+
+    async def authorities(self) -> Sequence[Authority]:
+        waiting = AuthorityState.PREPARED
+        issuing = replace(OLD.issuing, owner=SERVER)
+        return [OLD.root, issuing, replace(NEW.root, state=waiting), replace(NEW.issuing, state=waiting, owner=SERVER)]
+
+    async def agents(self) -> Sequence[Agent]:
+        return [Agent(NODE, "192.0.2.1", "join-token", NOON, 1, NOON, banned=self.banned)]
+
+    async def hosting(self) -> Sequence[Hosting]:
+        return [Hosting(NODE, ServiceName("shop", "web"), NOON)]
+
+    async def holdings(self) -> Sequence[Holding]:
+        return self.held
+
+    async def newest_certificates(self) -> Sequence[IssuedCertificate]:
+        return self.newest
+
+    async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
+        return {OLD.issuing.id: NOON + timedelta(hours=1)}
+
+    def say(self, participant: str, thing: str, held: str, refusal: str = "") -> None:
+        self.held.append(Holding(NODE, participant, thing, held, held, refusal, NOON))
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.records = Records()
+        self.bundle = BUNDLE
+        self.survey = SurveyTrust(self.records, self.published, lambda: NOON)
+
+    def published(self) -> Published:
+        return Published(self.bundle, Withdrawn(), frozenset({NODE}), timedelta(minutes=15))
+
+    def seen(self, change: RootChange | None = CHANGE) -> dict[str, Seen]:
+        found = asyncio.run(self.survey.look(change)).survey.seen
+        return {str(one.participant): one for one in found}
+
+
+def test_who_said_nothing_is_named_and_has_proved_nothing() -> None:
+    seen = Bench().seen()
+    assert list(seen) == ["agent node-a", "server server-1", "sidecar shop/web on node-a"]
+    for one in seen.values():
+        assert NEW_ROOT not in one.trusts
+        assert OLD_ROOT in one.trusts, "for all that is known it trusts the root that leaves"
+
+
+def test_the_published_digest_proves_and_any_other_proves_the_worst() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", BUNDLE.digest)
+    bench.records.say("agent node-a", "bundle", "0" * 64)
+    bench.records.held.append(held_by_server(SERVER, BUNDLE, NOON))
+    seen = bench.seen()
+    both = frozenset({OLD_ROOT, NEW_ROOT})
+    assert seen["sidecar shop/web on node-a"].trusts == both
+    assert seen["server server-1"].trusts == both
+    assert seen["agent node-a"].trusts == {OLD_ROOT}
+
+
+def test_a_new_jwt_key_takes_no_proof_from_who_follows_x509() -> None:
+    bench = Bench()
+    bench.records.say("workload spiffe://acme.example/ns/shop/sa/web#1", "bundle", BUNDLE.x509_digest)
+    key = OLD.root.public_key
+    bench.bundle = replace(BUNDLE, jwt_authorities=(JwtAuthority("new", key),))
+    assert NEW_ROOT in bench.seen()["workload spiffe://acme.example/ns/shop/sa/web#1 on node-a"].trusts
+
+
+def test_a_probe_proves_its_root_alone() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"root/{NEW_ROOT.hex[:40]}", NEW_ROOT.hex[:40])
+    bench.records.say("sidecar shop/web", f"root/{OLD_ROOT.hex[:40]}", "")
+    seen = bench.seen()
+    assert seen["sidecar shop/web on node-a"].accepts == {NEW_ROOT}
+    assert seen["agent node-a"].accepts is None
+
+
+def test_a_leaf_that_was_the_newest_is_known_until_nobody_holds_it() -> None:
+    bench = Bench()
+    later = replace(LEAF, serial=2, leaf=b"second", authority=NEW.issuing.id)
+    bench.records.newest = [later]
+    bench.records.say("sidecar shop/web", f"secret/{WEB}", digest(later))
+    assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}
+    bench.records.newest = [replace(LEAF, serial=3, leaf=b"third", authority=NEW.issuing.id)]
+    assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}, "a renewal is not a relapse"
+
+
+def test_a_leaf_nobody_can_tell_of_counts_as_below_the_root_that_leaves() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"secret/{WEB}", "f" * 64)
+    assert bench.seen()["sidecar shop/web on node-a"].shows == {OLD_ROOT}
+
+
+def test_an_envoy_that_takes_no_bundle_is_not_asked_for_its_trust() -> None:
+    bench = Bench()
+    bench.records.say("envoy unix:7", f"secret/{WEB}", digest(LEAF))
+    one = bench.seen()["envoy unix:7 on node-a"]
+    assert (NEW_ROOT in one.trusts, one.accepts, one.shows) == (True, None, {OLD_ROOT})
+
+
+def test_a_banned_node_is_nobody() -> None:
+    bench = Bench()
+    bench.records.banned = True
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", "0" * 64)
+    assert list(bench.seen()) == ["server server-1"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "sidecar", "sidecar ", "sidecar  a\tb\n", "sidecar " + "x" * 2048, "workload \x00 on node-b", "gateway x"],
+)
+def test_whatever_an_agent_calls_a_participant_the_change_goes_on(name: str) -> None:
+    bench = Bench()
+    bench.records.say(name, "bundle", BUNDLE.x509_digest)
+    seen = bench.seen()
+    assert "agent node-a" in seen
+    assert all(one.endswith((" on node-a", "agent node-a", "server server-1")) for one in seen)
+
+
+def test_without_a_change_everyone_is_still_shown() -> None:
+    assert len(Bench().seen(None)) == 3
