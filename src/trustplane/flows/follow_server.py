@@ -36,6 +36,7 @@ class Outbox:
         self._holdings: dict[tuple[str, str], Holding] = {}
         self._unsent: set[tuple[str, str]] = set()
         self._gone: set[str] = set()
+        self._told: set[str] = set()  # participants that this stream has named
         self._complete_due = False
         self._hosting: frozenset[ServiceName] | None = None
         self._hosting_sent = True
@@ -50,12 +51,16 @@ class Outbox:
         self._more.set()
 
     def forget(self, participant: str) -> None:
-        """A participant that is gone holds nothing any more."""
+        """A participant that is gone holds nothing any more.
+
+        One that was not told of on this stream need not be taken back: whatever a stream did not name is dropped.
+        """
         for key in [key for key in self._holdings if key[0] == participant]:
             del self._holdings[key]
             self._unsent.discard(key)
-        self._gone.add(participant)
-        self._more.set()
+        if participant in self._told:
+            self._gone.add(participant)
+            self._more.set()
 
     def host(self, services: frozenset[ServiceName]) -> None:
         self._hosting = services
@@ -90,6 +95,7 @@ class Outbox:
         self._streams += 1
         self._unsent = set(self._holdings)
         self._gone.clear()
+        self._told.clear()
         self._complete_due = True
         self._hosting_sent = self._hosting is None
         self._more.set()
@@ -112,6 +118,8 @@ class Outbox:
         gone = tuple(sorted(self._gone))
         self._unsent.clear()
         self._gone.clear()
+        self._told.difference_update(gone)
+        self._told.update(one.participant for one in unsent)
         starts = range(0, max(len(unsent), 1), HOLDINGS_A_REPORT)
         for start in starts:
             told = unsent[start : start + HOLDINGS_A_REPORT]

@@ -26,7 +26,7 @@ class ReportTrust:
         self._outbox = outbox
         self._clock = clock
         self._numbers = count(1)
-        self._open: set[str] = set()
+        self._open: dict[str, tuple[str, str]] = {}  # what was last told of each subscriber
 
     async def run(self, identities: Feed[HeldIdentities]) -> None:
         told = ""
@@ -46,16 +46,17 @@ class ReportTrust:
         if len(self._open) >= MOST_WORKLOADS:
             return ""
         participant = f"workload {name}#{next(self._numbers)}"
-        self._open.add(participant)
+        self._open[participant] = ("", "")
         return participant
 
     def given(self, participant: str, desired: str, held: str) -> None:
-        if participant in self._open:
+        """A subscriber that is given a new leaf under the same bundle is no news."""
+        if self._open.get(participant, (desired, held)) != (desired, held):
+            self._open[participant] = (desired, held)
             self._hold(participant, desired, held)
 
     def closed(self, participant: str) -> None:
-        if participant in self._open:
-            self._open.remove(participant)
+        if self._open.pop(participant, None) is not None:
             self._outbox.forget(participant)
 
     def _hold(self, participant: str, desired: str, held: str) -> None:

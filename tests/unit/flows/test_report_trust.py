@@ -9,6 +9,7 @@ from tests.kit.clock import VirtualClock
 from tests.kit.node_line import ACME, NODE, Domain, running
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
+from trustplane.flows.node_link import HoldingsReport
 from trustplane.flows.report_trust import MOST_WORKLOADS, ReportTrust
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.spiffe.bundle import Bundle, BundleSet
@@ -67,6 +68,23 @@ def test_a_subscriber_is_told_of_until_it_leaves() -> None:
     one.trust.closed(first)
     one.trust.given(first, "new", "new")
     assert list(one.told()) == [second]
+
+
+def test_only_news_is_told_of_a_subscriber() -> None:
+    one = bench()
+    name = one.trust.opened("web")
+    one.trust.given(name, "new", "new")
+    one.outbox.begin()
+    one.outbox.take()
+    one.trust.given(name, "new", "new")
+    assert one.outbox.take() == []
+    one.trust.given(name, "newer", "new")
+    one.trust.closed(name)
+    assert [report.gone for report in one.outbox.take() if isinstance(report, HoldingsReport)] == [(name,)]
+    brief = one.trust.opened("web")
+    one.trust.given(brief, "new", "")
+    one.trust.closed(brief)
+    assert one.outbox.take() == [], "one that came and went between two reports was nobody's business"
 
 
 def test_too_many_subscribers_cost_a_node_nothing_else() -> None:
