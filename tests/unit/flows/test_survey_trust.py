@@ -131,7 +131,7 @@ def test_a_probe_proves_its_root_alone() -> None:
     bench.records.say("sidecar shop/web", f"root/{NEW_ROOT.hex[:40]}", NEW_ROOT.hex[:40])
     bench.records.say("sidecar shop/web", f"root/{OLD_ROOT.hex[:40]}", "")
     seen = bench.seen()
-    assert seen["sidecar shop/web on node-a"].accepts == {NEW_ROOT}
+    assert seen["sidecar shop/web on node-a"].accepts == frozenset({NEW_ROOT})
     assert seen["agent node-a"].accepts is None
 
 
@@ -155,7 +155,7 @@ def test_an_envoy_that_takes_no_bundle_is_not_asked_for_its_trust() -> None:
     bench = Bench()
     bench.records.say("envoy unix:7", f"secret/{WEB}", digest(LEAF))
     one = bench.seen()["envoy unix:7 on node-a"]
-    assert (NEW_ROOT in one.trusts, one.accepts, one.shows) == (True, None, {OLD_ROOT})
+    assert (NEW_ROOT in one.trusts, one.accepts, one.shows) == (True, None, frozenset({OLD_ROOT}))
 
 
 def test_a_banned_node_is_nobody() -> None:
