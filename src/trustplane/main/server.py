@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from importlib.metadata import version
 from random import SystemRandom
 
@@ -22,7 +21,7 @@ import uvloop
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
-from trustplane.fault import Refused, Unavailable
+from trustplane.fault import Unavailable
 from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -37,11 +36,10 @@ from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.readmit import NodeEvidence
 from trustplane.flows.replace_issuers import ReplaceIssuers
-from trustplane.flows.retry import Patience
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
-from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
+from trustplane.flows.survey_trust import Published, SurveyTrust
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
@@ -62,17 +60,16 @@ from trustplane.main.first_fault import first_fault
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.server_door import Behind, Door
+from trustplane.main.server_following import follow_revocations, follow_standing, follow_store
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
-from trustplane.rotation.leaving import signer_key_id
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.store.store import Changes, Store
-from trustplane.store.topics import Topic
 from trustplane.wire import proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
 from trustplane.wire.http_api import admin_application, public_application
@@ -84,7 +81,6 @@ from trustplane.wire.node_service import EnrolmentService, NodeDoors, NodeServic
 # Of nodes and servers. Their leaves are not the operator's to shape: agents renew them by themselves.
 OWN_PROFILE = Profile("trustplane", 1, KeyKind.P256, timedelta(hours=1), timedelta(seconds=30), RenewalWindow(0.4, 0.6))
 DOOR_CLOSES_WITHIN = 2.0  # seconds
-LONGEST_WAIT = timedelta(seconds=15)
 
 _log = structlog.get_logger("server")
 
@@ -255,72 +251,10 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.revocations.run(),
         flows.replacing.run(),
         flows.changing.run(),
-        _follow_revocations(flows, clock),
-        _follow_standing(flows, instance, clock),
-        _follow_store(flows, changes, clock),
+        follow_revocations(flows, clock),
+        follow_standing(flows, instance, clock),
+        follow_store(flows, changes, clock),
     ]
-
-
-async def _follow_standing(flows: Flows, instance: NodeName, clock: SystemClock) -> None:
-    """Every node is told of a bundle as soon as this instance stands by it."""
-    async for standing in flows.authorities.standing.values():
-        if standing is not None:
-            await _take_over(partial(flows.desired.trust, standing.bundle), clock)
-            held = held_by_server(instance, standing.bundle, clock.now())
-            await _take_over(partial(flows.store.put_holdings, [held]), clock)
-
-
-async def _follow_revocations(flows: Flows, clock: SystemClock) -> None:
-    """Every node is told at once; this server's own SVID is among the leaves of an authority that leaves."""
-    async for withdrawn in flows.revocations.withdrawn.values():
-        if withdrawn.leaving:
-            # First, or leaves asked back now might be signed by the authority that leaves, and be asked back again.
-            await _take_over(flows.authorities.settle, clock)
-        await _take_over(partial(flows.desired.withdraw, withdrawn), clock)
-        own = flows.identity.identity.value
-        if own and signer_key_id(own.svid) in {one.key_id for one in withdrawn.leaving}:
-            await _take_over(flows.identity.renew, clock)
-
-
-async def _follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> None:
-    """What another replica, or an agent, changed."""
-    async for topic in changes:
-        match topic:
-            case Topic.AUTHORITIES:
-                await _take_over(flows.authorities.settle, clock)
-                await _take_over(flows.revocations.settle, clock)
-            case Topic.REVOCATIONS:
-                await _take_over(flows.revocations.settle, clock)
-            case Topic.REVISION:
-                await _take_over(flows.desired.load, clock)
-                await _take_over(flows.desired.refresh, clock)
-            case Topic.ROOT_CHANGES:
-                flows.changing.wake()
-            case Topic.HOSTING:
-                await _take_over(flows.desired.refresh, clock)
-            case Topic.AGENTS:
-                await _take_over(flows.desired.refresh, clock)
-                await _take_over(partial(_cut_banned, flows), clock)
-
-
-async def _cut_banned(flows: Flows) -> None:
-    flows.connected.cut_banned(await flows.store.agents())
-
-
-async def _take_over(change: Callable[[], Awaitable[None]], clock: SystemClock) -> None:
-    """A change is announced once, so a store that is away for a while is asked until it answers."""
-    patience = Patience(LONGEST_WAIT, SystemRandom())
-    while True:
-        try:
-            await change()
-        except Unavailable as fault:
-            _log.warning("change not taken over yet", code=fault.code, what=fault.finding.what)
-            await clock.sleep(patience.next_wait(fault.retry_after))
-        except Refused as fault:
-            _log.error("change not taken over", code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
-            return
-        else:
-            return
 
 
 def _set_aside_for_good() -> None:
