@@ -121,7 +121,7 @@ def waive(
     as_json: AsJson = False,
 ) -> None:
     """Do not wait for one participant, until a day. What breaks there is its owner's."""
-    body = shapes.WaiverRequest(participant=participant, reason=reason, owner=owner, until=_instant(until))
+    body = shapes.WaiverRequest(participant=participant, reason=reason, owner=owner, until=ending(until))
     found = admin.server(server_socket).post("/v1/rotation/waivers", RotationShape, body)
     _tell(found, f"{participant} is not waited for until {instant(body.until)}", as_json=as_json)
 
@@ -195,7 +195,7 @@ def _tell(found: RotationShape, outcome: str, *, as_json: bool) -> None:
         say(f"change of root {found.number}: {outcome}")
 
 
-def _instant(text: str) -> datetime:
+def ending(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
