@@ -18,7 +18,7 @@ import structlog
 from trustplane.clock import Clock
 from trustplane.fault import Fault
 from trustplane.flows.feed import Feed
-from trustplane.flows.keep_leaves import LeafKey
+from trustplane.flows.leaf import LeafKey
 from trustplane.flows.node_link import Link
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.registry.model import KeyKind
