@@ -166,8 +166,6 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
     asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
-    order = partial(order_probe, links.dial, LeafKey.generate)
-    door = ProbedDoor(settings.trust_domain, settings.address, knock)
     here = Surroundings(settings.loopback, settings.address)
     return Flows(
         clock=clock,
@@ -182,10 +180,22 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         offers=OfferConfiguration(views, identities, here, uptake, clock),
         uptake=uptake,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
-        probes=ProbeSidecars(order, (views, identities), uptake, door, clock),
+        probes=_probes(settings, links, (views, identities), uptake, clock),
         views=views,
         identities=identities,
     )
+
+
+def _probes(
+    settings: AgentSettings,
+    links: KeepLink,
+    held: tuple[Feed[NodeView | None], Feed[HeldIdentities]],
+    uptake: SidecarUptake,
+    clock: SystemClock,
+) -> ProbeSidecars:
+    order = partial(order_probe, links.dial, LeafKey.generate)
+    door = ProbedDoor(settings.trust_domain, settings.address, knock)
+    return ProbeSidecars(order, held, uptake, door, clock)
 
 
 def _memory(settings: AgentSettings, clock: SystemClock) -> tuple[RememberIdentities, Remembered | None]:
