@@ -18,7 +18,9 @@ from trustplane.cli import (
     apply,
     audit,
     demo,
+    diagnose,
     explain,
+    ingest,
     plan,
     rehearse,
     revoke,
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
+for one in (demo, status, plan, apply, explain, diagnose, ingest, simulate, sidecar, rehearse):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 for group in (server, agent, svid, revoke, audit):
     app.add_typer(group.group)
