@@ -28,6 +28,7 @@ MAX_SUSPECTS: Final = 6
 CEILINGS: Final = {
     Voice.VERIFIER: (0.95, 0.98),
     Voice.OWN: (0.95, 0.98),
+    Voice.UNEXPLAINED: (0.75, 0.88),
     Voice.ALERT: (0.8, 0.88),
     Voice.SILENCE: (0.7, 0.85),
     None: (0.3, 0.6),
@@ -35,7 +36,14 @@ CEILINGS: Final = {
 FACTORS: Final = {Weighs.PROVES: 20.0, Weighs.FAVOURS: 6.0, Weighs.AGAINST: 0.1, Weighs.EXCLUDES: 0.005}
 # A clue may bring in a cause that the record hides: none of the verifier's words exclude it.
 HIDDEN: Final = 0.1
-_FIRST: Final = {Voice.VERIFIER: 0, Voice.OWN: 1, Voice.ALERT: 2, Voice.SILENCE: 3, None: 4}
+_FIRST: Final = {
+    Voice.VERIFIER: 0,
+    Voice.OWN: 1,
+    Voice.UNEXPLAINED: 2,
+    Voice.ALERT: 3,
+    Voice.SILENCE: 4,
+    None: 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ def diagnose(pair: Pair, state: State | None = None) -> Diagnosis:
     if state is not None:
         at = speaker.failure.at or state.at
         clues += states.clues(replace(state, at=at, judged=_judged(speaker)))
-    weights = _heard(_weights(speaker), others)
+    weights = _heard(speaker, others)
     weights = _weighed(weights, clues, hides=speaker.voice is not Voice.VERIFIER)
     suspects = _suspects(weights, clues, speaker, others)
     missing = _missing(suspects, speaker, pair, state)
@@ -99,13 +107,21 @@ def _weights(speaker: Recognised) -> dict[str, float]:
     return dict(speaker.signature.causes)
 
 
-def _heard(weights: dict[str, float], others: Sequence[Recognised]) -> dict[str, float]:
-    """What the other side was told narrows what this side said. Silence tells nothing."""
+def _heard(speaker: Recognised, others: Sequence[Recognised]) -> dict[str, float]:
+    """What the other side was told narrows what this side said. Silence tells nothing.
+
+    Of a reason that was given, an alert can only contradict; where none was given, it is all there is.
+    """
+    weights = _weights(speaker)
     for other in others:
         if isinstance(other.signature, Unknown) or other.voice is Voice.SILENCE:
             continue
-        told = {cause for cause, _ in other.signature.causes}
-        if told & weights.keys():
+        told = dict(other.signature.causes)
+        if not told.keys() & weights.keys():
+            continue
+        if speaker.voice is Voice.UNEXPLAINED:
+            weights = {cause: told.get(cause, weight * 0.02) for cause, weight in weights.items()}
+        else:
             weights = {cause: weight * (1 if cause in told else 0.1) for cause, weight in weights.items()}
     return weights
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from trustplane.handshake.clue import Clue, against, excludes, favours
-from trustplane.handshake.failure import Failure, Implementation, Side
+from trustplane.handshake.failure import Failure, Implementation
 from trustplane.handshake.join import Pair
 
 CLOCKS_AGREE: Final = timedelta(seconds=5)
@@ -18,7 +18,7 @@ _NAMES: Final = re.compile(r"certificate[ _]SANs[ _]are[ _]\[([^\]]{0,1000})\]",
 
 
 def clues(pair: Pair, speaker: Failure) -> list[Clue]:
-    return [*_expiry(speaker), *_clocks(pair), *_names(speaker), *_runtime(pair), *_chain(speaker)]
+    return [*_expiry(speaker), *_clocks(pair), *_names(pair, speaker), *_runtime(pair)]
 
 
 def presented(failure: Failure) -> tuple[str, ...]:
@@ -48,8 +48,10 @@ def _clocks(pair: Pair) -> Iterator[Clue]:
         yield favours("clock-wrong", f"the two records of one connection are {apart.total_seconds():.0f} s apart")
 
 
-def _names(speaker: Failure) -> Iterator[Clue]:
-    names, ours = presented(speaker), speaker.ours.spiffe_id
+def _names(pair: Pair, speaker: Failure) -> Iterator[Clue]:
+    """The other side's own record says whom it took itself for, where the verifier's does not."""
+    others = tuple(one.ours.spiffe_id for one in pair.failures if one is not speaker and one.ours.spiffe_id)
+    names, ours = presented(speaker) or others, speaker.ours.spiffe_id
     if not names or not ours:
         return
     if all(_domain(name) != _domain(ours) for name in names):
@@ -66,21 +68,6 @@ def _runtime(pair: Pair) -> Iterator[Clue]:
         yield favours("withheld-client-certificate", f"the client is {runs.value}, which withholds what is not wanted")
     else:
         yield excludes("withheld-client-certificate", f"the client is {runs.value}, which presents what it has")
-
-
-def _chain(speaker: Failure) -> Iterator[Clue]:
-    """Envoy logs the serial number of the second certificate presented; none says that the leaf came alone."""
-    if (
-        speaker.implementation is not Implementation.ENVOY
-        or speaker.side is not Side.SERVER
-        or not speaker.theirs.serial
-    ):
-        return
-    if speaker.theirs.issuer_serial:
-        yield excludes("missing-intermediate", f"an authority came along: serial {speaker.theirs.issuer_serial[:40]}")
-        yield excludes("self-signed", "an authority came along")
-    else:
-        yield favours("missing-intermediate", "the leaf came without an authority behind it")
 
 
 def _domain(name: str) -> str:

@@ -18,6 +18,7 @@ class Voice(Enum):
     """Who speaks in the record, and so how far it can be believed."""
 
     VERIFIER = "verifier"  # the side that refused, in its own words
+    UNEXPLAINED = "unexplained"  # the side that refused, without a reason
     ALERT = "alert"  # the side that was refused, repeating an alert that many faults share
     SILENCE = "silence"  # the side that was refused, told nothing
     OWN = "own"  # something wrong on this side alone; nothing about the other

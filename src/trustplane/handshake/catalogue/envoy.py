@@ -12,29 +12,28 @@ from trustplane.handshake.failure import Implementation, Side, Tls
 from trustplane.handshake.signature import Match, Signature, Voice
 
 E = Implementation.ENVOY
-V, A, S, O = Voice.VERIFIER, Voice.ALERT, Voice.SILENCE, Voice.OWN  # noqa: E741 - one letter each keeps a row one line
+V, W, A, S, O = Voice.VERIFIER, Voice.UNEXPLAINED, Voice.ALERT, Voice.SILENCE, Voice.OWN  # noqa: E741 - one letter each keeps a row one line
 C = Side.CLIENT
 B = Side.SERVER
 FAILED: Final = "verify cert failed: "
 AT_LEAF: Final = "at depth 0: "
-LIST: Final = "revocation check against provided crls failed: "
 
 RULES: Final = (
     Signature(
-        "envoy-revoked", 12, E, Match((FAILED, LIST + "certificate revoked")), (("revoked", 1),), V,
+        "envoy-revoked", 12, E, Match((FAILED, "certificate revoked")), (("revoked", 1),), V,
         "the serial number in the verifier's list",
     ),
     Signature(
-        "envoy-crl-expired", 13, E, Match((FAILED, LIST + "crl has expired")),
+        "envoy-crl-expired", 13, E, Match((FAILED, "crl has expired")),
         (("crl-expired", 0.9), ("clock-wrong", 0.1)),
         V, "nextUpdate of the verifier's list against its clock",
     ),
     Signature(
-        "envoy-crl-not-yet-valid", 13, E, Match((FAILED, LIST + "crl is not yet valid")),
+        "envoy-crl-not-yet-valid", 13, E, Match((FAILED, "crl is not yet valid")),
         (("crl-expired", 0.5), ("clock-wrong", 0.5)), V, "thisUpdate of the verifier's list against its clock",
     ),
     Signature(
-        "envoy-crl-missing", 13, E, Match((FAILED, LIST + "unable to get certificate crl")), (("crl-missing", 1),), V,
+        "envoy-crl-missing", 13, E, Match((FAILED, "unable to get certificate crl")), (("crl-missing", 1),), V,
         "a usable list for every authority of the chain",
     ),
     Signature(
@@ -134,12 +133,14 @@ RULES: Final = (
     ),
     Signature(
         "envoy-verify-failed-other", 9, E, Match((FAILED,)),
-        (("unknown", 0.4), ("unknown-issuer", 0.3), ("wrong-san", 0.3)), V, "a reason that is not in this catalogue",
+        (("unknown", 0.4), ("unknown-issuer", 0.3), ("wrong-san", 0.3)), W, "a reason that is not in this catalogue",
     ),
     Signature(
         "envoy-verify-failed-unexplained", 9, E, Match(("internal:certificate verify failed",)),
-        (("unknown-issuer", 0.3), ("leaf-expired", 0.25), ("wrong-san", 0.2), ("missing-intermediate", 0.1),
-         ("not-yet-valid", 0.05), ("issuer-expired", 0.05), ("wrong-trust-domain", 0.05)), V,
+        (("unknown-issuer", 0.25), ("leaf-expired", 0.2), ("wrong-san", 0.15), ("missing-intermediate", 0.1),
+         ("not-yet-valid", 0.05), ("issuer-expired", 0.05), ("wrong-trust-domain", 0.05), ("wrong-usage", 0.03),
+         ("revoked", 0.03), ("crl-expired", 0.02), ("crl-missing", 0.02), ("root-expired", 0.01), ("self-signed", 0.01),
+         ("path-length", 0.01), ("name-constraint", 0.01), ("verify-depth", 0.005), ("pin-outdated", 0.005)), W,
         "this build names no reason: the presented chain and the verifier's bundle",
     ),
     Signature(
@@ -199,8 +200,9 @@ RULES: Final = (
         (("no-client-certificate", 0.7), ("withheld-client-certificate", 0.3)), A, "the client's runtime", C,
     ),
     Signature(
-        "envoy-no-shared-cipher", 24, E, Match(("no shared cipher",)), (("no-shared-cipher", 1),), V,
-        "cipher lists of both; often one build in FIPS mode",
+        "envoy-no-shared-cipher", 24, E, Match(("no shared cipher",)),
+        (("no-shared-cipher", 0.65), ("no-shared-group", 0.35)), V,
+        "cipher lists and groups of both: under TLS 1.2 BoringSSL says this of groups too; often one is in FIPS mode",
     ),
     Signature(
         "envoy-no-shared-group", 24, E, Match(("no shared group",)), (("no-shared-group", 1),), V, "groups of both",

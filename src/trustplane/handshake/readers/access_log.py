@@ -24,7 +24,7 @@ _NAMES: Final = {
     "flags": ("flags", "response_flags"),
     "details": ("details", "response_code_details", "connection_termination_details"),
     "failure": ("tls_failure", "upstream_transport_failure_reason", "downstream_transport_failure_reason"),
-    "upstream": ("upstream", "upstream_host"),
+    "upstream": ("upstream", "upstream_remote_address", "upstream_host"),
     "upstream_local": ("upstream_local", "upstream_local_address"),
     "peer": ("peer", "downstream_direct_remote_address", "downstream_remote_address"),
     "local": ("local", "downstream_local_address"),
@@ -32,8 +32,16 @@ _NAMES: Final = {
 
 
 def read(lines: Iterable[Line]) -> Iterator[Failure]:
+    ours = ""
     for line in lines:
-        if line.text.startswith("{") and (failure := of_entry(_object(line.text), line)):
+        if not line.text.startswith("{"):
+            continue
+        entry = _object(line.text)
+        if entry.get("log") == "outbound":
+            # A connection that was never made has no identity of ours in its record; the log is one sidecar's.
+            ours = _text(entry, "local_id") or ours
+            entry = {**entry, "local_id": ours}
+        if failure := of_entry(entry, line):
             yield failure
 
 
