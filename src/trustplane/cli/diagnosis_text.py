@@ -56,19 +56,22 @@ def answer(groups: Sequence[Group], failures: int, left_out: int) -> AnswerShape
 
 def _fields(group: Group) -> dict[str, object]:
     diagnosis = group.diagnosis
-    causes = tuple(
-        CauseShape(one.cause, one.confidence, one.evidence, CAUSES[one.cause].fix, command_for(one.cause, diagnosis))
-        for one in diagnosis.suspects
-    )
     return {
         "signature": diagnosis.signature,
-        "causes": causes,
+        "causes": causes_of(diagnosis),
         "missing": diagnosis.missing,
         "runbook": diagnosis.runbook,
         "count": group.count,
         "first": group.first,
         "last": group.last,
     }
+
+
+def causes_of(diagnosis: Diagnosis) -> tuple[CauseShape, ...]:
+    return tuple(
+        CauseShape(one.cause, one.confidence, one.evidence, CAUSES[one.cause].fix, command_for(one.cause, diagnosis))
+        for one in diagnosis.suspects
+    )
 
 
 def text(groups: Sequence[Group]) -> str:

@@ -50,7 +50,7 @@ def shown_state(
         return State(
             at=at,
             chain=presented,
-            roots=_roots(bundle, presented, expected) if bundle else None,
+            roots=read_roots(bundle, presented, expected) if bundle else None,
             crls=tuple(_crl(one) for one in crls) if crls else None,
             expected=expected,
         )
@@ -65,7 +65,7 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
     return found
 
 
-def _roots(path: Path, chain: Sequence[x509.Certificate], expected: str) -> tuple[x509.Certificate, ...]:
+def read_roots(path: Path, chain: Sequence[x509.Certificate], expected: str) -> tuple[x509.Certificate, ...]:
     content = read_bounded(path)
     if _PEM in content:
         return read_certificates(path)

@@ -33,7 +33,10 @@ MARKS: Final = (
         Implementation.RUSTLS,
         re.compile(r"invalid peer certificate: |alert: [a-z]{9,}$|peer sent no certificates"),
     ),
-    (Implementation.PYTHON, re.compile(r"\[ssl(?:: |\])| ssl\.c:|ssleoferror|connectionreseterror|brokenpipeerror")),
+    (
+        Implementation.PYTHON,
+        re.compile(r"\[ssl(?:: |\])| ssl\.c:|ssleoferror|connection(?:reset|refused)error|brokenpipeerror"),
+    ),
     (Implementation.CURL, re.compile(r"curl: ?\(|^\(\d\d\) ")),
     (Implementation.JAVA, re.compile(r"javax\.|java\.|pkix |sslhandshakeexception|fatal alert: |sun\.security")),
     (Implementation.GO, re.compile(r"x509: |\btls: |tls handshake error")),

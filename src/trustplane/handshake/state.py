@@ -38,7 +38,8 @@ class State:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", utc(self.at))
-        object.__setattr__(self, "chain", self.chain[:MAX_CHAIN])
+        # One sent twice is still one certificate, and signs nothing of its own.
+        object.__setattr__(self, "chain", tuple(dict.fromkeys(self.chain))[:MAX_CHAIN])
 
 
 def clues(state: State) -> list[Clue]:
@@ -68,11 +69,11 @@ def _dates(state: State) -> Iterator[Clue]:
 
 
 def _root_dates(state: State) -> Iterator[Clue]:
-    root = _signer_of(state.chain[-1], state.roots or ())
+    root = signer_of(state.chain[-1], state.roots or ())
     if root is None:
         return
     if state.at > root.not_valid_after_utc:
-        cause = "root-expired" if _is_self_signed(root) else "issuer-expired"
+        cause = "root-expired" if is_self_signed(root) else "issuer-expired"
         yield proves(cause, f"the verifier's {_called(root)} ended at {_instant(root.not_valid_after_utc)}")
     else:
         yield excludes("root-expired", f"the verifier's root is valid until {_instant(root.not_valid_after_utc)}")
@@ -113,7 +114,7 @@ def _constraints(state: State) -> Iterator[Clue]:
 
 
 def _self_signed(state: State) -> Iterator[Clue]:
-    if _is_self_signed(state.chain[0]):
+    if is_self_signed(state.chain[0]):
         yield proves("self-signed", "the leaf signed itself")
     else:
         yield excludes("self-signed", "the leaf has an issuer other than itself")
@@ -121,16 +122,16 @@ def _self_signed(state: State) -> Iterator[Clue]:
 
 def _signers(state: State) -> Iterator[Clue]:
     """Follow the chain as a verifier does: by what is presented, then by what is held."""
-    if state.roots is None or _is_self_signed(state.chain[0]):
+    if state.roots is None or is_self_signed(state.chain[0]):
         return
     top = _climbed(state.chain)
-    held = _signer_of(top, state.roots)
+    held = signer_of(top, state.roots)
     if held is not None or top in state.roots:
         yield excludes("unknown-issuer", "the bundle holds the signer of the chain")
         yield excludes("missing-intermediate", "the chain leads to the bundle")
         return
-    wanted = _authority_key(top) or "none given"
-    holds = ", ".join(_key(root) or "?" for root in state.roots[:4]) or "nothing"
+    wanted = authority_key(top) or "none given"
+    holds = ", ".join(key_id(root) or "?" for root in state.roots[:4]) or "nothing"
     says = f"{_called(top)} was signed by key {wanted}; the bundle holds {holds}"
     namesake = next((root for root in state.roots if root.subject == top.issuer), None)
     if namesake is not None:
@@ -192,7 +193,7 @@ def uris(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _top(state: State) -> tuple[x509.Certificate, ...]:
-    root = _signer_of(state.chain[-1], state.roots or ())
+    root = signer_of(state.chain[-1], state.roots or ())
     return () if root is None or root in state.chain else (root,)
 
 
@@ -200,14 +201,14 @@ def _climbed(chain: tuple[x509.Certificate, ...]) -> x509.Certificate:
     """As far up from the leaf as the presented certificates lead."""
     top = chain[0]
     for _ in chain:
-        above = _signer_of(top, tuple(one for one in chain if one is not top))
+        above = signer_of(top, tuple(one for one in chain if one is not top))
         if above is None:
             break
         top = above
     return top
 
 
-def _signer_of(certificate: x509.Certificate, among: tuple[x509.Certificate, ...]) -> x509.Certificate | None:
+def signer_of(certificate: x509.Certificate, among: tuple[x509.Certificate, ...]) -> x509.Certificate | None:
     return next((one for one in among if _signed(one, certificate)), None)
 
 
@@ -221,16 +222,16 @@ def _signed(signer: x509.Certificate, certificate: x509.Certificate) -> bool:
     return True
 
 
-def _is_self_signed(certificate: x509.Certificate) -> bool:
+def is_self_signed(certificate: x509.Certificate) -> bool:
     return _signed(certificate, certificate)
 
 
-def _authority_key(certificate: x509.Certificate) -> str:
+def authority_key(certificate: x509.Certificate) -> str:
     found = extension(certificate, x509.AuthorityKeyIdentifier)
     return found.value.key_identifier.hex()[:16] if found and found.value.key_identifier else ""
 
 
-def _key(certificate: x509.Certificate) -> str:
+def key_id(certificate: x509.Certificate) -> str:
     found = extension(certificate, x509.SubjectKeyIdentifier)
     return found.value.digest.hex()[:16] if found else ""
 

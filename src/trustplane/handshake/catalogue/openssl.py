@@ -139,6 +139,14 @@ _PYTHON: Final = (
         "the server's record: in TLS 1.3 connect() succeeds before the server has looked", C,
     ),
     Signature(
+        "python-connection-refused", 32, P, Match(("connectionrefusederror",)), (("connection-refused", 1),), O,
+        "whether anything listens",
+    ),
+    Signature(
+        "python-timeout", 32, P, Match(("timeouterror",)), (("handshake-timeout", 0.6), ("connection-refused", 0.4)), S,
+        "whether the server's port is reached",
+    ),
+    Signature(
         "python-reset", 44, P, Match(("connectionreseterror",)), SILENT, S, "the server's record", C,
     ),
     Signature(
@@ -190,6 +198,11 @@ _OPENSSL: Final = (
     Signature(
         "openssl-leaf-expired", 36, L, Match(("depth=0", "certificate has expired")),
         (("leaf-expired", 0.85), ("clock-wrong", 0.15)), V, "the leaf's end against both clocks",
+    ),
+    Signature(
+        "openssl-unknown-root", 38, L, Match(("depth=", "unable to get local issuer certificate"), never=("depth=0",)),
+        (("unknown-issuer", 0.85), ("verify-depth", 0.1), ("wrong-trust-domain", 0.05)), V,
+        "authority key id of the chain's last certificate against the bundle",
     ),
     Signature(
         "openssl-authority-expired", 36, L, Match(("depth=", "certificate has expired"), never=("depth=0",)),
