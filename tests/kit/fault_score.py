@@ -1,4 +1,4 @@
-"""How often a diagnosis of recorded faults names the fault that was injected, and whether it was ever sure and wrong."""
+"""How often a diagnosis of recorded faults names the injected fault, and whether it was ever sure and wrong."""
 
 from __future__ import annotations
 

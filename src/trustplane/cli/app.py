@@ -25,6 +25,7 @@ from trustplane.cli import (
     probe,
     rehearse,
     revoke,
+    runbook,
     server,
     sidecar,
     simulate,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, sidecar, rehearse):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, audit):
+for group in (server, agent, svid, revoke, audit, runbook):
     app.add_typer(group.group)
 
 

@@ -211,15 +211,13 @@ def _text(shape: ProbeShape, now: datetime) -> str:
 
 
 def _certificate(one: Explained, now: datetime) -> str:
+    times = f"{instant(one.not_before)} to {instant(one.not_after)}"
     return fields(
         [
             ("  names", ", ".join(one.names) or one.subject or "nobody"),
             ("  serial", one.serial),
-            (
-                "  valid",
-                f"{one.validity}: {instant(one.not_before)} to {instant(one.not_after)} ({relative(one.not_after, now)})",
-            ),
+            ("  valid", f"{times}: {one.validity}, {relative(one.not_after, now)}"),
             ("  key", one.key_id),
-            ("  signed by", f"{one.signed_by}" + (f" (it names key {one.issuer_key_id})" if one.issuer_key_id else "")),
+            ("  signed by", one.signed_by + (f" (it names key {one.issuer_key_id})" if one.issuer_key_id else "")),
         ]
     )

@@ -34,6 +34,8 @@ CEILINGS: Final = {
     None: (0.3, 0.6),
 }
 FACTORS: Final = {Weighs.PROVES: 20.0, Weighs.FAVOURS: 6.0, Weighs.AGAINST: 0.1, Weighs.EXCLUDES: 0.005}
+# A signature of one side, of a record that does not say whose it is.
+SIDE_UNKNOWN: Final = 0.6
 # A clue may bring in a cause that the record hides: none of the verifier's words exclude it.
 HIDDEN: Final = 0.1
 _FIRST: Final = {
@@ -146,6 +148,8 @@ def _suspects(
     found: list[Suspect] = []
     for cause, weight in ranked[:MAX_SUSPECTS]:
         ceiling = CEILINGS[speaker.voice][cause in proved]
+        if _side_is_guessed(speaker):
+            ceiling = min(ceiling, SIDE_UNKNOWN)
         if cause in excluded:
             # All that the words allow is denied by the facts: something here is not what it seems.
             ceiling = min(ceiling, 0.5)
@@ -153,6 +157,11 @@ def _suspects(
         if confidence >= LEAST or not found:
             found.append(Suspect(cause, confidence, _evidence(cause, clues, speaker, others)))
     return tuple(found)
+
+
+def _side_is_guessed(speaker: Recognised) -> bool:
+    signature = speaker.signature
+    return speaker.failure.side is None and not isinstance(signature, Unknown) and signature.match.side is not None
 
 
 def _evidence(cause: str, clues: Sequence[Clue], speaker: Recognised, others: Sequence[Recognised]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trustplane.handshake.catalogue import BY_IMPLEMENTATION
+from trustplane.handshake.catalogue import BY_IMPLEMENTATION, EITHER_SIDE_FIRST
 from trustplane.handshake.failure import Failure, Implementation
 from trustplane.handshake.signature import Signature, Voice, plain
 
@@ -35,7 +35,7 @@ MARKS: Final = (
     ),
     (
         Implementation.PYTHON,
-        re.compile(r"\[ssl(?:: |\])| ssl\.c:|ssleoferror|connection(?:reset|refused)error|brokenpipeerror"),
+        re.compile(r"\[ssl(?:: |\])| ssl\.c:|ssleof|connection(?:reset|refused)error|brokenpipeerror"),
     ),
     (Implementation.CURL, re.compile(r"curl: ?\(|^\(\d\d\) ")),
     (Implementation.JAVA, re.compile(r"javax\.|java\.|pkix |sslhandshakeexception|fatal alert: |sun\.security")),
@@ -99,4 +99,5 @@ def shape(text: str) -> str:
 
 
 def _within(implementation: Implementation, failure: Failure, text: str) -> Signature | None:
-    return next((rule for rule in BY_IMPLEMENTATION[implementation] if rule.match.takes(failure, text)), None)
+    rules = BY_IMPLEMENTATION if failure.side is not None else EITHER_SIDE_FIRST
+    return next((rule for rule in rules[implementation] if rule.match.takes(failure, text)), None)

@@ -19,3 +19,7 @@ CATALOGUE: Final[tuple[Signature, ...]] = (
 BY_IMPLEMENTATION: Final[dict[Implementation, tuple[Signature, ...]]] = {
     one: tuple(rule for rule in CATALOGUE if rule.implementation is one) for one in Implementation
 }
+# For records that do not say whose they are: what holds for either side goes before what was written for one.
+EITHER_SIDE_FIRST: Final[dict[Implementation, tuple[Signature, ...]]] = {
+    one: tuple(sorted(rules, key=lambda rule: rule.match.side is not None)) for one, rules in BY_IMPLEMENTATION.items()
+}

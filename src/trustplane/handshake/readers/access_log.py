@@ -31,17 +31,25 @@ _NAMES: Final = {
 }
 
 
-def read(lines: Iterable[Line]) -> Iterator[Failure]:
-    ours = ""
-    for line in lines:
-        if not line.text.startswith("{"):
-            continue
+class AccessLog:
+    """One proxy's log. A connection that was never made has no identity of ours in its record, but the log has: it is
+    one sidecar's, and its other lines say whose."""
+
+    def __init__(self) -> None:
+        self._ours = ""
+
+    def take(self, line: Line) -> Failure | None:
         entry = _object(line.text)
         if entry.get("log") == "outbound":
-            # A connection that was never made has no identity of ours in its record; the log is one sidecar's.
-            ours = _text(entry, "local_id") or ours
-            entry = {**entry, "local_id": ours}
-        if failure := of_entry(entry, line):
+            self._ours = _text(entry, "local_id") or self._ours
+            entry = {**entry, "local_id": self._ours}
+        return of_entry(entry, line)
+
+
+def read(lines: Iterable[Line]) -> Iterator[Failure]:
+    log = AccessLog()
+    for line in lines:
+        if line.text.startswith("{") and (failure := log.take(line)):
             yield failure
 
 

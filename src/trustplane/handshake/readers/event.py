@@ -61,11 +61,15 @@ def shape_of(failure: Failure) -> FailureShape:
     )
 
 
+def encoded(failure: Failure) -> str:
+    return msgspec.json.encode(shape_of(failure)).decode()
+
+
 def read(lines: Iterable[Line]) -> Iterator[Failure]:
     for line in lines:
         try:
             shape = _decoder.decode(line.text)
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             continue
         yield _failure(shape, line)
 

@@ -32,9 +32,11 @@ _HAPROXY: Final = re.compile(
 
 def read_envoy(lines: Iterable[Line]) -> Iterator[Failure]:
     """JSON, either text format, and what Envoy says of its own configuration."""
+    log = access_log.AccessLog()
     for line in lines:
         if line.text.startswith("{"):
-            yield from access_log.read([line])
+            if failure := log.take(line):
+                yield failure
         elif found := _ENTRY.match(line.text):
             if failure := _entry(found, line):
                 yield failure
