@@ -107,17 +107,24 @@ def mesh() -> Mesh:
     return Mesh()
 
 
-def _certificates(of: Mesh, spiffe_id: str) -> dict[str, tuple[str, Callable[[Held], Held]]]:
-    """Faults of what one side presents: name, cause, and how its holding changes."""
+Change = Callable[[Held], Held]
 
-    def leaf(ca: TestCa | None = None, spiffe: str = spiffe_id, **overrides: object) -> Callable[[Held], Held]:
+
+def _leaf(of: Mesh, spiffe_id: str) -> Callable[..., Change]:
+    """Another leaf for that ID, by another authority or with other settings."""
+
+    def leaf(ca: TestCa | None = None, spiffe: str = spiffe_id, **overrides: object) -> Change:
         def changed(held: Held) -> Held:
             made = of.held(spiffe, held.expects, ca, **overrides)
             return replace(held, chain=made.chain, key=made.key)
 
         return changed
 
-    def self_signed(held: Held) -> Held:
+    return leaf
+
+
+def _self_signed(spiffe_id: str) -> Change:
+    def changed(held: Held) -> Held:
         key = p256()
         # Envoy loads no leaf that may not sign handshakes.
         usage = (key_usage("digital_signature", "key_cert_sign"), True)
@@ -126,30 +133,31 @@ def _certificates(of: Mesh, spiffe_id: str) -> dict[str, tuple[str, Callable[[He
         )
         return replace(held, chain=(ca.certificate,), key=key)
 
-    root = of.root
+    return changed
+
+
+def _certificates(of: Mesh, spiffe_id: str) -> dict[str, tuple[str, Change]]:
+    """Faults of what one side presents: name, cause, and how its holding changes."""
+    leaf, root = _leaf(of, spiffe_id), of.root
     begun, ended = NOW - 5 * HOUR, NOW - HOUR
     one_use = ExtendedKeyUsageOID.SERVER_AUTH if spiffe_id == CLIENT_ID else ExtendedKeyUsageOID.CLIENT_AUTH
     no_room = (x509.BasicConstraints(ca=True, path_length=0), True)
     narrow = root.intermediate(subject=name("narrow"), basic_constraints=no_room)
-    constrained = root.intermediate(
-        extra=[(x509.NameConstraints([x509.UniformResourceIdentifier("elsewhere.example")], None), True)]
-    )
+    elsewhere = x509.NameConstraints([x509.UniformResourceIdentifier("elsewhere.example")], None)
+    other = ("other.example",)
     return {
         "expired": ("leaf-expired", leaf(not_before=begun, not_after=ended)),
         "not-yet-valid": ("not-yet-valid", leaf(not_before=NOW + HOUR, not_after=NOW + 2 * HOUR)),
         "unknown-root": ("unknown-issuer", leaf(of.other)),
         "namesake-root": ("unknown-issuer", leaf(of.namesake)),
         "no-intermediate": ("missing-intermediate", lambda held: replace(held, chain=held.chain[:1])),
-        "self-signed": ("self-signed", self_signed),
+        "self-signed": ("self-signed", _self_signed(spiffe_id)),
         "expired-issuer": ("issuer-expired", leaf(root.intermediate(not_before=begun, not_after=ended))),
         "one-use": ("wrong-usage", leaf(extended_key_usage=(x509.ExtendedKeyUsage([one_use]), False))),
         "long-path": ("path-length", leaf(narrow.intermediate())),
-        "constrained": ("name-constraint", leaf(constrained)),
-        "other-name": ("wrong-san", leaf(spiffe="spiffe://acme.example/ns/shop/sa/other", dns=("other.example",))),
-        "other-domain": (
-            "wrong-trust-domain",
-            leaf(spiffe="spiffe://evil.example/ns/shop/sa/other", dns=("other.example",)),
-        ),
+        "constrained": ("name-constraint", leaf(root.intermediate(extra=[(elsewhere, True)]))),
+        "other-name": ("wrong-san", leaf(spiffe="spiffe://acme.example/ns/shop/sa/other", dns=other)),
+        "other-domain": ("wrong-trust-domain", leaf(spiffe="spiffe://evil.example/ns/shop/sa/other", dns=other)),
         "no-name": ("wrong-san", leaf(san=None, subject=name("nameless"))),
     }
 

@@ -49,8 +49,8 @@ class Pair:
 def join(failures: Iterable[Failure]) -> list[Pair]:
     """In the order of the records; each record is in one pair."""
     every = list(failures)
-    by_peer = _Servers(every, lambda one: one.peer)
-    by_local = _Servers(every, lambda one: one.local)
+    by_peer = Servers(every, lambda one: one.peer)
+    by_local = Servers(every, lambda one: one.local)
     joined: dict[int, Pair] = {}
     servers: set[int] = set()
     for place, one in enumerate(every):
@@ -68,7 +68,7 @@ def join(failures: Iterable[Failure]) -> list[Pair]:
     return [joined.get(place) or _alone(one) for place, one in enumerate(every) if place not in servers]
 
 
-class _Servers:
+class Servers:
     """Server records by an address, and in the order of time. What is looked at for one client is bounded, so that a
     hostile log costs no squares."""
 
