@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trustplane.cli.arguments import duration
+from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
@@ -67,7 +67,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     state = shown_state(chain, bundle, crl, expect, now)
     logs = [LogFile(one) for one in sources if not _is_text(one)]
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
-    found = diagnose_logs(logs, written, _window(since, begins, ends, now), state, words)
+    with as_input():
+        found = diagnose_logs(logs, written, _window(since, begins, ends, now), state, words)
     if found.left_out:
         note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
     if as_json:

@@ -13,7 +13,6 @@ from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.diagnosis import Diagnosis
 from trustplane.handshake.failure import Failure
 from trustplane.handshake.groups import Group
-from trustplane.handshake.records import presented
 from trustplane.spiffe.ids import SpiffeId
 
 SHOWN_IN_FULL = 5
@@ -138,7 +137,7 @@ def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:
 def command_for(cause: str, diagnosis: Diagnosis) -> str:
     """The cause's command, with the ID of the certificate that was judged where a record claims a well-formed one."""
     command = CAUSES[cause].command
-    names = presented(diagnosis.speaker)
+    names = diagnosis.judged
     return command.replace("<ID>", names[0]) if names and _is_id(names[0]) else command
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trustplane.cli.arguments import as_input
 from trustplane.cli.output import note, say_json
 from trustplane.cli.sockets import AsJson
 from trustplane.flows.diagnose import failures_of
@@ -31,8 +32,9 @@ def command(kind: KindGiven, file: File, *, as_json: AsJson = False) -> None:
     Only failed handshakes come out. Names in them are what a peer claimed. Times without a zone are taken as UTC.
     """
     count = 0
-    for failure in failures_of(LogFile(file), Format(kind.value)):
-        say_json(shape_of(failure))
-        count += 1
+    with as_input():
+        for failure in failures_of(LogFile(file), Format(kind.value)):
+            say_json(shape_of(failure))
+            count += 1
     if not as_json:
-        note(f"{count} failed handshakes")
+        note(f"{count} failed handshake{'s' if count != 1 else ''}")

@@ -82,7 +82,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     where = host_port(address)
     fetched = None if cert or anonymous else asyncio.run(_first(socket))
     identity, ours = _identity(fetched, present_as, cert, key)
-    done = shake_hands((where.host.strip("[]"), where.port), identity, server_name)
+    with as_input():
+        done = shake_hands((where.host.strip("[]"), where.port), identity, server_name)
     now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
     with as_input():
         if expect:

@@ -30,10 +30,11 @@ CEILINGS: Final = {
     Voice.OWN: (0.95, 0.98),
     Voice.UNEXPLAINED: (0.75, 0.88),
     Voice.ALERT: (0.8, 0.88),
-    Voice.SILENCE: (0.7, 0.85),
+    Voice.SILENCE: (0.85, 0.85),
     None: (0.3, 0.6),
 }
 FACTORS: Final = {Weighs.PROVES: 20.0, Weighs.FAVOURS: 6.0, Weighs.AGAINST: 0.1, Weighs.EXCLUDES: 0.005}
+JUDGING: Final = frozenset({Voice.VERIFIER, Voice.UNEXPLAINED})
 # A signature of one side, of a record that does not say whose it is.
 SIDE_UNKNOWN: Final = 0.6
 # A clue may bring in a cause that the record hides: none of the verifier's words exclude it.
@@ -57,11 +58,13 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`suspects` begin with the likeliest. `missing` says what would decide between them."""
+    """`suspects` begin with the likeliest. `missing` says what would decide between them. `judged` are the names of the
+    certificate that was refused, as far as a record gives them."""
 
     signature: str
     suspects: tuple[Suspect, ...]
     missing: tuple[str, ...]
+    judged: tuple[str, ...]
     speaker: Failure = field(repr=False)
     pair: Pair = field(repr=False)
 
@@ -81,7 +84,7 @@ class Diagnosis:
 def diagnose(pair: Pair, state: State | None = None) -> Diagnosis:
     recognised = sorted(map(recognise, pair.failures), key=lambda one: _FIRST[one.voice])
     speaker, others = recognised[0], recognised[1:]
-    clues = records.clues(pair, speaker.failure)
+    clues = records.clues(pair, speaker.failure, judges=speaker.voice in JUDGING)
     if state is not None:
         at = speaker.failure.at or state.at
         clues += states.clues(replace(state, at=at, judged=_judged(speaker)))
@@ -89,7 +92,7 @@ def diagnose(pair: Pair, state: State | None = None) -> Diagnosis:
     weights = _weighed(weights, clues, hides=speaker.voice is not Voice.VERIFIER)
     suspects = _suspects(weights, clues, speaker, others)
     missing = _missing(suspects, speaker, pair, state)
-    return Diagnosis(speaker.signature.id, suspects, missing, speaker.failure, pair)
+    return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker), speaker.failure, pair)
 
 
 def _judged(speaker: Recognised) -> Side | None:
@@ -101,6 +104,13 @@ def _judged(speaker: Recognised) -> Side | None:
         return signature.judged
     other = Side.SERVER if side is Side.CLIENT else Side.CLIENT
     return other if signature.voice is Voice.VERIFIER else side
+
+
+def _judged_names(speaker: Recognised) -> tuple[str, ...]:
+    if speaker.voice in JUDGING:
+        return records.presented(speaker.failure)
+    ours = speaker.failure.ours.spiffe_id
+    return (ours,) if ours else ()
 
 
 def _weights(speaker: Recognised) -> dict[str, float]:

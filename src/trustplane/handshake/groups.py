@@ -9,7 +9,6 @@ from datetime import datetime
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Failure
 from trustplane.handshake.join import join
-from trustplane.handshake.records import presented
 from trustplane.handshake.state import State
 
 MAX_GROUPS = 1000
@@ -38,8 +37,7 @@ def grouped(failures: Iterable[Failure], state: State | None = None) -> list[Gro
 
 
 def _key(diagnosis: Diagnosis) -> tuple[str, ...]:
-    speaker = diagnosis.speaker
-    return (diagnosis.signature, diagnosis.cause, str(diagnosis.pair.missing), *presented(speaker))
+    return (diagnosis.signature, diagnosis.cause, str(diagnosis.pair.missing), *diagnosis.judged)
 
 
 def _grown(group: Group | None, diagnosis: Diagnosis) -> Group:

@@ -17,8 +17,11 @@ WITHHOLDING: Final = frozenset({Implementation.GO, Implementation.JAVA})
 _NAMES: Final = re.compile(r"certificate[ _]SANs[ _]are[ _]\[([^\]]{0,1000})\]", re.IGNORECASE)
 
 
-def clues(pair: Pair, speaker: Failure) -> list[Clue]:
-    return [*_expiry(speaker), *_clocks(pair), *_names(pair, speaker), *_runtime(pair)]
+def clues(pair: Pair, speaker: Failure, *, judges: bool) -> list[Clue]:
+    """`judges` says that the speaker refused: then what it has of the other side is what was refused. A side that was
+    refused has of the other only who refused it."""
+    about = [*_expiry(speaker), *_names(pair, speaker)] if judges else []
+    return [*about, *_clocks(pair), *_runtime(pair)]
 
 
 def presented(failure: Failure) -> tuple[str, ...]:

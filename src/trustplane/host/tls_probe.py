@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, cast
 
+from trustplane.fault import Refused
 from trustplane.host.tls_context import present
 from trustplane.spiffe.x509_svid import KeyedSvid
 
@@ -59,10 +60,22 @@ def _context(identity: KeyedSvid | PemFiles | None) -> ssl.SSLContext:
         case KeyedSvid():
             present(context, identity)
         case PemFiles():
-            context.load_cert_chain(identity.chain, identity.key)
+            _load(context, identity)
         case None:
             pass
     return context
+
+
+def _load(context: ssl.SSLContext, files: PemFiles) -> None:
+    try:
+        context.load_cert_chain(files.chain, files.key)
+    except OSError as error:
+        raise Refused(
+            code="cannot-present",
+            what=f"{files.chain} with the key in {files.key} cannot be presented",
+            why=str(error),
+            fix="give a PEM chain, leaf first, with --cert, and the key of its leaf with --key",
+        ) from error
 
 
 def _over(plain: socket.socket, context: ssl.SSLContext, server_name: str, local: str) -> Handshake:
