@@ -72,7 +72,18 @@ class Stage:
             for case in self.cases:
                 for name in (self.cases[0].name, case.name):
                     await client.get(f"http://{LOOPBACK}:{self.listens}/{name}")
-        await _written(self)
+        await self.settled(2 * len(self.cases))
+
+    async def settled(self, requests: int = 0) -> None:
+        """Return when the client's Envoy has written every line and the server's log stands still."""
+        sizes = [-1]
+
+        def still() -> bool:
+            sizes.append(len(lines(self.server_log)))
+            written = len(lines(self.client_log)) >= requests
+            return written and len(sizes) > SETTLED and len(set(sizes[-SETTLED:])) == 1
+
+        await until(still)
 
 
 def cases_of(faults: Sequence[Fault], versions: Sequence[Tls] = tuple(Tls)) -> list[Case]:
@@ -204,18 +215,6 @@ def _inline(pem: bytes) -> dict[str, str]:
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": LOOPBACK, "port_value": port}}
-
-
-async def _written(stage: Stage) -> None:
-    """Return when the client's Envoy has written every line and the server's log stands still."""
-    count = 2 * len(stage.cases)
-    sizes = [-1]
-
-    def still() -> bool:
-        sizes.append(len(lines(stage.server_log)))
-        return len(lines(stage.client_log)) >= count and len(sizes) > SETTLED and len(set(sizes[-SETTLED:])) == 1
-
-    await until(still)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

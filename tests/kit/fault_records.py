@@ -48,7 +48,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def seen_in(stage: Stage, build: str) -> list[Seen]:
     """The records of every case, joined as any log's would be."""
-    failures = [*_failures(stage.client_log), *_failures(stage.server_log)]
+    failures = [one for log in (stage.client_log, stage.server_log) if log.exists() for one in _failures(log)]
     ports = {str(case.port): case for case in stage.cases}
     found: dict[tuple[str, Tls, Side], Seen] = {}
     for pair in join(failures):

@@ -23,12 +23,12 @@ SELF: Final = (("self-signed", 0.9), ("unknown-issuer", 0.1))
 SELF_IN_CHAIN: Final = (("unknown-issuer", 0.95), ("wrong-trust-domain", 0.05))
 NO_CERTIFICATE: Final = (("no-client-certificate", 0.7), ("withheld-client-certificate", 0.3))
 ALERTED_EXPIRED: Final = (
-    ("leaf-expired", 0.45), ("issuer-expired", 0.2), ("not-yet-valid", 0.15), ("crl-expired", 0.15),
-    ("clock-wrong", 0.05),
+    ("leaf-expired", 0.4), ("issuer-expired", 0.2), ("not-yet-valid", 0.15), ("crl-expired", 0.15),
+    ("root-expired", 0.05), ("clock-wrong", 0.05),
 )  # fmt: skip
 ALERTED_CA: Final = (
-    ("unknown-issuer", 0.55), ("missing-intermediate", 0.2), ("self-signed", 0.1), ("crl-missing", 0.1),
-    ("path-length", 0.05),
+    ("unknown-issuer", 0.5), ("missing-intermediate", 0.2), ("self-signed", 0.1), ("crl-missing", 0.1),
+    ("path-length", 0.05), ("verify-depth", 0.05),
 )  # fmt: skip
 ALERTED_BAD: Final = (
     ("not-yet-valid", 0.3), ("no-client-certificate", 0.25), ("wrong-usage", 0.2), ("path-length", 0.15),
@@ -63,6 +63,7 @@ _VERIFIED: Final = (
     ("path-length", 41, ("path length constraint exceeded",), (("path-length", 1.0),), "path lengths of the chain"),
     ("name-constraint", 41, ("permitted subtree violation",), (("name-constraint", 1.0),), "name constraints"),
     ("bad-signature", 41, ("certificate signature failure",), (("bad-signature", 1.0),), "the chain's signatures"),
+    ("name-mismatch", 42, ("hostname mismatch",), (("wrong-san", 1.0),), "the names presented"),
     ("depth", 41, ("certificate chain too long",), (("verify-depth", 1.0),), "length of the chain against the limit"),
 )
 _ALERTED: Final = (
@@ -70,6 +71,7 @@ _ALERTED: Final = (
     ("unknown-ca", 47, ("alert unknown ca",), ALERTED_CA),
     ("revoked", 47, ("alert certificate revoked",), (("revoked", 1.0),)),
     ("usage", 47, ("alert unsupported certificate",), (("wrong-usage", 1.0),)),
+    ("pin", 47, ("bad certificate hash value",), (("pin-outdated", 1.0),)),
     ("bad-certificate", 47, ("alert bad certificate",), ALERTED_BAD),
     ("unknown-certificate", 47, ("alert certificate unknown",), ALERTED_UNKNOWN),
     ("certificate-required", 43, ("alert certificate required",), NO_CERTIFICATE),
