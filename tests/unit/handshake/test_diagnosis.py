@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.kit.fault_records import recorded, state_of
+from tests.kit.fault_records import VECTORS, recorded, state_of
 from tests.kit.fault_score import scored
 from tests.kit.faults import Fault, all_faults
 from trustplane.handshake.clue import Weighs
@@ -24,7 +24,7 @@ VERIFY = (
 EXPIRED = f"{VERIFY}_certificate_verification_error_at_depth_0:_certificate_has_expired:TLS_error_end"
 ALERT_EXPIRED = "TLS_error:|268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED:TLS_error_end"
 NO_CERTIFICATE = "TLS_error:|268435648:SSL_routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end"
-BUILDS = ("1.36.2", "1.37.0", "1.38.3", "1.39.3", "1.40.0")
+RECORDED = sorted(path.stem for path in VECTORS.glob("*.jsonl"))
 
 
 def server(text: str = EXPIRED, seconds: float = 0, ends: datetime | None = None) -> Failure:
@@ -88,11 +88,11 @@ def test_an_unknown_text_is_unknown_with_little_confidence() -> None:
     assert (found.cause, found.sure) == ("unknown", False)
 
 
-@pytest.mark.parametrize("build", BUILDS)
-def test_no_recorded_fault_is_diagnosed_surely_and_wrongly(build: str) -> None:
+@pytest.mark.parametrize("name", RECORDED)
+def test_no_recorded_fault_is_diagnosed_surely_and_wrongly(name: str) -> None:
     wrong = [
         (one.fault.name, one.tls.value, one.sides, one.shown, one.diagnosis.suspects[0])
-        for one in scored(recorded(f"envoy-{build}"))
+        for one in scored(recorded(name))
         if one.falsely_sure
     ]
     assert wrong == []

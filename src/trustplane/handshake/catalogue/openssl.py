@@ -202,6 +202,11 @@ _OPENSSL: Final = (
         (("leaf-expired", 0.85), ("clock-wrong", 0.15)), V, "the leaf's end against both clocks",
     ),
     Signature(
+        "openssl-unknown-issuer-of-leaf", 38, L, Match(("depth=0", "unable to get local issuer certificate")),
+        (("missing-intermediate", 0.5), ("unknown-issuer", 0.4), ("wrong-trust-domain", 0.1)), V,
+        "the leaf's authority key id against the key ids in the bundle",
+    ),
+    Signature(
         "openssl-unknown-root", 38, L, Match(("depth=", "unable to get local issuer certificate"), never=("depth=0",)),
         (("unknown-issuer", 0.85), ("verify-depth", 0.1), ("wrong-trust-domain", 0.05)), V,
         "authority key id of the chain's last certificate against the bundle",
