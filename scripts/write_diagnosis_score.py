@@ -35,7 +35,7 @@ ROWS = """\
 ## Row by row
 
 From text alone; each cell is TLS 1.2 / TLS 1.3: + right, w says who knows, - wrong without being sure, ! falsely sure,
-blank where that fault leaves no such record.
+blank where that fault leaves no such record (or not both).
 
 | by | fault | cause | both | client | server |
 | --- | --- | --- | --- | --- | --- |
@@ -62,6 +62,8 @@ def _summary(build: str, found: Sequence[Scored]) -> str:
         text = [one for one in found if one.sides == sides and not one.shown]
         shown = [one for one in found if one.sides == sides and one.shown]
         sure = sum(one.falsely_sure for one in (*text, *shown))
+        if not text:
+            continue
         known = share(text, deferring=True)
         rows.append(f"| {build} | {sides} | {share(text):.0%} | {known:.0%} | {share(shown):.0%} | {sure} |\n")
     return "".join(rows)

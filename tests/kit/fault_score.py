@@ -42,12 +42,12 @@ SIDES = {"both": tuple(Side), "client": (Side.CLIENT,), "server": (Side.SERVER,)
 
 
 def scored(records: Sequence[Seen]) -> Iterator[Scored]:
-    """Every fault with both records, with each alone where there is one, from text alone and with the state shown."""
+    """Every fault with both records and with each alone, where they were written; from text alone and with the state."""
     faults = {fault.name: fault for fault in all_faults()}
     for (build, name, tls), seen in sorted(by_case(records).items(), key=lambda one: (*one[0][:2], one[0][2].value)):
         written = {one.side for one in seen}
         for sides, wanted in SIDES.items():
-            if not written & set(wanted):
+            if not written >= set(wanted):
                 continue
             for shown in (False, True):
                 state = state_of(faults[name]) if shown else None

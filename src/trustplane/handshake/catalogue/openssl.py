@@ -46,6 +46,13 @@ SILENT: Final = (
 _VERIFIED: Final = (
     ("revoked", 51, ("certificate revoked",), (("revoked", 1.0),), "the serial number in the verifier's list"),
     ("crl-expired", 51, ("crl has expired",), (("crl-expired", 0.9), ("clock-wrong", 0.1)), "nextUpdate of the list"),
+    (
+        "crl-not-yet-valid",
+        51,
+        ("crl is not yet valid",),
+        (("crl-expired", 0.5), ("clock-wrong", 0.5)),
+        "thisUpdate of the list against the clock",
+    ),
     ("crl-missing", 51, ("unable to get certificate crl",), (("crl-missing", 1.0),), "lists for every authority"),
     ("expired", 36, ("certificate has expired",), EXPIRED, "the depth line above it, where there is one"),
     ("not-yet-valid", 37, ("certificate is not yet valid",), NOT_YET, "the certificate's start against both clocks"),

@@ -29,6 +29,7 @@ Causes = tuple[tuple[str, float], ...]
 _NUMBERS: Final[tuple[tuple[int, str, Causes], ...]] = (
     (23, "revoked", (("revoked", 1.0),)),
     (12, "crl-expired", (("crl-expired", 0.9), ("clock-wrong", 0.1))),
+    (11, "crl-not-yet-valid", (("crl-expired", 0.5), ("clock-wrong", 0.5))),
     (3, "crl-missing", (("crl-missing", 1.0),)),
     (10, "expired", EXPIRED),
     (9, "not-yet-valid", NOT_YET),
