@@ -29,7 +29,7 @@ ROUNDS = 5
 
 def main() -> None:
     before = load()
-    records = [one for path in sorted(VECTORS.glob("*.jsonl")) for one in recorded(path.stem)]
+    records = [one for path in sorted(VECTORS.glob(_which())) for one in recorded(path.stem)]
     found = list(scored(records))
     figures = {build: _scores([one for one in found if one.build == build]) for build in sorted(_builds(found))}
     # Envoy 1.36 gives no reason for a refusal; its own figures are in by_build.
@@ -39,6 +39,9 @@ def main() -> None:
         "diagnosis",
         {
             "both_sides": goal(share(_text(explained, "both")), at_least=0.95),
+            "both_sides_shown": goal(
+                share(one for one in explained if one.shown and one.sides == "both"), at_least=0.95
+            ),
             "one_side": goal(share(one for one in one_side if not one.shown), at_least=0.70),
             "one_side_shown": goal(share(one for one in one_side if one.shown), at_least=0.70),
             "falsely_sure": goal(float(sum(one.falsely_sure for one in found)), below=1),
@@ -48,6 +51,10 @@ def main() -> None:
         },
         (before, load()),
     )
+
+
+def _which() -> str:
+    return "openssl.jsonl" if small() else "*.jsonl"
 
 
 def _builds(found: Sequence[Scored]) -> set[str]:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.kit.fault_records import VECTORS, recorded  # noqa: E402 - the tree is not installed
 from tests.kit.fault_score import SIDES, Scored, scored, share  # noqa: E402 - likewise
+from tests.kit.faults import cause_for  # noqa: E402 - likewise
 
 HEAD = """\
 # How well failed handshakes are diagnosed
@@ -77,7 +78,7 @@ def _rows(build: str, found: Sequence[Scored]) -> str:
     rows = []
     for name, of in sorted(faults.items()):
         cells = " | ".join(_cell([one for one in of if one.sides == sides]) for sides in SIDES)
-        rows.append(f"| {build} | {name} | {of[0].fault.cause} | {cells} |\n")
+        rows.append(f"| {build} | {name} | {cause_for(of[0].fault, build)} | {cells} |\n")
     return "".join(rows)
 
 

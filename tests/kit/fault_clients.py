@@ -1,7 +1,8 @@
-"""Clients other than Envoy that meet a fault: Python, OpenSSL's own tool, curl. Each says what it prints."""
+"""Clients other than Envoy that meet a fault: Python, OpenSSL's own tool, curl, Go. Each says what it prints."""
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ from tests.kit.debian import tool
 from tests.kit.envoy_bench import LOOPBACK
 from tests.kit.fault_envoys import Case
 from tests.kit.faults import SERVER_NAME
+from tests.kit.tree import ROOT
 from trustplane.handshake.failure import Implementation, Tls
 
 PATIENCE = 20
@@ -78,6 +80,18 @@ def curl(case: Case, files: Files) -> str:
     return _printed(command, b"")
 
 
+def go(case: Case, files: Files) -> str:
+    """The program beside this file, built on first use; building takes longer than all the rest."""
+    binary = ROOT / ".cache" / "go_client" / "client"
+    if not binary.is_file():
+        source = Path(__file__).parent / "go_client" / "main.go"
+        binary.parent.mkdir(parents=True, exist_ok=True)
+        build = [tool("go"), "build", "-o", str(binary), str(source)]
+        subprocess.run(build, env={**os.environ, "GO111MODULE": "off"}, check=True, timeout=600)
+    presented = [files.chain, files.key] if files.presents else ["-", "-"]
+    return _printed([binary, f"{LOOPBACK}:{case.port}", SERVER_NAME, case.tls.value, files.roots, *presented], b"")
+
+
 def _printed(command: Sequence[object], sent: bytes) -> str:
     done = subprocess.run([str(one) for one in command], input=sent, capture_output=True, timeout=PATIENCE, check=False)
     return (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
@@ -87,4 +101,7 @@ CLIENTS: dict[Implementation, Callable[[Case, Files], str]] = {
     Implementation.PYTHON: python,
     Implementation.OPENSSL: openssl,
     Implementation.CURL: curl,
+    Implementation.GO: go,
 }
+# Not on every machine: tried where TRUSTPLANE_RUNTIMES is set, and from its recording elsewhere.
+SELDOM = {Implementation.GO}

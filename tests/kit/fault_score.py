@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.kit.fault_records import Seen, by_case, pair_of, state_of
-from tests.kit.faults import Fault, all_faults
+from tests.kit.faults import Fault, all_faults, cause_for
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Side, Tls
 
@@ -27,7 +27,7 @@ class Scored:
 
     @property
     def right(self) -> bool:
-        return self.diagnosis.cause == self.fault.cause
+        return self.diagnosis.cause == cause_for(self.fault, self.build)
 
     @property
     def deferred(self) -> bool:
@@ -42,7 +42,7 @@ SIDES = {"both": tuple(Side), "client": (Side.CLIENT,), "server": (Side.SERVER,)
 
 
 def scored(records: Sequence[Seen]) -> Iterator[Scored]:
-    """Every fault with both records and with each alone, where they were written; from text alone and with the state."""
+    """Every fault with both records and with each alone, where they were written; from text and with the state."""
     faults = {fault.name: fault for fault in all_faults()}
     for (build, name, tls), seen in sorted(by_case(records).items(), key=lambda one: (*one[0][:2], one[0][2].value)):
         written = {one.side for one in seen}
