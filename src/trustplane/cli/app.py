@@ -44,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, sidecar, rehearse):
+for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 for group in (server, agent, svid, revoke, audit, runbook):
     app.add_typer(group.group)
