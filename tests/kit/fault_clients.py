@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.kit.debian import tool
-from tests.kit.envoy_bench import LOOPBACK
 from tests.kit.fault_envoys import Case
 from tests.kit.faults import SERVER_NAME
 from tests.kit.tree import ROOT
 from trustplane.handshake.failure import Implementation, Tls
+from trustplane.main.envoy_bench import LOOPBACK
 
 PATIENCE = 20
 REQUEST = b"GET / HTTP/1.1\r\nhost: " + SERVER_NAME.encode() + b"\r\nconnection: close\r\n\r\n"

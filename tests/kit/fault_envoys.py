@@ -17,10 +17,11 @@ from typing import Any
 
 import httpx
 
-from tests.kit.envoy_bench import LOOPBACK, free_port, until
+from tests.kit.envoy_bench import until
 from tests.kit.faults import SERVER_NAME, Fault, Held
 from trustplane.handshake.failure import Tls
 from trustplane.host.envoy import EnvoySettings, running
+from trustplane.main.envoy_bench import LOOPBACK, free_port
 from trustplane.xds import access_log
 from trustplane.xds.resources import typed
 

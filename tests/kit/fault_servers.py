@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from tests.kit.debian import tool
-from tests.kit.envoy_bench import LOOPBACK, until
+from tests.kit.envoy_bench import until
 from tests.kit.fault_envoys import Case
 from trustplane.handshake.failure import Implementation, Tls
+from trustplane.main.envoy_bench import LOOPBACK
 
 ERRORS = "%ci:%cp [%tr] %ft: %[fc_err_str] ssl_c_err=%[ssl_c_err] ssl_c_ca_err=%[ssl_c_ca_err] %[ssl_fc_err_str]"
 

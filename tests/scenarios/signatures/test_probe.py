@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.kit.envoy_bench import LOOPBACK
 from tests.kit.fault_clients import Files
 from tests.kit.fault_envoys import Case, cases_of, staged
 from tests.kit.faults import all_faults, works
 from trustplane.handshake.failure import Tls
 from trustplane.host.envoy import find_envoy
+from trustplane.main.envoy_bench import LOOPBACK
 
 pytestmark = pytest.mark.scenario
 
