@@ -12,20 +12,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from trustplane.fault import Broken
+from trustplane.registry.endpoint import Endpoint as Endpoint  # noqa: PLC0414 - handed on: it is part of a view
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Endpoint:
-    """Where a sidecar takes mTLS."""
-
-    address: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
