@@ -15,17 +15,20 @@ from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
+from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
-from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
+from trustplane.trust.federation import Peer, published_before_use
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
@@ -77,6 +80,7 @@ class MemoryDoor:
     kept: list[tuple[Revision, DesiredState]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     revoked: Revocations = field(default_factory=Revocations)
+    peers: list[Peer] = field(default_factory=list)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -99,6 +103,21 @@ class MemoryDoor:
 
     async def bundle(self) -> Bundle:
         return self.trust_bundle
+
+    async def published_bundle(self) -> Bundle:
+        return replace(await self.bundle(), sequence=1, refresh_hint=DEFAULT_REFRESH_HINT)
+
+    async def published_before_use(self) -> timedelta:
+        return published_before_use(DEFAULT_REFRESH_HINT)
+
+    async def federation(self) -> Sequence[tuple[Peer, Relation | None, Sequence[Reach]]]:
+        return [(one, None, ()) for one in self.peers]
+
+    async def refresh_peer(self, name: TrustDomain) -> None:
+        self.acts.append(f"refresh {name}")
+
+    async def forget_peer(self, name: TrustDomain, by: str) -> None:
+        self.acts.append(f"forget {name} by {by}")
 
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self.kept[-1] if self.kept else None

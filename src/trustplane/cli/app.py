@@ -19,6 +19,7 @@ from trustplane.cli import (
     audit,
     demo,
     explain,
+    federation,
     plan,
     rehearse,
     revoke,
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, audit):
+for group in (server, agent, svid, revoke, federation, audit):
     app.add_typer(group.group)
 
 

@@ -11,3 +11,4 @@ class Topic(Enum):
     AGENTS = "agents"
     HOSTING = "hosting"
     REVOCATIONS = "revocations"
+    FEDERATION = "federation"

@@ -12,7 +12,9 @@ import pytest
 from tests.contracts.store.postgres import PostgresServer
 from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB, WEB_SERVICE, opened
 from trustplane.host.clock import SystemClock
+from trustplane.spiffe.ids import TrustDomain
 from trustplane.store.store import Changes, Store, Topic
+from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Cause, Reason, Revocations, RevokedId
 
 
@@ -73,6 +75,8 @@ async def change(store: Store, topic: Topic) -> None:
         case Topic.REVOCATIONS:
             cause = Cause(Reason.UNSPECIFIED, "", "local:ann", NOW)
             await store.put_revocations(Revocations((), (RevokedId(WEB, cause),), ()))
+        case Topic.FEDERATION:
+            await store.put_peer(Peer(TrustDomain("partner.example")))
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:
