@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from trustplane.fault import Broken, Refused
 from trustplane.registry.view import Sidecar, Withdrawn
+from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
@@ -57,7 +58,9 @@ def snapshot(
 ) -> Snapshot:
     own = sidecar.spiffe_id.trust_domain
     sidecar = _with_trusted(sidecar, bundles)
-    domains = {own, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
+    # Only what is referred to: a proxy never asks for more, and would seem not to hold it.
+    way_in = () if sidecar.foreign_callers else (own,)
+    domains = {*way_in, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
     return Snapshot(
         (
             *inbound.resources(sidecar, here, withdrawn),
@@ -86,10 +89,14 @@ def _with_trusted(sidecar: Sidecar, bundles: BundleSet) -> Sidecar:
 def _peers(sidecar: Sidecar, bundles: BundleSet) -> Iterator[Resource]:
     """A bundle for each trust domain of those who may connect, side by side: none vouches for another's names."""
     if others := sidecar.foreign_domains():
-        yield secrets.bundles(tls.PEERS, [bundles[one] for one in (sidecar.spiffe_id.trust_domain, *others)])
+        yield secrets.bundles(tls.PEERS, [_of(one, bundles) for one in (sidecar.spiffe_id.trust_domain, *others)])
 
 
 def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain, withdrawn: Withdrawn) -> Resource:
+    return secrets.bundle(str(domain.id), _of(domain, bundles), own, [one.crl for one in withdrawn.crls])
+
+
+def _of(domain: TrustDomain, bundles: BundleSet) -> Bundle:
     if domain not in bundles:
         raise Refused(
             code="bundle-missing",
@@ -97,7 +104,7 @@ def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain, withdrawn
             why="a call to a service of that domain could not be verified",
             fix=f"declare a federation with {domain}, or remove the call",
         )
-    return secrets.bundle(str(domain.id), bundles[domain], own, [one.crl for one in withdrawn.crls])
+    return bundles[domain]
 
 
 def _references(content: object) -> Iterator[tuple[Kind, str]]:
