@@ -16,7 +16,7 @@ import structlog
 
 from trustplane.audit import events
 from trustplane.clock import Clock
-from trustplane.fault import Fault, Finding, Refused, Unavailable
+from trustplane.fault import Fault, Finding, Refused
 from trustplane.flows.feed import Feed
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -150,7 +150,7 @@ class Federate:
         """Whatever this peer does to us, the other tasks go on."""
         try:
             asked = await self._with_lease(name)
-        except Unavailable as fault:
+        except Fault as fault:
             self._log.warning("peer not asked", peer=str(name), code=fault.code, what=fault.finding.what)
             asked = False
         except Exception:  # noqa: BLE001 - a task's edge: nobody foresaw it, and no other peer may suffer for it
@@ -200,14 +200,23 @@ class Federate:
             peer = await self._stored(name)
             if peer is None or peer.ended_at is not None:
                 raise _no_relation(name)  # it ended while its endpoint was asked
-            try:
-                check_successor(peer, fetched, relation.roots, self._roots(self.peers.value))
-            except Refused as refused:
-                return await self._failed(name, refused.finding)
+            refusal = self._refusal(peer, relation, fetched)
+            if refusal is not None:
+                return await self._failed(name, refusal)
             if await self._write(peer, peer.took(fetched, self._clock.now())):
                 break
         await self._stand_by()
         return self.peers.value[name]
+
+    def _refusal(self, peer: Peer, relation: Relation, fetched: Bundle) -> Finding | None:
+        try:
+            check_successor(peer, fetched, relation.roots, self._roots(self.peers.value))
+        except Refused as refused:
+            return refused.finding
+        except Exception as error:  # noqa: BLE001 - as when it is read: it must count as an attempt that failed
+            self._log.exception("a fetched bundle broke its judge", peer=str(peer.trust_domain))
+            return _unforeseen(peer.trust_domain, error)
+        return None
 
     async def _write(self, peer: Peer, taken: Peer) -> bool:
         """Audited when it changes what is trusted, and not when the peer says the same again."""

@@ -57,6 +57,7 @@ from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.federation_doors import open_federation_doors
+from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
@@ -334,6 +335,7 @@ async def _open_doors(
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     metrics.registry.register(CrlMetrics(flows.revocations))
     metrics.registry.register(QueueMetrics(flows.turns))
+    metrics.registry.register(FederationMetrics(flows.federate))
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
