@@ -36,6 +36,11 @@ class PublishBundle:
         self._numbered: tuple[str, int] | None = None
         self._numbering = asyncio.Lock()
 
+    @property
+    def sequence(self) -> int | None:
+        """As last published; none before the first time."""
+        return self._numbered[1] if self._numbered else None
+
     async def current(self) -> Bundle:
         """The newest (FE-9). The database is asked once for each content, however often it is fetched."""
         bundle = self._own.bundle()

@@ -8,13 +8,15 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trustplane.flows.federate import Federate
+from trustplane.flows.publish_bundle import PublishBundle
 
 
 class FederationMetrics(Collector):
     """Read when scraped, from what the process holds in memory. Without a bundle there is no instant to show."""
 
-    def __init__(self, federate: Federate) -> None:
+    def __init__(self, federate: Federate, published: PublishBundle) -> None:
         self._federate = federate
+        self._published = published
 
     def collect(self) -> Iterator[Metric]:
         gauges = {
@@ -39,3 +41,6 @@ class FederationMetrics(Collector):
             if peer.failure is not None:
                 gauges["failing_since_timestamp_seconds"].add_metric(labels, peer.failure.since.timestamp())
         yield from gauges.values()
+        if self._published.sequence is not None:
+            what = "Of our own bundle as it was last published"
+            yield GaugeMetricFamily("trustplane_bundle_sequence", what, self._published.sequence)

@@ -163,6 +163,7 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
         await flows.federate.settle()
+        await flows.published.current()  # numbered before anyone asks, and for the metrics
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(work) for work in _work(flows, changes, clock)]
@@ -335,7 +336,7 @@ async def _open_doors(
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     metrics.registry.register(CrlMetrics(flows.revocations))
     metrics.registry.register(QueueMetrics(flows.turns))
-    metrics.registry.register(FederationMetrics(flows.federate))
+    metrics.registry.register(FederationMetrics(flows.federate, flows.published))
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

@@ -23,3 +23,6 @@ def upgrade() -> None:
         sa.Column("failing_since", sa.BigInteger),
         sa.Column("ended_at", sa.BigInteger),
     )
+    # Until now the bundle was numbered by the steps of its authorities, five for each at most. From here on changes of
+    # content are counted, and whoever fetched the bundle before must not see its number go back.
+    op.execute("UPDATE bundle_sequence SET sequence = sequence + 5 * (SELECT COUNT(*) FROM authorities)")
