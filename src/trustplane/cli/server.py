@@ -11,7 +11,7 @@ from trustplane.cli import admin, status_text
 from trustplane.cli.arguments import as_input, duration, host_port, node, trust_domain
 from trustplane.cli.output import instant, note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket, state_dir
-from trustplane.main.settings import FederationSettings, ServerSettings
+from trustplane.main.settings import FederationSettings, HostPort, ServerSettings
 from trustplane.trust.lifecycle import Lifetimes
 from trustplane.wire.http_shapes import ServerStatusShape, TokenRequest, TokenShape
 
@@ -125,24 +125,30 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         admin_socket=server_socket,
         listen_node=host_port(listen_node),
         listen_enrolment=host_port(listen_enrolment),
-        listen_https=host_port(listen_https) if listen_https else None,
+        listen_https=_if_given(listen_https),
         database_url=database_url,
         passphrase_file=passphrase_file,
         lifetimes=lifetimes,
         node_lifetime=node_life,
         node_certificates_ca=node_certificates_ca,
         signing_rate=signing_rate,
-        federation=FederationSettings(
-            host_port(listen_federation) if listen_federation else None,
-            host_port(listen_federation_web) if listen_federation_web else None,
-            federation_web_certificate,
-            federation_web_key,
-            federation_web_ca,
+        federation=_federation(
+            listen_federation, listen_federation_web, federation_web_certificate, federation_web_key, federation_web_ca
         ),
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 
     serve(settings)
+
+
+def _federation(
+    spiffe: str | None, web: str | None, certificate: Path | None, key: Path | None, authorities: Path | None
+) -> FederationSettings:
+    return FederationSettings(_if_given(spiffe), _if_given(web), certificate, key, authorities)
+
+
+def _if_given(address: str | None) -> HostPort | None:
+    return host_port(address) if address else None
 
 
 @group.command(epilog=STATUS_EXAMPLES)

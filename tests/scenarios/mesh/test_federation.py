@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -66,21 +66,35 @@ def calling(member: Member, pay: Member, address: str) -> Member:
     return replace(member, more=more)
 
 
-def test_a_partners_declared_service_calls_ours_until_the_relation_ends(ours: Mesh, theirs: Mesh) -> None:
-    # 1. Two trust domains, each with its own root.
+@dataclass(frozen=True)
+class Two:
+    """Both organisations, and who of them there is. `apart`: our repository without the relation."""
+
+    ours: Mesh
+    theirs: Mesh
+    pay: Member
+    api: Member
+    spy: Member
+    apart: Repository
+
+    def asked_by(self, caller: Member) -> int:
+        """The status our pay answers the partner's service."""
+        return status(self.theirs.address, caller.app + 5)
+
+
+def federated(ours: Mesh, theirs: Mesh) -> Two:
+    """Each hands its bundle to the other by another way than the network: a file in the other's repository."""
     us, them = started(ours), started(theirs)
     (pay,) = ours.members("pay")
     api, spy = theirs.members("api", "spy")
-
-    # 2. Each hands its bundle to the other by another way than the network: a file in the other's repository.
     let_in = replace(pay, more=f"foreign_callers:\n  {api.spiffe_id}: {{operations: [charge]}}\n")
-    before = Repository((pay,))
-    federated = Repository(
-        (let_in,),
-        more=relation(them, PARTNER, "/ns/billing/"),
-        further={f"federation/{PARTNER}.json": theirs.bundle().read_text()},
+    ours.apply(
+        Repository(
+            (let_in,),
+            more=relation(them, PARTNER, "/ns/billing/"),
+            further={f"federation/{PARTNER}.json": theirs.bundle().read_text()},
+        )
     )
-    ours.apply(federated)
     theirs.apply(
         Repository(
             (calling(api, pay, ours.address), calling(spy, pay, ours.address)),
@@ -90,37 +104,43 @@ def test_a_partners_declared_service_calls_ours_until_the_relation_ends(ours: Me
             further={f"federation/{DOMAIN}.json": ours.bundle().read_text()},
         )
     )
-
-    # 3. A call across, with mutual TLS under two roots, and the caller's own name in our log.
     ours.join("node-a")
     theirs.join("node-b")
     ours.start_sidecars(pay)
     theirs.start_sidecars(api, spy)
-    until(lambda: status(theirs.address, api.app + 5) == 200, "the partner's api reaches our pay")
-    assert call(theirs.address, api.app + 5) == (200, "pay")
+    return Two(ours, theirs, pay, api, spy, Repository((pay,)))
+
+
+def test_a_partners_declared_service_calls_ours_until_the_relation_ends(ours: Mesh, theirs: Mesh) -> None:
+    # 1. Two trust domains, each with its own root, server, agent and Envoys.
+    two = federated(ours, theirs)
+    socket = ("--server-socket", str(ours.server.admin))
+
+    # 2. A call across, with mutual TLS under two roots, and the caller's own name in our log.
+    until(lambda: two.asked_by(two.api) == 200, "the partner's api reaches our pay")
+    assert call(theirs.address, two.api.app + 5) == (200, "pay")
     log = ours.node.sidecars["pay"]
-    until(lambda: any(one.get("peer_id") == api.spiffe_id for one in access_log(log)), "our log names their service")
+    until(lambda: any(one.get("peer_id") == two.api.spiffe_id for one in access_log(log)), "our log names the caller")
 
-    # 4. Of the same organisation, who is not declared: verified, named, and refused.
-    assert status(theirs.address, spy.app + 5) == 403
+    # 3. Of the same organisation, who is not declared: verified, named, and refused.
+    assert two.asked_by(two.spy) == 403
 
-    # 5. Both sides fetch each other's bundle, and everyone who should holds it.
+    # 4. Both sides fetch each other's bundle, and everyone who should holds it.
     until(lambda: known(ours, PARTNER).asked_at and not known(ours, PARTNER).failure, "our server fetched theirs")
     until(lambda: known(theirs, DOMAIN).asked_at and not known(theirs, DOMAIN).failure, "theirs fetched ours")
     until(lambda: all_hold(ours, PARTNER), "our agent and our sidecar hold the partner's bundle")
-    told = ours.run("federation", "status", "--server-socket", str(us.admin))
-    assert told.returncode == 0
-    assert "2 of 2 participants" in told.stdout
+    told = ours.run("federation", "status", *socket)
+    assert (told.returncode, "2 of 2 participants" in told.stdout) == (0, True)
 
-    # 6. Their server dies: that is said, and costs nothing.
-    them.part.kill()
-    asked = ours.run("federation", "refresh", PARTNER, "--server-socket", str(us.admin))
+    # 5. Their server dies: that is said, and costs nothing.
+    theirs.server.part.kill()
+    asked = ours.run("federation", "refresh", PARTNER, *socket)
     assert (asked.returncode, "error[endpoint-unreachable]" in asked.stdout) == (1, True)
-    assert call(theirs.address, api.app + 5) == (200, "pay")
+    assert call(theirs.address, two.api.app + 5) == (200, "pay")
 
-    # 7. The relation ends: the next request is refused, then the next handshake, and nobody holds the bundle.
-    ours.apply(before)
-    until(lambda: status(theirs.address, api.app + 5) != 200, "the partner's api is refused")
+    # 6. The relation ends: the next request is refused, then the next handshake, and nobody holds the bundle.
+    ours.apply(two.apart)
+    until(lambda: two.asked_by(two.api) != 200, "the partner's api is refused")
     until(lambda: not known(ours, PARTNER).holders, "nobody of ours holds the partner's bundle")
     assert known(ours, PARTNER).ended_at is not None
-    until(lambda: status(theirs.address, api.app + 5) == 503, "no handshake with the partner's api comes about")
+    until(lambda: two.asked_by(two.api) == 503, "no handshake with the partner's api comes about")
