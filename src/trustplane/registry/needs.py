@@ -58,11 +58,12 @@ class Needs:
 
     def _view(self, pinned: tuple[ServiceName, ...]) -> NodeView:
         services = [self._state.services[name] for name in sorted((*self._anywhere, *pinned))]
+        domains = self._domains_of(services)
         return NodeView(
             revision=self._revision,
             entries=tuple(sorted((self._entry(service) for service in services), key=lambda entry: entry.spiffe_id)),
             sidecars=tuple(self._sidecar(service, service.ports) for service in services if service.ports),
-            bundles=tuple(one for one in self._bundles if one.trust_domain in self._domains_of(services)),
+            bundles=tuple(one for one in self._bundles if one.trust_domain in domains),
             withdrawn=self._withdrawn,
         )
 

@@ -39,19 +39,19 @@ class BundleEndpoints:
     def __init__(self, web_authorities: Path | None = None, seconds: float = FETCH_SECONDS) -> None:
         self._web_authorities = web_authorities
         self._seconds = seconds
-        self._busy: dict[TrustDomain, threading.Thread] = {}
+        self._busy: dict[TrustDomain, _Fetch] = {}
 
     async def fetch(self, relation: Relation, trusted: Bundle | None) -> bytes:
         """The document as served. `trusted`: the newest bundle of the trust domain of the endpoint's SPIFFE ID."""
         name = relation.trust_domain
         before = self._busy.get(name)
-        if before is not None and before.is_alive():
+        if before is not None and not before.over:
             raise _too_slow(relation.endpoint, "the attempt before this one still hangs in the system")
         fetching = _Fetch(_handshake(relation, trusted, self._web_authorities), self._seconds)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         thread = threading.Thread(target=_run, args=(fetching, relation.endpoint, answer), name=f"fetch {name}"[:40])
         thread.daemon = True  # the system's name lookup cannot be interrupted, and must not keep a server from stopping
-        self._busy[name] = thread
+        self._busy[name] = fetching
         thread.start()
         try:
             return await asyncio.wait_for(answer, self._seconds)
@@ -128,11 +128,11 @@ def _spiffe_context(relation: Relation, trusted: Bundle | None) -> ssl.SSLContex
 
 def _run(fetching: _Fetch, url: EndpointUrl, answer: asyncio.Future[bytes]) -> None:
     try:
-        document = fetching.document(url)
+        outcome: bytes | Exception = fetching.document(url)
     except Exception as error:  # noqa: BLE001 - a thread's edge: what happened is raised where it is awaited
-        _tell(answer, error)
-    else:
-        _tell(answer, document)
+        outcome = error
+    fetching.over = True
+    _tell(answer, outcome)
 
 
 def _tell(answer: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
@@ -157,6 +157,7 @@ class _Fetch:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._abandoned = False
+        self.over = False
 
     def abandon(self) -> None:
         with self._lock:

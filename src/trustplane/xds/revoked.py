@@ -19,7 +19,7 @@ from trustplane.xds.resources import Json, typed
 
 REVOKED = "revoked"  # the deny filter's name, by which a route gives it its rules
 _PEER = "peer"
-_LEAF, _ISSUER, _IDS = "trustplane.peer", "trustplane.peer_issuer", "trustplane.peer_ids"
+_LEAF, _ISSUER, PEER_IDS = "trustplane.peer", "trustplane.peer_issuer", "trustplane.peer_ids"
 _RBAC = "envoy.extensions.filters.http.rbac.v3."
 _STATE = "envoy.extensions.filters.http.set_filter_state.v3.Config"
 
@@ -28,7 +28,7 @@ def filters(foreign: Sequence[ForeignGrant] = ()) -> list[dict[str, object]]:
     """Denies nobody by itself: the rules are the route's."""
     known = [_written(_LEAF, "%DOWNSTREAM_PEER_FINGERPRINT_256%"), _written(_ISSUER, _SIGNED_BY)]
     if foreign:
-        known.append(_written(_IDS, "%DOWNSTREAM_PEER_URI_SAN%"))
+        known.append(_written(PEER_IDS, "%DOWNSTREAM_PEER_URI_SAN%"))
     return [
         {"name": _PEER, "typed_config": typed(_STATE, on_request_headers=known)},
         {"name": REVOKED, "typed_config": typed(_RBAC + "RBAC", rules={"action": "DENY", "policies": {}})},
@@ -60,7 +60,7 @@ def rules(
         "revoked-ids": [{"authenticated": {"principal_name": {"exact": str(one)}}} for one in ids],
         "revoked-certificates": [_is(_LEAF, one) for one in certificates],
         "revoked-issuers": [_is(_ISSUER, one) for one in withdrawn.issuers],
-        "several-identities": [_contains(_IDS, ",")] if foreign else [],
+        "several-identities": [_contains(PEER_IDS, ",")] if foreign else [],
     }
     policies = {
         name: {"permissions": [{"any": True}], "principals": principals}
