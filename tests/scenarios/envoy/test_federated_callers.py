@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.kit.ca import TestCa
-from tests.kit.envoy_bench import LOOPBACK, EnvoyBench, RefusedConnection, free_port
+from tests.kit.envoy_bench import EnvoyBench, RefusedConnection
+from trustplane.main.envoy_bench import LOOPBACK, free_port
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Callee, Endpoint, ForeignGrant, Withdrawn
 from trustplane.spiffe.bundle import Bundle, BundleSet
