@@ -163,10 +163,6 @@ class Server:
         return f"{self.address}:{ENROLMENT_PORT}"
 
     @property
-    def federation_door(self) -> str:
-        return f"{self.address}:{FEDERATION_PORT}"
-
-    @property
     def https_door(self) -> str:
         return f"{self.address}:{HTTPS_PORT}"
 

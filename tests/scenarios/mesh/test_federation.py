@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.mesh import Mesh, Server, access_log, until
+from tests.kit.mesh import FEDERATION_PORT, Mesh, Server, access_log, until
 from tests.kit.mesh_repository import DOMAIN, Member, Repository
 from tests.kit.mesh_traffic import call, status
 from trustplane.cli import admin
@@ -41,14 +41,14 @@ def _made(folder: Path) -> Path:
 def relation(server: Server, domain: str, accepts: str) -> str:
     """Lines of the other side's trustdomain.yaml: the server as an https_spiffe endpoint."""
     return (
-        f"refresh_hint: 5s\nfederation:\n  {domain}:\n    endpoint: https://{server.federation_door}/bundle\n"
+        f"refresh_hint: 5s\nfederation:\n  {domain}:\n    endpoint: https://{server.address}:{FEDERATION_PORT}/bundle\n"
         f"    profile: https_spiffe\n    endpoint_id: spiffe://{domain}/trustplane/server/{server.name}\n"
         f"    accepts: [{accepts}]\n"
     )
 
 
 def started(mesh: Mesh) -> Server:
-    return mesh.start_server("--listen-federation", f"{mesh.address}:20446")
+    return mesh.start_server("--listen-federation", f"{mesh.address}:{FEDERATION_PORT}")
 
 
 def known(mesh: Mesh, domain: str) -> PeerShape:
