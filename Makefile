@@ -24,6 +24,7 @@ demo: venv ## Brings up a whole mesh on this machine; Ctrl-C takes it down
 
 test: venv ## Proves everything: lint, types, contracts, drift, every test, real Envoys; what CI runs
 	@scripts/debian_packages.sh
+	@scripts/envoy_builds.sh
 	@scripts/lint.sh
 	@.venv/bin/python scripts/drift.py
 	@$(OFFLINE) --if-allowed $(PYTEST)
@@ -40,6 +41,7 @@ offline: venv ## The tests of check with every network but loopback taken away, 
 
 scenarios: venv ## Real processes and real Envoys, step by step
 	@scripts/debian_packages.sh
+	@scripts/envoy_builds.sh
 	@.venv/bin/pytest -m scenario tests/scenarios
 
 bench: venv ## The figures the README quotes, one JSON object for each benchmark

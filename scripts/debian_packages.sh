@@ -7,6 +7,9 @@ set -euo pipefail
 # tool, the package that holds it, what is tested with it
 needs=(
     "openssl openssl every issued certificate is verified by openssl verify"
+    "curl curl what it prints of a failed handshake is in the catalogue of signatures"
+    "nginx nginx-light what it logs of a failed handshake is in the catalogue of signatures"
+    "haproxy haproxy what it logs of a failed handshake is in the catalogue of signatures"
     "unshare util-linux processes in other namespaces are attested, and tests run without a network"
     "ip iproute2 hosts get networks of their own, whose links are cut under traffic"
     "faketime faketime an agent's clock is set under it, while the machine's stays right"
@@ -33,6 +36,13 @@ fi
 if [[ -v as_root ]]; then
     echo "debian packages: installing ${missing[*]}" >&2
     "${as_root[@]}" apt-get update --quiet=2
+    # Servers are wanted as programs: none of them may be started by being installed.
+    policy=/usr/sbin/policy-rc.d
+    if [[ ! -e $policy ]]; then
+        trap '"${as_root[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+    fi
     "${as_root[@]}" "${install[@]}" --quiet=2 >&2
     exit 0
 fi

@@ -16,6 +16,9 @@ COMMANDS = (
     "plan",
     "apply",
     "explain",
+    "diagnose",
+    "probe",
+    "ingest",
     "simulate",
     "rehearse",
     "sidecar",
@@ -35,6 +38,9 @@ COMMANDS = (
     "audit",
     "audit show",
     "audit verify",
+    "runbook",
+    "runbook show",
+    "runbook search",
 )
 HEAD = """\
 # Commands

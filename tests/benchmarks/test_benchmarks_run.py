@@ -19,6 +19,7 @@ FIGURES = {
     "issuance": ("share_of_floor",),
     "push": ("p99_s", "server_kb_an_agent"),
     "agent_memory": ("kb_a_workload",),
+    "diagnosis": ("both_sides", "one_side", "classified_a_core_second"),
 }
 
 pytestmark = pytest.mark.scenario

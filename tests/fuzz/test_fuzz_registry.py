@@ -16,6 +16,7 @@ from trustplane.registry.repository import read
 
 KEYS = ["owners", "selectors", "nodes", "profile", "id", "ports", "operations", "calls", "probes", "data", "hint"]
 KEYS += ["mttd", "mttr", "waives", "service", "reason", "owner", "until"]
+KEYS += ["federation", "endpoint", "endpoint_id", "accepts", "roots", "foreign_callers", "foreign_calls", "shared_with"]
 WORDS = [
     "shop/payments",
     "outlives-detection",
@@ -29,6 +30,12 @@ WORDS = [
     "<<",
     "~",
     "",
+    "partner.example",
+    "https://trust.partner.example/bundle",
+    "https_spiffe",
+    "spiffe://partner.example/ns/billing/",
+    "/ns/shop/",
+    "192.0.2.7:20201",
     "x" * 300,
     "\x1b[0m",
 ]
@@ -37,6 +44,7 @@ PATHS = [
     "profiles/standard.yaml",
     "waivers/a.yaml",
     "services/shop/a/service.yaml",
+    "federation/partner.example.json",
     "x",
     "../x",
     "\udc80",

@@ -21,7 +21,7 @@ from typing import Self
 
 import msgspec
 
-from tests.kit.mesh_repository import APP, DOMAIN, PORTS_A_SERVICE, Member, Repository
+from tests.kit.mesh_repository import APP, DOMAIN, NAMESPACE, PORTS_A_SERVICE, Member, Repository
 from tests.kit.mesh_traffic import application, status
 from trustplane.cli import admin
 from trustplane.fault import Fault
@@ -167,13 +167,16 @@ class Server:
         return f"{self.address}:{HTTPS_PORT}"
 
 
-NODE_PORT, ENROLMENT_PORT, HTTPS_PORT = 20443, 20444, 20445
-PORTS = (NODE_PORT, ENROLMENT_PORT, HTTPS_PORT, *range(APP, APP + MEMBERS * PORTS_A_SERVICE))
+NODE_PORT, ENROLMENT_PORT, HTTPS_PORT, FEDERATION_PORT = 20443, 20444, 20445, 20446
+PORTS = (NODE_PORT, ENROLMENT_PORT, HTTPS_PORT, FEDERATION_PORT, *range(APP, APP + MEMBERS * PORTS_A_SERVICE))
 
 
 class Mesh:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, domain: str = DOMAIN, namespace: str = NAMESPACE, drain: str = "5m") -> None:
         self.folder = folder
+        self.domain = domain
+        self.namespace = namespace
+        self.drain = drain
         self.address = free_loopback(PORTS)
         self.servers: dict[str, Server] = {}
         self.nodes: dict[str, Node] = {}
@@ -221,7 +224,15 @@ class Mesh:
     def members(self, *names: str, **calls: Sequence[str]) -> tuple[Member, ...]:
         """Services in this order, each known by an Envoy of its own: `members("web", "pay", web=["pay"])`."""
         return tuple(
-            Member(name, number, self.executable(name), tuple(calls.get(name, ()))) for number, name in enumerate(names)
+            Member(
+                name,
+                number,
+                self.executable(name),
+                tuple(calls.get(name, ())),
+                domain=self.domain,
+                namespace=self.namespace,
+            )
+            for number, name in enumerate(names)
         )
 
     def executable(self, name: str) -> Path:
@@ -254,7 +265,7 @@ class Mesh:
 
     def start_server(self, *options: str, name: str = "server-1", address: str | None = None) -> Server:
         address = address or self.address
-        words = ("--trust-domain", DOMAIN, "--instance", name, "--data-dir", str(self.folder / name))
+        words = ("--trust-domain", self.domain, "--instance", name, "--data-dir", str(self.folder / name))
         doors = (
             *("--listen-node", f"{address}:{NODE_PORT}"),
             *("--listen-enrolment", f"{address}:{ENROLMENT_PORT}"),
@@ -313,7 +324,7 @@ class Mesh:
         ]
         bundle = self.folder / "bundle.json"
         words = (
-            *("--trust-domain", DOMAIN, "--node", name, "--data-dir", str(self.folder / name)),
+            *("--trust-domain", self.domain, "--node", name, "--data-dir", str(self.folder / name)),
             *("--bundle-file", str(bundle if bundle.exists() else self.bundle())),
             *("--workload-socket", str(places["workload"]), "--xds-socket", str(places["xds"])),
             *("--agent-socket", str(places["admin"]), "--address", address, "--loopback", loopback),
@@ -352,7 +363,7 @@ class Mesh:
         words = (member.service, "--xds-socket", str(node.xds), "--run-dir", str(self.folder / f"run-{member.name}"))
         part = self._part(
             f"sidecar-{member.name}",
-            [*TRUSTPLANE, "sidecar", *words, "--envoy", str(member.executable), "--drain", "5m"],
+            [*TRUSTPLANE, "sidecar", *words, "--envoy", str(member.executable), "--drain", self.drain],
             node.address,
         )
         part.start()

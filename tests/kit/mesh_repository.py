@@ -25,14 +25,17 @@ class Member:
     selectors: tuple[str, ...] = ()  # none: the executable's path
     nodes: tuple[str, ...] = ()
     profile: str = "standard"
+    domain: str = DOMAIN
+    namespace: str = NAMESPACE
+    more: str = ""  # further lines of its file
 
     @property
     def service(self) -> str:
-        return f"{NAMESPACE}/{self.name}"
+        return f"{self.namespace}/{self.name}"
 
     @property
     def spiffe_id(self) -> str:
-        return f"spiffe://{DOMAIN}/ns/{NAMESPACE}/sa/{self.name}"
+        return f"spiffe://{self.domain}/ns/{self.namespace}/sa/{self.name}"
 
     @property
     def app(self) -> int:
@@ -54,8 +57,10 @@ class Member:
             f"ports: {{app: {self.app}, mesh: {self.mesh}}}",
             "operations: {charge: POST /charge}",
         ]
-        calls = [f"  {NAMESPACE}/{one}: {{operations: [charge], listen: {self.listen(one)}}}" for one in self.calls]
-        return "\n".join([*lines, *(["calls:", *calls] if calls else [])]) + "\n"
+        calls = [
+            f"  {self.namespace}/{one}: {{operations: [charge], listen: {self.listen(one)}}}" for one in self.calls
+        ]
+        return "\n".join([*lines, *(["calls:", *calls] if calls else [])]) + f"\n{self.more}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ class Repository:
     renew: str = "50%-75%"
     profiles: Mapping[str, str] = field(default_factory=dict)  # name -> key kind, beside `standard`
     readers: tuple[str, ...] = ()
+    domain: str = DOMAIN
+    namespace: str = NAMESPACE
+    more: str = ""  # further lines of trustdomain.yaml
+    further: Mapping[str, str] = field(default_factory=dict)  # files, by their paths
 
     def __getitem__(self, name: str) -> Member:
         return next(one for one in self.members if one.name == name)
@@ -82,13 +91,14 @@ class Repository:
 
     def files(self) -> dict[str, str]:
         found = {
-            "trustdomain.yaml": f"trust_domain: {DOMAIN}\nreaders: {_listed(self.readers)}\n",
-            "namespaces.yaml": f"{NAMESPACE}: {{owners: [shop-team]}}\n",
+            "trustdomain.yaml": f"trust_domain: {self.domain}\nreaders: {_listed(self.readers)}\n{self.more}",
+            "namespaces.yaml": f"{self.namespace}: {{owners: [shop-team]}}\n",
+            **self.further,
         }
         for name, key in {"standard": "p256", **self.profiles}.items():
             times = f"lifetime: {self.lifetime}\nbackdate: 30s\nrenew: {self.renew}\n"
             found[f"profiles/{name}.yaml"] = f"version: 1\nkey: {key}\n{times}"
-        found.update({f"services/{NAMESPACE}/{one.name}/service.yaml": one.text() for one in self.members})
+        found.update({f"services/{self.namespace}/{one.name}/service.yaml": one.text() for one in self.members})
         return found
 
     def write(self, folder: Path) -> Path:

@@ -16,12 +16,14 @@ from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.revoke import Order
 from trustplane.flows.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
+from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Resumed, feed
@@ -29,10 +31,11 @@ from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Survey, Waiver, begun
 from trustplane.rotation.root_gates import waits
 from trustplane.rotation.root_story import story
-from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
+from trustplane.trust.federation import Peer, published_before_use
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
@@ -87,6 +90,7 @@ class MemoryDoor:
     revoked: Revocations = field(default_factory=Revocations)
     changes: list[RootChange] = field(default_factory=list)
     surveyed: Surveyed = field(default_factory=lambda: Surveyed(Survey(_ROOTS, frozenset(), (), {}, timedelta(0)), ()))
+    peers: list[Peer] = field(default_factory=list)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -109,6 +113,21 @@ class MemoryDoor:
 
     async def bundle(self) -> Bundle:
         return self.trust_bundle
+
+    async def published_bundle(self) -> Bundle:
+        return replace(await self.bundle(), sequence=1, refresh_hint=DEFAULT_REFRESH_HINT)
+
+    async def published_before_use(self) -> timedelta:
+        return published_before_use(DEFAULT_REFRESH_HINT)
+
+    async def federation(self) -> Sequence[tuple[Peer, Relation | None, Sequence[Reach]]]:
+        return [(one, None, ()) for one in self.peers]
+
+    async def refresh_peer(self, name: TrustDomain) -> None:
+        self.acts.append(f"refresh {name}")
+
+    async def forget_peer(self, name: TrustDomain, by: str) -> None:
+        self.acts.append(f"forget {name} by {by}")
 
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self.kept[-1] if self.kept else None

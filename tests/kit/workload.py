@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,7 +61,9 @@ class Issuing:
         return KeyedSvid(X509Svid(chain), pkcs8(key))
 
     def held(self, entries: Iterable[Entry], *others: Bundle) -> HeldIdentities:
-        held = tuple((one, self.keyed(one)) for one in entries)
+        """Each entry has a relation with the trust domains of `others`."""
+        domains = tuple(sorted(one.trust_domain for one in others))
+        held = tuple((replace(one, federates=domains or one.federates), self.keyed(one)) for one in entries)
         return HeldIdentities(held, BundleSet.of(self.bundle(), *others))
 
     def token(self, spiffe_id: SpiffeId, audience: Sequence[str], lifetime: timedelta = timedelta(minutes=5)) -> str:

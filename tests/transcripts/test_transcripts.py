@@ -56,6 +56,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     web.write_text(web.read_text().replace("unix:uid:31001", f"unix:uid:{os.getuid()}"))
     (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
     _write_certificates(desk)
+    shutil.copytree(HERE / "logs", desk / "logs")
     return desk
 
 

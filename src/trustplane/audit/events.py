@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from trustplane.fault import Broken
-from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 
 Plain = str | int | bool | None | Sequence["Plain"] | Mapping[str, "Plain"]
@@ -169,6 +169,14 @@ def revision_applied(number: int, digest: str, by: str, restored_from: int | Non
         "restored_from": restored_from,
     }
     return canonical("revision-applied", at, body)
+
+
+def federation(  # noqa: PLR0917 - one field each
+    phase: str, step: str, trust_domain: TrustDomain, what: Mapping[str, Plain], by: str, at: datetime
+) -> bytes:
+    """`phase` is `intent` or `outcome`; `step` is `begun`, `taken`, `ended` or `forgotten`."""
+    body = {**what, "step": step, "trust_domain": trust_domain.name, "by": by[:MAX_TEXT]}
+    return canonical(f"federation-{phase}", at, body)
 
 
 def _instant(at: datetime) -> str:

@@ -11,13 +11,16 @@ from typing import TypeAlias
 
 from trustplane.registry.budgets import Waiver
 from trustplane.registry.durations import as_written
+from trustplane.registry.federation import ForeignCall, Relation
 from trustplane.registry.model import Call, DesiredState, Namespace, Profile, Service
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle
 
 
 class Kind(Enum):
     """What an item is about. An entry is the part of a service that says who receives its identity."""
 
     TRUST_DOMAIN = "trust domain"
+    FEDERATION = "federation"
     PROFILE = "profile"
     NAMESPACE = "namespace"
     SERVICE = "service"
@@ -32,6 +35,7 @@ Described: TypeAlias = Mapping[tuple[Kind, str], Fields]
 
 def described(state: DesiredState) -> Described:
     found: dict[tuple[Kind, str], Fields] = {(Kind.TRUST_DOMAIN, state.trust_domain.name): _domain(state)}
+    found.update({(Kind.FEDERATION, name.name): _relation(one) for name, one in state.federation.items()})
     found.update({(Kind.PROFILE, name): _profile(one) for name, one in state.profiles.items()})
     found.update({(Kind.NAMESPACE, name): _namespace(one) for name, one in state.namespaces.items()})
     found.update({(Kind.SERVICE, str(name)): _service(one) for name, one in state.services.items()})
@@ -44,7 +48,30 @@ def described(state: DesiredState) -> Described:
 def _domain(state: DesiredState) -> Fields:
     budgets = {"mttd": state.budgets.mttd, "mttr": state.budgets.mttr}
     stated = {name: as_written(budget) for name, budget in budgets.items() if budget is not None}
+    if state.refresh_hint != DEFAULT_REFRESH_HINT:
+        stated["refresh_hint"] = as_written(state.refresh_hint)
     return {"default_profile": state.default_profile, **stated}
+
+
+def _relation(relation: Relation) -> Fields:
+    return _said(
+        {
+            "endpoint": str(relation.endpoint),
+            "profile": relation.profile.value,
+            "endpoint_id": str(relation.endpoint_id or ""),
+            "accepts": _listed(one.path_text for one in relation.accepts),
+            "roots": _listed(relation.roots),
+            "first bundle": _first_bundle(relation.first_bundle),
+        }
+    )
+
+
+def _first_bundle(bundle: Bundle | None) -> str:
+    if bundle is None:
+        return ""
+    numbered = f", sequence {bundle.sequence}" if bundle.sequence is not None else ""
+    hint = f", refresh hint {as_written(bundle.refresh_hint)}" if bundle.refresh_hint else ""
+    return f"{bundle.digest}{numbered}{hint}"
 
 
 def _waiver(waiver: Waiver) -> Fields:
@@ -68,7 +95,8 @@ def _profile(profile: Profile) -> Fields:
 
 def _namespace(namespace: Namespace) -> Fields:
     prefixes = ("/" + "/".join(prefix) for prefix in namespace.prefixes)
-    return _said({"owners": _listed(namespace.owners), "prefixes": _listed(prefixes)})
+    shared = _listed(map(str, namespace.shared_with))
+    return _said({"owners": _listed(namespace.owners), "prefixes": _listed(prefixes), "shared_with": shared})
 
 
 def _service(service: Service) -> Fields:
@@ -80,6 +108,8 @@ def _service(service: Service) -> Fields:
             "ports": ports,
             **{f"operation {one.name}": f"{one.method} {one.path}" for one in service.operations},
             **{f"call {call.service}": _call(call) for call in service.calls},
+            **{f"foreign caller {one.pattern}": _operations(one.operations) for one in service.foreign_callers},
+            **{f"foreign call {one.spiffe_id}": _foreign_call(one) for one in service.foreign_calls},
             "probes": _listed(f"{probe.method} {probe.path}" for probe in service.probes),
             "data": _listed(service.data),
             "longest_request": as_written(service.longest_request),
@@ -100,7 +130,16 @@ def _entry(service: Service) -> Fields:
 
 
 def _call(call: Call) -> str:
-    return f"{_listed(call.operations) or 'all operations'} through port {call.listen}"
+    return f"{_operations(call.operations)} through port {call.listen}"
+
+
+def _foreign_call(call: ForeignCall) -> str:
+    where = _listed(f"{one.address}:{one.port}" for one in call.endpoints)
+    return f"at {where} through port {call.listen}"
+
+
+def _operations(names: Iterable[str]) -> str:
+    return _listed(names) or "all operations"
 
 
 def _listed(items: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from trustplane.change.budget_effects import of_budgets
 from trustplane.change.described import Kind
 from trustplane.change.effect import Effect, Subject
+from trustplane.change.federation_effects import of_federation
 from trustplane.change.grants import ANY_REQUEST, GrantChange, changed_grants, grants
 from trustplane.registry.model import DesiredState, Service
 from trustplane.spiffe.names import ServiceName
@@ -33,7 +34,7 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
         found[Kind.READER, reader].add(effect)
     for profile, effect in _of_profiles(old, new):
         found[Kind.PROFILE, profile].add(effect)
-    for subject, effect in of_budgets(old, new):
+    for subject, effect in (*of_budgets(old, new), *of_federation(old, new)):
         found[subject].add(effect)
     return {subject: tuple(sorted(of_one)) for subject, of_one in found.items()}
 
@@ -87,6 +88,7 @@ def _openings(service: Service | None) -> dict[str, int]:
     if not service or not service.ports:
         return {}
     calls = {f"the way to {call.service}": call.listen for call in service.calls}
+    calls |= {f"the way to {call.spiffe_id}": call.listen for call in service.foreign_calls}
     return {f"mutual TLS to {service.name}": service.ports.mesh, **calls}
 
 

@@ -19,11 +19,16 @@ from trustplane.cli import (
     audit,
     bundle,
     demo,
+    diagnose,
     explain,
+    federation,
+    ingest,
     plan,
+    probe,
     rehearse,
     revoke,
     rotate,
+    runbook,
     server,
     sidecar,
     simulate,
@@ -42,9 +47,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
+for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, rotate, bundle, audit):
+for group in (server, agent, svid, revoke, rotate, bundle, federation, audit, runbook):
     app.add_typer(group.group)
 
 

@@ -11,7 +11,7 @@ from trustplane.cli import admin, status_text
 from trustplane.cli.arguments import as_input, duration, host_port, node, trust_domain
 from trustplane.cli.output import instant, note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket, state_dir
-from trustplane.main.settings import ServerSettings
+from trustplane.main.settings import FederationSettings, HostPort, ServerSettings
 from trustplane.trust.lifecycle import Lifetimes
 from trustplane.wire.http_shapes import ServerStatusShape, TokenRequest, TokenShape
 
@@ -76,6 +76,18 @@ SigningRate = Annotated[
         help="The most leaves signed in a second, for a signer that others share. Default: as fast as it goes.",
     ),
 ]
+ListenFederation = Annotated[
+    str | None,
+    typer.Option(help="Where other trust domains fetch the bundle, shown the server's SVID (https_spiffe)."),
+]
+ListenFederationWeb = Annotated[
+    str | None, typer.Option(help="The same with a certificate for a host name (https_web).")
+]
+WebCertificate = Annotated[Path | None, typer.Option(help="Of the https_web endpoint: its chain in PEM; may change.")]
+WebKey = Annotated[Path | None, typer.Option(help="Of the https_web endpoint: the key in PEM.")]
+WebAuthorities = Annotated[
+    Path | None, typer.Option(help="CAs in PEM that vouch for https_web endpoints of others. Default: this machine's.")
+]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -96,6 +108,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     node_lifetime: NodeLife = "1h",
     node_certificates_ca: NodeCertificates = None,
     signing_rate: SigningRate = None,
+    listen_federation: ListenFederation = None,
+    listen_federation_web: ListenFederationWeb = None,
+    federation_web_certificate: WebCertificate = None,
+    federation_web_key: WebKey = None,
+    federation_web_ca: WebAuthorities = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
@@ -108,17 +125,30 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         admin_socket=server_socket,
         listen_node=host_port(listen_node),
         listen_enrolment=host_port(listen_enrolment),
-        listen_https=host_port(listen_https) if listen_https else None,
+        listen_https=_if_given(listen_https),
         database_url=database_url,
         passphrase_file=passphrase_file,
         lifetimes=lifetimes,
         node_lifetime=node_life,
         node_certificates_ca=node_certificates_ca,
         signing_rate=signing_rate,
+        federation=_federation(
+            listen_federation, listen_federation_web, federation_web_certificate, federation_web_key, federation_web_ca
+        ),
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 
     serve(settings)
+
+
+def _federation(
+    spiffe: str | None, web: str | None, certificate: Path | None, key: Path | None, authorities: Path | None
+) -> FederationSettings:
+    return FederationSettings(_if_given(spiffe), _if_given(web), certificate, key, authorities)
+
+
+def _if_given(address: str | None) -> HostPort | None:
+    return host_port(address) if address else None
 
 
 @group.command(epilog=STATUS_EXAMPLES)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -71,6 +72,8 @@ class KeepDesiredState:
         self._current: tuple[Revision, DesiredState] | None = None
         self._bundle: Bundle | None = None
         self._withdrawn = Withdrawn()
+        self._federated: Mapping[TrustDomain, Bundle] = {}
+        self._known_roots: Mapping[TrustDomain, frozenset[str]] = {}
         self._by_id: Mapping[SpiffeId, Service] = {}
         self._refreshing = asyncio.Lock()
         self.views = ViewFeed(self._needs({}))
@@ -125,7 +128,7 @@ class KeepDesiredState:
         if admit_at is None:
             state = await asyncio.to_thread(repository.read, files)
         else:
-            state = await asyncio.to_thread(repository.read_at, files, admit_at)
+            state = await asyncio.to_thread(repository.read_at, files, admit_at, self._known_roots)
         if state.trust_domain != self._trust_domain:
             raise Refused(
                 code="other-trust-domain",
@@ -176,6 +179,15 @@ class KeepDesiredState:
         self._withdrawn = withdrawn
         await self.refresh()
 
+    async def federate(
+        self, bundles: Mapping[TrustDomain, Bundle], known: Mapping[TrustDomain, frozenset[str]]
+    ) -> None:
+        """Make these the bundles of other trust domains, and `known` the roots by which names are known."""
+        self._known_roots = known
+        before, self._federated = self._federated, bundles
+        if _contents(before) != _contents(bundles):  # a peer that only counts up must cost nothing
+            await self.refresh()
+
     async def refresh(self) -> None:
         """Publish what follows from the revision, the bundle, and where sidecars are."""
         async with self._refreshing:  # else what was read first could be published last
@@ -191,11 +203,12 @@ class KeepDesiredState:
         return DesiredState(self._trust_domain, "standard", {}, {}, {})
 
     def _trusted(self) -> tuple[TrustedBundle, ...]:
+        """Our own and those of the trust domains that the revision has a relation with; an ended one is out at once."""
         if self._bundle is None:
             return ()
-        document = bundle_document.encode(self._bundle)
-
-        return (TrustedBundle(self._bundle.trust_domain, document, self._bundle.digest),)
+        own = TrustedBundle(self._bundle.trust_domain, bundle_document.encode(self._bundle), self._bundle.digest)
+        others = (one for name, one in self._federated.items() if name in self._state().federation)
+        return (own, *(TrustedBundle(one.trust_domain, _without_number(one), one.digest) for one in others))
 
     async def _endpoints(self) -> dict[ServiceName, tuple[Endpoint, ...]]:
         addresses = {agent.node: agent.address for agent in await self._fleet.agents() if not agent.banned}
@@ -206,3 +219,12 @@ class KeepDesiredState:
             if service is not None and service.ports is not None and hosting.node in addresses:
                 found[hosting.service].add(Endpoint(addresses[hosting.node], service.ports.mesh))
         return {service: tuple(sorted(endpoints)) for service, endpoints in found.items()}
+
+
+def _contents(bundles: Mapping[TrustDomain, Bundle]) -> dict[TrustDomain, str]:
+    return {name: one.digest for name, one in bundles.items()}
+
+
+def _without_number(bundle: Bundle) -> bytes:
+    """And without hint: nodes have no use for them, and what changes nothing else is pushed to nobody."""
+    return bundle_document.encode(replace(bundle, sequence=None, refresh_hint=None))

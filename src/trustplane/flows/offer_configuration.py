@@ -15,7 +15,7 @@ from trustplane.attest.entitlement import entitled
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused
 from trustplane.flows.feed import Feed
-from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.serve_identities import HeldIdentities, bundles_of
 from trustplane.flows.withdrawn import fit_for_proxies, stale_at
 from trustplane.registry.view import Entry, NodeView, Sidecar, Withdrawn
 from trustplane.spiffe.ids import TrustDomain
@@ -136,8 +136,9 @@ class OfferConfiguration:
         at = self._clock.now()
         # One identity that cannot be published must not cost the process its others.
         crls = tuple(one.crl for one in fit_for_proxies(view.withdrawn, at).crls)
-        sound = [one for one in ready if _publishable(one, held.bundles, own, at, crls)] if len(ready) > 1 else ready
-        return published(secrets_offer(sound or ready, held.bundles, own, crls), at)
+        bundles = bundles_of(mine, held.bundles)
+        sound = [one for one in ready if _publishable(one, bundles, own, at, crls)] if len(ready) > 1 else ready
+        return published(secrets_offer(sound or ready, bundles, own, crls), at)
 
     def _entry(self, wanted: Callable[[Entry], bool]) -> Entry | None:
         view = self._views.value

@@ -125,12 +125,12 @@ class ServeIdentities:
 
     def follow_x509_bundles(self, caller: Caller) -> AsyncIterator[X509Bundles]:
         return self._followed(
-            caller, lambda granted, held: X509Bundles(_x509_bundles(_own(granted), held.bundles), _crls(held))
+            caller, lambda granted, held: X509Bundles(_x509_bundles(granted, held.bundles), _crls(held))
         )
 
     def follow_jwt_bundles(self, caller: Caller) -> AsyncIterator[Mapping[TrustDomain, bytes]]:
         """JWK Sets."""
-        return self._follow(caller, lambda granted, held: _jwt_bundles(_own(granted), held.bundles))
+        return self._follow(caller, lambda granted, held: _jwt_bundles(granted, held.bundles))
 
     async def fetch_jwt(
         self, caller: Caller, audience: Sequence[str], wanted: SpiffeId | None = None
@@ -157,9 +157,9 @@ class ServeIdentities:
 
     async def validate_jwt(self, caller: Caller, token: str, audience: str) -> JwtSvid:
         held = self._held()
-        _granted(held, await self._selectors(caller, held))
+        granted = _granted(held, await self._selectors(caller, held))
         try:
-            svid = verify_jwt(token, audience, held.bundles, self._clock.now(), JWT_LEEWAY)
+            svid = verify_jwt(token, audience, _trusted(granted, held.bundles), self._clock.now(), JWT_LEEWAY)
             _check_not_revoked(svid.spiffe_id, held.withdrawn)
         except Refused as fault:
             # One code whatever the rule: the caller can only drop the token (WA-12).
@@ -267,7 +267,7 @@ def _x509_grant(granted: Granted, held: HeldIdentities) -> X509Grant:
         )
     hints = _unique_hints([entry for entry, _ in ready])
     identities = tuple(X509Identity(keyed, hint) for (_, keyed), hint in zip(ready, hints, strict=True))
-    return X509Grant(identities, _x509_bundles(_own(granted), held.bundles), _crls(held))
+    return X509Grant(identities, _x509_bundles(granted, held.bundles), _crls(held))
 
 
 def _crls(held: HeldIdentities) -> tuple[bytes, ...]:
@@ -288,15 +288,28 @@ def _unique_hints(entries: Sequence[Entry]) -> list[str]:
     return hints
 
 
-def _x509_bundles(own: TrustDomain, bundles: BundleSet) -> Mapping[TrustDomain, bytes]:
+def _trusted(granted: Granted, bundles: BundleSet) -> BundleSet:
+    """Its own trust domain's, and those its identities have a relation with; the node may hold others."""
+    return bundles_of([entry for entry, _ in granted], bundles)
+
+
+def bundles_of(entries: Sequence[Entry], bundles: BundleSet) -> BundleSet:
+    """What whoever has these identities may verify with."""
+    own = {entry.spiffe_id.trust_domain for entry in entries}
+    wanted = own.union(*(entry.federates for entry in entries))
+    return BundleSet({name: bundle for name, bundle in bundles.items() if name in wanted})
+
+
+def _x509_bundles(granted: Granted, bundles: BundleSet) -> Mapping[TrustDomain, bytes]:
     """A domain that vouches for nothing is left out: absent is how a Workload API withdraws a bundle (WA-5)."""
-    found = {name: bundle.x509_der() for name, bundle in bundles.items() if bundle.x509_authorities}
-    return _with_own(own, found)
+    trusted = _trusted(granted, bundles)
+    found = {name: bundle.x509_der() for name, bundle in trusted.items() if bundle.x509_authorities}
+    return _with_own(_own(granted), found)
 
 
-def _jwt_bundles(own: TrustDomain, bundles: BundleSet) -> Mapping[TrustDomain, bytes]:
-    found = {name: bundle_document.jwks(bundle) for name, bundle in bundles.items()}
-    return _with_own(own, found)
+def _jwt_bundles(granted: Granted, bundles: BundleSet) -> Mapping[TrustDomain, bytes]:
+    found = {name: bundle_document.jwks(bundle) for name, bundle in _trusted(granted, bundles).items()}
+    return _with_own(_own(granted), found)
 
 
 def _with_own(own: TrustDomain, found: Mapping[TrustDomain, bytes]) -> Mapping[TrustDomain, bytes]:

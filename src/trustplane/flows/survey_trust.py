@@ -23,11 +23,13 @@ from trustplane.spiffe.ids import SCHEME, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.trust.lifecycle import owners_without
+from trustplane.xds import tls
 from trustplane.xds.sds_names import DEFAULT, ROOTCA
 from trustplane.xds.secrets import bundle_digest
 
 BUNDLE = "bundle"
 PROBED = "root/"  # then the root's key identifier, as participants name what a probe proved
+PEERS = f"secret/{tls.PEERS}"  # our bundle beside those of other domains, in sidecars that they may call
 SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
 MAX_NAME = 400  # of what an agent calls a participant
 _HIDDEN = {AuthorityState.STAGED, AuthorityState.RETIRED}
@@ -47,6 +49,10 @@ class Records(Protocol):
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]: ...
 
 
+def _nobody_of_elsewhere(_node: NodeName, _participant: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What this server has published, and to whom it can speak now."""
@@ -55,6 +61,9 @@ class Published:
     withdrawn: Withdrawn
     connected: AbstractSet[NodeName]
     longest_connection: timedelta
+    peers: Callable[[NodeName, str], str] = (
+        _nobody_of_elsewhere  # of a participant: by which digest it holds us and others
+    )
 
     @property
     def digests(self) -> frozenset[str]:
@@ -192,10 +201,18 @@ class _Eyes:
         """Desired is what this server publishes, whatever an agent meant when it spoke."""
         for one in self._fleet.holdings:
             if self._is_bundle(one.thing):
-                is_current = one.held in self._digests
-                bundle = self._published.bundle
-                desired = bundle.x509_digest if one.thing == BUNDLE else bundle.digest
-                yield replace(one, desired=one.held if is_current else desired)
+                yield replace(one, desired=one.held if self._is_current(one) else self._desired(one))
+
+    def _is_current(self, one: Holding) -> bool:
+        if one.thing == PEERS:
+            return bool(one.held) and one.held == self._desired(one)
+        return one.held in self._digests
+
+    def _desired(self, one: Holding) -> str:
+        bundle = self._published.bundle
+        if one.thing == PEERS:
+            return self._published.peers(one.node, one.participant)
+        return bundle.x509_digest if one.thing == BUNDLE else bundle.digest
 
     def _own(self, name: str, node: NodeName, purpose: Purpose, *, is_away: bool) -> Seen:
         """A server or an agent. Its identity is the newest it was issued; a lost one ends before its root may leave."""
@@ -212,7 +229,8 @@ class _Eyes:
 
     def _proxy(self, node: NodeName, name: str) -> Seen:
         told = self._held[node, name]
-        bundles = [one for one in told if self._is_bundle(one.thing)]
+        # What it is offered no more, and has let go of, says nothing: its trust is in another secret now.
+        bundles = [one for one in told if self._is_bundle(one.thing) and (one.held or one.desired)]
         leaves = [one for one in told if self._is_leaf(one.thing) and one.held]
         probed = frozenset(root for root in self._roots for one in told if _proves(one, root))
         is_sidecar = name.startswith("sidecar ")
@@ -228,7 +246,7 @@ class _Eyes:
         )
 
     def _trust(self, bundles: Sequence[Holding]) -> frozenset[AuthorityId]:
-        is_current = bool(bundles) and all(one.held in self._digests for one in bundles)
+        is_current = bool(bundles) and all(self._is_current(one) for one in bundles)
         return self._trusted if is_current else self._doubtful
 
     def _known(self, roots: Iterable[AuthorityId | None]) -> frozenset[AuthorityId]:
@@ -245,7 +263,7 @@ class _Eyes:
 
     def _is_bundle(self, thing: str) -> bool:
         own = self._published.bundle.trust_domain
-        return thing in {BUNDLE, SECRET + str(own.id), SECRET + ROOTCA}
+        return thing in {BUNDLE, SECRET + str(own.id), SECRET + ROOTCA, PEERS}
 
     def _is_leaf(self, thing: str) -> bool:
         name = thing.removeprefix(SECRET)

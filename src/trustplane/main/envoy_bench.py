@@ -188,7 +188,7 @@ class EnvoyBench:
             return await client.request(method, self.url(caller, callee, path))
 
     def url(self, caller: str, callee: str, path: str = "/") -> str:
-        found = next(one for one in self.members[caller].sidecar.callees if one.service.name == callee)
+        found = next(one for one in self.members[caller].sidecar.callees if one.service and one.service.name == callee)
         return f"http://{LOOPBACK}:{found.listen}{path}"
 
     async def logged(self, name: str, wanted: Callable[[dict[str, object]], bool]) -> dict[str, object]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -26,6 +25,8 @@ from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
+from trustplane.flows.federate import Federate
+from trustplane.flows.federation_uptake import peers_of
 from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
@@ -34,6 +35,7 @@ from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
+from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.readmit import NodeEvidence
 from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.revoke import Revoke
@@ -48,7 +50,7 @@ from trustplane.host.directories import own_directory
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
-from trustplane.host.tls_context import present, server_context
+from trustplane.host.tls_context import server_context
 from trustplane.host.unix_socket import PRIVATE, listen
 from trustplane.keys.audit import FILE as AUDIT_KEY_FILE
 from trustplane.keys.audit import AuditKey
@@ -56,7 +58,10 @@ from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.crl_metrics import CrlMetrics
+from trustplane.main.federation_doors import open_federation_doors
+from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
+from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.server_door import Behind, Door
@@ -66,11 +71,12 @@ from trustplane.main.settings import ServerSettings
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
-from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.store.store import Changes, Store
 from trustplane.wire import proof
+from trustplane.wire.bundle_endpoint import BundleEndpoints
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
 from trustplane.wire.http_api import admin_application, public_application
 from trustplane.wire.http_door import ServerFacts
@@ -132,6 +138,8 @@ class Flows:
     replacing: ReplaceIssuers
     revoke: Revoke
     changing: ChangeRoot
+    federate: Federate
+    published: PublishBundle
     audit_key: str
 
 
@@ -156,6 +164,8 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.revocations.settle()
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
+        await flows.federate.settle()
+        await flows.published.current()  # numbered before anyone asks, and for the metrics
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(work) for work in _work(flows, settings.instance, changes, clock)]
@@ -195,9 +205,16 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     connected = ConnectedAgents()
     outage = WatchOutageBudget(store, desired, clock)
 
+    endpoints = BundleEndpoints(settings.federation.web_authorities)
+    federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
+
+    def peers(node: NodeName, participant: str) -> str:
+        others = [one.bundle for one in federate.peers.value.values() if one.bundle is not None]
+        return peers_of(desired.views.needs.of(node), participant, BundleSet.of(authorities.bundle(), *others))
+
     def published() -> Published:
         nodes, longest = connected.nodes(), desired.longest_connection()
-        return Published(authorities.bundle(), revocations.withdrawn.value, nodes, longest)
+        return Published(authorities.bundle(), revocations.withdrawn.value, nodes, longest, peers)
 
     survey = SurveyTrust(store, published, clock.now)
     return Flows(
@@ -216,6 +233,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
         changing=ChangeRoot(store, authorities, survey, clock),
+        federate=federate,
+        published=PublishBundle(authorities, desired, store),
         audit_key=str(note_key),
     )
 
@@ -233,6 +252,8 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             revocations=flows.revocations,
             revoke=flows.revoke,
             changing=flows.changing,
+            federate=flows.federate,
+            published=flows.published,
             audit_key=flows.audit_key,
             clock=clock,
         )
@@ -251,6 +272,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.revocations.run(),
         flows.replacing.run(),
         flows.changing.run(),
+        flows.federate.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),
         follow_store(flows, changes, clock),
@@ -272,16 +294,18 @@ async def _open_doors(
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     metrics.registry.register(CrlMetrics(flows.revocations))
     metrics.registry.register(QueueMetrics(flows.turns))
+    metrics.registry.register(FederationMetrics(flows.federate, flows.published))
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    await _serve_http(HttpServer(admin_application(door, metrics.registry, clock), admin.listener), tasks, doors)
+    await serve_http(HttpServer(admin_application(door, metrics.registry, clock), admin.listener), tasks, doors)
     if settings.listen_https is not None:
         context = server_context(key.keyed())
         listener = tcp_listener(settings.listen_https.host, settings.listen_https.port)
         application = public_application(door, metrics.registry, clock)
-        await _serve_http(HttpServer(application, listener, context), tasks, doors)
-        _in_background(_present_each(context, flows.identity.identity), tasks, doors)
+        await serve_http(HttpServer(application, listener, context), tasks, doors)
+        in_background(present_each(context, flows.identity.identity), tasks, doors)
+    await open_federation_doors(settings.federation, door, flows.identity.identity, tasks, doors)
 
 
 async def _open_agent_doors(
@@ -317,27 +341,3 @@ async def _open_agent_doors(
     for door in (nodes, enrolment):
         await door.start()
         doors.push_async_callback(door.stop, DOOR_CLOSES_WITHIN)
-
-
-async def _serve_http(server: HttpServer, tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
-    _in_background(server.run_until_cancelled(), tasks, doors)
-    # If it cannot start, the group ends and this wait with it.
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to await
-        await asyncio.sleep(0.01)
-
-
-def _in_background(work: Coroutine[None, None, None], tasks: asyncio.TaskGroup, doors: AsyncExitStack) -> None:
-    """Ends with the doors. When it fails before, so does the server: half a server is worse than none."""
-    task = tasks.create_task(work)
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    doors.push_async_callback(end)
-
-
-async def _present_each(context: ssl.SSLContext, identity: Feed[KeyedSvid | None]) -> None:
-    async for keyed in identity.values():
-        if keyed is not None:
-            present(context, keyed)

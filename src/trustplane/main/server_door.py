@@ -16,22 +16,28 @@ from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
+from trustplane.flows.federate import Federate
+from trustplane.flows.federation_uptake import Reach, reach
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
+from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.admission.budgets import ended_waivers
+from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.registry.view import NodeView
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Waiver
-from trustplane.spiffe.bundle import Bundle
-from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle, BundleSet
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.trust.authority import Authority
+from trustplane.trust.federation import Peer, published_before_use
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
@@ -50,6 +56,8 @@ class Behind:
     revocations: KeepRevocations
     revoke: Revoke
     changing: ChangeRoot
+    federate: Federate
+    published: PublishBundle
     audit_key: str
     clock: Clock
 
@@ -81,7 +89,7 @@ class Door:
     async def to_be_mended(self) -> Sequence[Finding]:
         current = self._behind.desired.current
         ended = ended_waivers(current[1], self._behind.clock.now()) if current else ()
-        return (*ended, *self._behind.revocations.findings())
+        return (*ended, *self._behind.revocations.findings(), *self._behind.federate.findings())
 
     async def outage_budget(self) -> OutageBudget:
         return await self._behind.outage.read()
@@ -91,6 +99,35 @@ class Door:
 
     async def bundle(self) -> Bundle:
         return self._behind.authorities.bundle()
+
+    async def published_bundle(self) -> Bundle:
+        return await self._behind.published.current()
+
+    async def published_before_use(self) -> timedelta:
+        hint = (await self._behind.published.current()).refresh_hint
+        return published_before_use(hint or DEFAULT_REFRESH_HINT)
+
+    async def federation(self) -> Sequence[tuple[Peer, Relation | None, Sequence[Reach]]]:
+        holdings, views = await self._store.holdings(), self._views(await self._store.agents())
+        current = self._behind.desired.current
+        relations = current[1].federation if current else {}
+        peers = self._behind.federate.peers.value
+        held = [one.bundle for one in peers.values() if one.bundle is not None]
+        bundles = BundleSet.of(self._behind.authorities.bundle(), *held)
+        return [
+            (peer, None if peer.ended_at else relations.get(name), reach(name, holdings, views, bundles))
+            for name, peer in sorted(peers.items())
+        ]
+
+    def _views(self, agents: Sequence[Agent]) -> dict[NodeName, tuple[NodeView, str]]:
+        views = self._behind.desired.views
+        return {one.node: (views.needs.of(one.node), views.digest_of(one.node)) for one in agents if not one.banned}
+
+    async def refresh_peer(self, name: TrustDomain) -> None:
+        await self._behind.federate.poll(name)
+
+    async def forget_peer(self, name: TrustDomain, by: str) -> None:
+        await self._behind.federate.forget(name, by)
 
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self._behind.desired.current

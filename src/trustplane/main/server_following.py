@@ -60,6 +60,9 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
             case Topic.REVISION:
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)
+                await _take_over(flows.federate.settle, clock)
+            case Topic.FEDERATION:
+                await _take_over(flows.federate.settle, clock)
             case Topic.ROOT_CHANGES:
                 flows.changing.wake()
             case Topic.HOSTING:

@@ -77,7 +77,3 @@ class _Standing(Collector):
             if signer is not None:
                 expiry.add_metric([kind], signer.authority.not_after.timestamp())
         yield expiry
-        if standing:
-            yield GaugeMetricFamily(
-                "trustplane_bundle_sequence", "Of the bundle published", standing.bundle.sequence or 0
-            )

@@ -41,6 +41,29 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True)
+class FederationSettings:
+    """Where other trust domains fetch the bundle, and by whom https_web endpoints of others are vouched for.
+
+    `listen_spiffe` shows the server's SVID (https_spiffe), `listen_web` the certificate in these files (https_web).
+    """
+
+    listen_spiffe: HostPort | None = None
+    listen_web: HostPort | None = None
+    web_certificate: Path | None = None
+    web_key: Path | None = None
+    web_authorities: Path | None = None  # PEM; none: those of this machine
+
+    def __post_init__(self) -> None:
+        if len({one is None for one in (self.listen_web, self.web_certificate, self.web_key)}) > 1:
+            raise Refused(
+                code="half-a-web-endpoint",
+                what="an https_web endpoint was given without its certificate, its key, or where to listen",
+                why="it is known to other trust domains by a certificate for its host name",
+                fix="give --listen-federation-web, --federation-web-certificate and --federation-web-key, or none",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One server instance.
 
@@ -63,6 +86,7 @@ class ServerSettings:
     node_lifetime: timedelta = timedelta(hours=1)  # of the identities of nodes and servers
     node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
     signing_rate: float | None = None  # leaves a second; none: as fast as this machine is measured to be
+    federation: FederationSettings = field(default_factory=FederationSettings)
 
     @property
     def database(self) -> str:

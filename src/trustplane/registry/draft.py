@@ -7,13 +7,16 @@ that refers to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from trustplane.fault import Place
 from trustplane.registry.budgets import Budgets, Waiver
+from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState, Namespace, Profile, Service
 from trustplane.registry.yaml_tree import Node, locate
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 
@@ -38,6 +41,8 @@ class DomainFile:
     default_profile: str
     readers: frozenset[SpiffeId]
     budgets: Budgets = field(default_factory=Budgets)
+    federation: Mapping[TrustDomain, Relation] = field(default_factory=dict)
+    refresh_hint: timedelta = DEFAULT_REFRESH_HINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,13 @@ class Draft:
     declared_namespaces: frozenset[str]
     declared_services: frozenset[ServiceName]
     declared_waivers: frozenset[str]
+    first_bundles: Mapping[TrustDomain, Bundle] = field(default_factory=dict)
+    declared_bundles: frozenset[str] = frozenset()
+
+    def relations(self) -> dict[TrustDomain, Relation]:
+        """With the first bundles that stand beside them."""
+        declared = sorted(self.domain.value.federation.items())
+        return {name: replace(one, first_bundle=self.first_bundles.get(name)) for name, one in declared}
 
     def state(self) -> DesiredState:
         domain = self.domain.value
@@ -64,4 +76,6 @@ class Draft:
             readers=domain.readers,
             budgets=domain.budgets,
             waivers={name: one.value for name, one in sorted(self.waivers.items())},
+            federation=self.relations(),
+            refresh_hint=domain.refresh_hint,
         )

@@ -12,10 +12,12 @@ from datetime import timedelta
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets
 from trustplane.registry.draft import DomainFile, Drafted
+from trustplane.registry.federation_file import refresh_hint, relations
 from trustplane.registry.fields import Fields, duration, each, integer, nearest, text, wrong_type
 from trustplane.registry.findings import Findings, shown
 from trustplane.registry.model import KeyKind, Namespace, Profile, RenewalWindow
 from trustplane.registry.yaml_tree import Mapping, Node
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 
@@ -28,21 +30,24 @@ STANDARD = Profile(
     renew=RenewalWindow(0.5, 0.75),
 )
 
+_DOMAIN_KEYS = frozenset({"trust_domain", "default_profile", "readers", "mttd", "mttr", "federation", "refresh_hint"})
 _WINDOW = re.compile(r"([1-9][0-9]?)%-([1-9][0-9]?)%")
 _OWNER = re.compile(r"[A-Za-z0-9@._/:+-]{1,128}")
 
 
 def domain_file(tree: Node, findings: Findings) -> DomainFile | None:
     before = len(findings)
-    fields = Fields(tree, {"trust_domain", "default_profile", "readers", "mttd", "mttr"}, findings)
+    fields = Fields(tree, _DOMAIN_KEYS, findings)
     name = fields.required("trust_domain", lambda node: TrustDomain(text(node)), "acme.example")
     default_profile = fields.optional("default_profile", text, STANDARD.name)
     readers = fields.optional("readers", lambda node: each(node, spiffe_id, findings), ())
     mttd = fields.optional("mttd", lambda node: _budget(node, "mttd"), None)
     mttr = fields.optional("mttr", lambda node: _budget(node, "mttr"), None)
+    federation = fields.optional("federation", lambda node: relations(node, findings), {})
+    hint = fields.optional("refresh_hint", refresh_hint, DEFAULT_REFRESH_HINT)
     if name is None or len(findings) > before:
         return None
-    return DomainFile(name, default_profile, frozenset(readers), Budgets(mttd, mttr))
+    return DomainFile(name, default_profile, frozenset(readers), Budgets(mttd, mttr), federation, hint)
 
 
 def namespaces_file(tree: Node, findings: Findings) -> tuple[Dictionary[str, Drafted[Namespace]], frozenset[str]]:
@@ -97,9 +102,10 @@ def spiffe_id(node: Node) -> SpiffeId:
 def _namespace(name: str, node: Node, findings: Findings) -> Namespace | None:
     ServiceName(name, "any")  # refuses what is no namespace's name
     before = len(findings)
-    fields = Fields(node, {"owners", "prefixes"}, findings)
+    fields = Fields(node, {"owners", "prefixes", "shared_with"}, findings)
     owners = fields.required("owners", lambda one: each(one, owner, findings), "[payments-team]")
     prefixes = fields.optional("prefixes", lambda one: each(one, _prefix, findings), ())
+    shared = fields.optional("shared_with", lambda one: each(one, _trust_domain, findings), ())
     if owners == ():
         raise Refused(
             code="no-owners",
@@ -109,7 +115,11 @@ def _namespace(name: str, node: Node, findings: Findings) -> Namespace | None:
         )
     if owners is None or len(findings) > before:
         return None
-    return Namespace(name, tuple(sorted(owners)), tuple(sorted(prefixes)))
+    return Namespace(name, tuple(sorted(owners)), tuple(sorted(prefixes)), tuple(sorted(shared)))
+
+
+def _trust_domain(node: Node) -> TrustDomain:
+    return TrustDomain(text(node))
 
 
 def _prefix(node: Node) -> tuple[str, ...]:

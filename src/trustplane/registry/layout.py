@@ -39,12 +39,18 @@ def waiver_named_by(path: str) -> str | None:
     return _named_in("waivers", path)
 
 
+def bundle_named_by(path: str) -> str | None:
+    """The trust domain whose first bundle it is."""
+    return _named_in("federation", path, ".json")
+
+
 def is_known(path: str) -> bool:
     return (
         path in (TRUST_DOMAIN_FILE, NAMESPACES_FILE)
         or profile_named_by(path) is not None
         or service_named_by(path) is not None
         or waiver_named_by(path) is not None
+        or bundle_named_by(path) is not None
     )
 
 
@@ -53,8 +59,9 @@ def unknown_file(path: str) -> Refused:
         code="unknown-file",
         what=f"{shown(path)} is no file of a trust repository",
         why="a file nobody reads would look as if it had an effect",
-        fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml and "
-        "services/<namespace>/<service>/service.yaml; dotfiles and *.md may stand anywhere",
+        fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml, "
+        "federation/<trust domain>.json and services/<namespace>/<service>/service.yaml; "
+        "dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
     )
 
@@ -78,10 +85,10 @@ def digest(files: Mapping[str, bytes]) -> str:
     return content.hexdigest()
 
 
-def _named_in(folder: str, path: str) -> str | None:
+def _named_in(folder: str, path: str, suffix: str = ".yaml") -> str | None:
     match PurePosixPath(path).parts:
-        case (first, file) if first == folder and file.endswith(".yaml") and _is_plain(path):
-            return file.removesuffix(".yaml")
+        case (first, file) if first == folder and file.endswith(suffix) and _is_plain(path):
+            return file.removesuffix(suffix)
         case _:
             return None
 

@@ -13,11 +13,13 @@ from enum import Enum
 
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets, Waivers
+from trustplane.registry.endpoint import check_port
+from trustplane.registry.federation import ForeignCall, ForeignCaller, Relation
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.selectors import Selector
 
-MAX_PORT = 65535
 MAX_PATH_CHARACTERS = 512
 LONGEST_LIFETIME = timedelta(days=90)
 
@@ -108,16 +110,6 @@ def _check_request(method: str, path: str) -> None:
         )
 
 
-def _check_port(role: str, port: int) -> None:
-    if not 1 <= port <= MAX_PORT:
-        raise Refused(
-            code="bad-port",
-            what=f"{role} is {port}, which is not a port",
-            why=f"ports are 1 to {MAX_PORT}",
-            fix=f"write for example {role}: 20101",
-        )
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Operation:
     """A named call a service offers. `path` is exact, or a prefix when it ends in `/*`: all below that slash."""
@@ -170,7 +162,7 @@ class Call:
     operations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_port("listen", self.listen)
+        check_port("listen", self.listen)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -181,8 +173,8 @@ class Ports:
     mesh: int
 
     def __post_init__(self) -> None:
-        _check_port("app", self.app)
-        _check_port("mesh", self.mesh)
+        check_port("app", self.app)
+        check_port("mesh", self.mesh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +192,13 @@ class Service:
     data: frozenset[str] = frozenset()
     longest_request: timedelta = timedelta(seconds=15)
     hint: str = ""
+    foreign_callers: tuple[ForeignCaller, ...] = ()
+    foreign_calls: tuple[ForeignCall, ...] = ()
+
+    def foreign_domains(self) -> frozenset[TrustDomain]:
+        """The other trust domains it has to do with: only their bundles may reach it."""
+        callers = (one.pattern.trust_domain for one in self.foreign_callers)
+        return frozenset({*callers, *(one.spiffe_id.trust_domain for one in self.foreign_calls)})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -209,6 +208,7 @@ class Namespace:
     name: str
     owners: tuple[str, ...]
     prefixes: tuple[tuple[str, ...], ...] = ()  # further path prefixes its services may use
+    shared_with: tuple[TrustDomain, ...] = ()  # trust domains that may have services of the same paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +223,8 @@ class DesiredState:
     readers: frozenset[SpiffeId] = field(default_factory=frozenset)  # identities that may read the HTTPS API
     budgets: Budgets = field(default_factory=Budgets)
     waivers: Waivers = field(default_factory=dict)
+    federation: Mapping[TrustDomain, Relation] = field(default_factory=dict)
+    refresh_hint: timedelta = DEFAULT_REFRESH_HINT
 
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
         """Services that declare a call to `service`, by name."""

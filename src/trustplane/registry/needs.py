@@ -7,20 +7,23 @@ object: a thousand nodes that may host everything cost one view.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trustplane.fault import Broken
+from trustplane.registry.federation import ForeignCall, ForeignCaller
 from trustplane.registry.model import Call, DesiredState, Operation, Ports, Service
 from trustplane.registry.view import (
     Callee,
     Caller,
     Endpoint,
     Entry,
+    ForeignGrant,
     NodeView,
     Sidecar,
     TrustedBundle,
     Withdrawn,
 )
+from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 
 NOTHING_WITHDRAWN = Withdrawn()
@@ -55,13 +58,18 @@ class Needs:
 
     def _view(self, pinned: tuple[ServiceName, ...]) -> NodeView:
         services = [self._state.services[name] for name in sorted((*self._anywhere, *pinned))]
+        domains = self._domains_of(services)
         return NodeView(
             revision=self._revision,
             entries=tuple(sorted((self._entry(service) for service in services), key=lambda entry: entry.spiffe_id)),
             sidecars=tuple(self._sidecar(service, service.ports) for service in services if service.ports),
-            bundles=self._bundles,
+            bundles=tuple(one for one in self._bundles if one.trust_domain in domains),
             withdrawn=self._withdrawn,
         )
+
+    def _domains_of(self, services: Sequence[Service]) -> frozenset[TrustDomain]:
+        """A node is told of a foreign trust domain for the sake of a service that names it, and of no other."""
+        return frozenset({self._state.trust_domain}).union(*(one.foreign_domains() for one in services))
 
     def _entry(self, service: Service) -> Entry:
         profile = self._state.profiles[service.profile]
@@ -72,6 +80,7 @@ class Needs:
             key=profile.key,
             profile=f"{profile.name}@{profile.version}",
             hint=service.hint,
+            federates=tuple(sorted(service.foreign_domains())),
         )
 
     def _sidecar(self, service: Service, ports: Ports) -> Sidecar:
@@ -84,10 +93,14 @@ class Needs:
                     Caller(self._state.services[caller].spiffe_id, _granted(service, call))
                     for caller, call in self._callers.get(service.name, ())
                 ),
-                callees=tuple(self._callee(call) for call in sorted(service.calls)),
+                callees=(
+                    *(self._callee(call) for call in sorted(service.calls)),
+                    *(_foreign_callee(service, call) for call in sorted(service.foreign_calls)),
+                ),
                 probes=tuple(sorted(service.probes)),
                 longest_request=service.longest_request,
                 leaf_lifetime=self._state.profiles[service.profile].lifetime,
+                foreign_callers=tuple(_foreign_grant(service, one) for one in service.foreign_callers),
             )
         return self._sidecars[service.name]
 
@@ -102,7 +115,16 @@ class Needs:
         )
 
 
-def _granted(callee: Service, call: Call) -> tuple[Operation, ...]:
+def _foreign_grant(service: Service, caller: ForeignCaller) -> ForeignGrant:
+    return ForeignGrant(caller.pattern, _granted(service, caller))
+
+
+def _foreign_callee(caller: Service, call: ForeignCall) -> Callee:
+    """How long its requests may take nobody says here, so they may take as long as the caller's own."""
+    return Callee(None, call.spiffe_id, call.listen, tuple(sorted(set(call.endpoints))), caller.longest_request)
+
+
+def _granted(callee: Service, call: Call | ForeignCaller) -> tuple[Operation, ...]:
     """The operations this call may use. Empty, which means any request, only if the callee declares none."""
     wanted = call.operations or tuple(operation.name for operation in callee.operations)
     granted = tuple(sorted(operation for operation in callee.operations if operation.name in wanted))

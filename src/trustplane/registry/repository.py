@@ -7,23 +7,30 @@ entries can be one process. `read_at` promises besides that every waiver is in f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from types import MappingProxyType
 
 from trustplane.fault import Place
 from trustplane.registry import layout
 from trustplane.registry.admission import admit
 from trustplane.registry.admission.budgets import check_waivers_in_force
+from trustplane.registry.admission.federation import check_known_roots
 from trustplane.registry.budgets import Waiver
 from trustplane.registry.draft import DomainFile, Draft, Drafted
+from trustplane.registry.federation_file import first_bundles
 from trustplane.registry.files import STANDARD, domain_file, namespaces_file, profile_file
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState, Namespace, Profile, Service
 from trustplane.registry.service_file import Defaults, service_file
 from trustplane.registry.waiver_file import waiver_file
 from trustplane.registry.yaml_tree import Node, Text, parse
+from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import ServiceName
+
+NOTHING_KNOWN: Mapping[TrustDomain, frozenset[str]] = MappingProxyType({})
 
 # Stands in for a domain file that could not be read, so that the other files are checked all the same.
 _NO_DOMAIN = DomainFile(TrustDomain("unknown.invalid"), STANDARD.name, frozenset())
@@ -31,21 +38,27 @@ _NO_DOMAIN = DomainFile(TrustDomain("unknown.invalid"), STANDARD.name, frozenset
 
 def read(files: Mapping[str, bytes]) -> DesiredState:
     """`files` by their path in the repository, with `/`. On any day: waivers count whatever their end."""
-    return _admitted(files, None)
+    return _admitted(files, None, NOTHING_KNOWN)
 
 
-def read_at(files: Mapping[str, bytes], at: datetime) -> DesiredState:
-    """As `read`, for a change that is made at that instant."""
-    return _admitted(files, at)
+def read_at(
+    files: Mapping[str, bytes], at: datetime, known_roots: Mapping[TrustDomain, frozenset[str]] = NOTHING_KNOWN
+) -> DesiredState:
+    """As `read`, for a change that is made at that instant by who knows these roots of other trust domains."""
+    return _admitted(files, at, known_roots)
 
 
-def _admitted(files: Mapping[str, bytes], at: datetime | None) -> DesiredState:
+def _admitted(
+    files: Mapping[str, bytes], at: datetime | None, known_roots: Mapping[TrustDomain, frozenset[str]]
+) -> DesiredState:
     findings = Findings()
     reading = _Reading(_trees(files, findings), findings)
     domain = reading.domain()
-    draft = reading.draft(domain or Drafted(_NO_DOMAIN, Text("", Place(layout.TRUST_DOMAIN_FILE, 1))))
+    stand_in = Drafted(_NO_DOMAIN, Text("", Place(layout.TRUST_DOMAIN_FILE, 1)))
+    draft = reading.draft(_FirstBundles.of(files, findings), domain or stand_in)
     if domain:
         admit(draft, findings)
+        check_known_roots(draft, known_roots, findings)
         if at is not None:
             check_waivers_in_force(draft, at, findings)
     findings.refuse_if_any()
@@ -62,7 +75,24 @@ def _trees(files: Mapping[str, bytes], findings: Findings) -> dict[str, Node | N
         if not layout.is_known(path):
             with findings.at(None):
                 raise layout.unknown_file(path)
-    return {path: parse(path, files[path], findings) for path in counted if layout.is_known(path)}
+    return {path: parse(path, files[path], findings) for path in counted if _is_yaml(path)}
+
+
+def _is_yaml(path: str) -> bool:
+    return layout.is_known(path) and layout.bundle_named_by(path) is None
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstBundles:
+    """Those that can be read, and the trust domains that have a file for one."""
+
+    read: Mapping[TrustDomain, Bundle]
+    declared: frozenset[str]
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes], findings: Findings) -> _FirstBundles:
+        counted = {path: content for path, content in files.items() if not layout.is_ignored(path)}
+        return cls(first_bundles(counted, findings), frozenset(filter(None, map(layout.bundle_named_by, counted))))
 
 
 class _Reading:
@@ -80,7 +110,7 @@ class _Reading:
                 return Drafted(value, tree) if value else None
         return None
 
-    def draft(self, domain: Drafted[DomainFile]) -> Draft:
+    def draft(self, bundles: _FirstBundles, domain: Drafted[DomainFile]) -> Draft:
         profiles = self._profiles()
         namespaces, declared_namespaces = self._namespaces()
         paths = self._service_paths()
@@ -96,6 +126,8 @@ class _Reading:
             declared_namespaces=declared_namespaces,
             declared_services=frozenset(paths),
             declared_waivers=frozenset(filter(None, map(layout.waiver_named_by, self._trees))),
+            first_bundles=bundles.read,
+            declared_bundles=bundles.declared,
         )
 
     def _required(self, file: str, example: str) -> Node | None:

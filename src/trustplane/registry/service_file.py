@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from trustplane.fault import Refused
+from trustplane.registry.federation_file import foreign_callers, foreign_calls
 from trustplane.registry.fields import Fields, duration, each, integer, one_of, text, wrong_type
 from trustplane.registry.files import owner, spiffe_id
 from trustplane.registry.findings import Findings, shown
@@ -37,6 +38,8 @@ _KEYS = frozenset(
         "data",
         "longest_request",
         "hint",
+        "foreign_callers",
+        "foreign_calls",
     }
 )
 
@@ -72,6 +75,8 @@ def service_file(name: ServiceName, tree: Node, defaults: Defaults, findings: Fi
         data=frozenset(fields.optional("data", listed(one_of(DATA_CLASSES)), ())),
         longest_request=fields.optional("longest_request", _longest_request, timedelta(seconds=15)),
         hint=fields.optional("hint", _hint, ""),
+        foreign_callers=fields.optional("foreign_callers", lambda node: foreign_callers(node, findings), ()),
+        foreign_calls=fields.optional("foreign_calls", lambda node: foreign_calls(node, findings), ()),
     )
     return service if len(findings) == before else None
 

@@ -12,20 +12,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from trustplane.fault import Broken
+from trustplane.registry.endpoint import Endpoint as Endpoint  # noqa: PLC0414 - handed on: it is part of a view
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Endpoint:
-    """Where a sidecar takes mTLS."""
-
-    address: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +32,12 @@ class Entry:
     key: KeyKind
     profile: str  # name@version, shown by `explain`
     hint: str = ""
+    federates: tuple[TrustDomain, ...] = ()  # whose bundles it may have, beside its own domain's
 
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    service: ServiceName
+    service: ServiceName | None  # none: it is in another trust domain
     spiffe_id: SpiffeId
     listen: int
     endpoints: tuple[Endpoint, ...]
@@ -58,6 +53,14 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignGrant:
+    """Who of another trust domain may call, and the operations they may use (empty: all)."""
+
+    pattern: IdPattern
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """All that a sidecar's configuration is computed from, besides its SVID and the bundles."""
 
@@ -69,6 +72,11 @@ class Sidecar:
     probes: tuple[Probe, ...]
     longest_request: timedelta
     leaf_lifetime: timedelta  # bounds the age of connections
+    foreign_callers: tuple[ForeignGrant, ...] = ()
+
+    def foreign_domains(self) -> tuple[TrustDomain, ...]:
+        """Of its callers, sorted."""
+        return tuple(sorted({one.pattern.trust_domain for one in self.foreign_callers}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,8 @@ class NodeView:
     def __post_init__(self) -> None:
         _check_sorted("entries", [entry.spiffe_id for entry in self.entries])
         _check_sorted("sidecars", [sidecar.service for sidecar in self.sidecars])
+        for entry in self.entries:
+            _check_sorted("federated domains", entry.federates)
         _check_sorted("bundles", [bundle.trust_domain for bundle in self.bundles])
 
 

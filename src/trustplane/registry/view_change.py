@@ -119,11 +119,12 @@ def _applied(
 
 def _entry(entry: Entry) -> Sequence[Any]:
     selectors = sorted(str(selector) for selector in entry.selectors)
-    return (str(entry.service), str(entry.spiffe_id), selectors, entry.key.value, entry.profile, entry.hint)
+    told = (str(entry.service), str(entry.spiffe_id), selectors, entry.key.value, entry.profile, entry.hint)
+    return (*told, [one.name for one in entry.federates]) if entry.federates else told
 
 
 def _sidecar(sidecar: Sidecar) -> Sequence[Any]:
-    return (
+    told = (
         str(sidecar.service),
         str(sidecar.spiffe_id),
         (sidecar.ports.app, sidecar.ports.mesh),
@@ -133,12 +134,14 @@ def _sidecar(sidecar: Sidecar) -> Sequence[Any]:
         sidecar.longest_request // _MICROSECOND,
         sidecar.leaf_lifetime // _MICROSECOND,
     )
+    foreign = [(str(one.pattern), _requests(one.operations)) for one in sidecar.foreign_callers]
+    return (*told, foreign) if foreign else told
 
 
 def _callee(callee: Callee) -> Sequence[Any]:
     endpoints = [(endpoint.address, endpoint.port) for endpoint in callee.endpoints]
     return (
-        str(callee.service),
+        str(callee.service or ""),
         str(callee.spiffe_id),
         callee.listen,
         endpoints,

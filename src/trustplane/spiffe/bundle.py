@@ -22,6 +22,7 @@ MAX_AUTHORITIES = 100
 MAX_KEY_ID_CHARACTERS = 256
 MAX_SEQUENCE = 2**64 - 1
 MAX_REFRESH_HINT = timedelta(days=3650)
+DEFAULT_REFRESH_HINT = timedelta(minutes=5)  # Trust Domain and Bundle §6.1
 
 
 def _refuse(what: str, why: str) -> Refused:

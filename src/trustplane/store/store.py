@@ -24,6 +24,7 @@ from trustplane.store import (
     audit_log,
     authorities,
     certificates,
+    federation,
     nodes,
     revisions,
     revocations,
@@ -36,6 +37,7 @@ from trustplane.store.database import Database
 from trustplane.store.engines import Counts
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
+from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Revocations, SignedCrl
 
 __all__ = ["Changes", "Store", "Topic"]
@@ -241,6 +243,16 @@ class Store:
     async def crls(self) -> Sequence[SignedCrl]:
         """The newest of each authority."""
         return await self._read(revocations.newest_crls)
+
+    # Federation
+
+    async def put_peer(self, peer: Peer) -> bool:
+        """False when another wrote of this trust domain since `peer` was read."""
+        return await self._write(lambda to: federation.put(to, peer))
+
+    async def peers(self) -> Sequence[Peer]:
+        """Of every trust domain that is or was federated with."""
+        return await self._read(federation.everything)
 
     # Audit log
 

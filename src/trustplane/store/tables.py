@@ -215,3 +215,18 @@ root_change_waivers = Table(
     Column("at", Instant, nullable=False),
     Column("until", Instant, nullable=False),
 )
+
+federated_domains = Table(
+    "federated_domains",
+    metadata,
+    Column("trust_domain", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("document", LargeBinary),  # SPIFFE bundle, JSON
+    Column("taken_at", Instant),
+    Column("known_roots", Text, nullable=False),  # JSON array of SHA-256, hex
+    Column("asked_at", Instant),
+    Column("next_at", Instant),
+    Column("failure", Text),  # JSON object: a finding
+    Column("failing_since", Instant),
+    Column("ended_at", Instant),
+)

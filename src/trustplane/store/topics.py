@@ -12,3 +12,4 @@ class Topic(Enum):
     HOSTING = "hosting"
     REVOCATIONS = "revocations"
     ROOT_CHANGES = "root-changes"
+    FEDERATION = "federation"

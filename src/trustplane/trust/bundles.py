@@ -9,15 +9,12 @@ entering and leaving the bundle count.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from cryptography import x509
 
-from trustplane.spiffe.bundle import Bundle, JwtAuthority
+from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle, JwtAuthority
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
-
-REFRESH_HINT = timedelta(minutes=5)
 
 # How many steps each state stands for; only its rising along every path matters.
 _STEPS = {
@@ -38,7 +35,7 @@ def bundle_of(authorities: Iterable[Authority], trust_domain: TrustDomain, seque
     )
     roots: list[x509.Certificate] = [each.certificate for each in published if each.certificate is not None]
     keys = [JwtAuthority(kid_of(each), each.public_key) for each in published if each.kind is AuthorityKind.JWT]
-    return Bundle(trust_domain, tuple(roots), tuple(keys), sequence, REFRESH_HINT)
+    return Bundle(trust_domain, tuple(roots), tuple(keys), sequence, DEFAULT_REFRESH_HINT)
 
 
 def sequence_of(authorities: Iterable[Authority]) -> int:

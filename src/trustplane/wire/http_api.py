@@ -15,6 +15,8 @@ from trustplane.clock import Clock
 from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
+from trustplane.wire.http_federation import FederationAnswers, bundle_operation
+from trustplane.wire.http_federation_shapes import FederationShape
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
@@ -42,13 +44,8 @@ def public_application(door: ServerDoor, metrics: CollectorRegistry, clock: Cloc
 def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tuple[Operation, ...]:
     to = ServerAnswers(door, metrics, clock)
     listed = (
-        *_open(to),
-        *_standing(to),
-        *_repository(to),
-        *_nodes(to),
-        *_revocation(door),
-        *_rotation(door, clock),
-        *_audit(to),
+        *(*_open(to), bundle_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
+        *(*_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
     )
 
     async def openapi(_: Call) -> Raw:
@@ -60,11 +57,9 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
 
 
 def _open(to: ServerAnswers) -> tuple[Operation, ...]:
-    bundle = "the trust domain's SPIFFE bundle document, for federation"
     return (
         Operation("GET", "/healthz", "health", "whether it can issue", _ANYONE, shapes.HealthShape, to.health),
         Operation("GET", "/metrics", "metrics", "Prometheus metrics", _ANYONE, METRICS_TYPE, to.metrics),
-        Operation("GET", "/bundle", "bundle", bundle, _ANYONE, "application/json", to.bundle),
     )
 
 
@@ -101,6 +96,17 @@ def _nodes(to: ServerAnswers) -> tuple[Operation, ...]:
         _act("/v1/join-tokens", "create_token", joining, token, to.create_token, request),
         _act("/v1/agents/{node}/ban", "ban_agent", banning, agent, to.ban_agent),
         _read("/v1/agents", "agents", "enrolled nodes", shapes.AgentsShape, to.agents),
+    )
+
+
+def _federation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
+    to, shape, one = FederationAnswers(door, clock), FederationShape, "/v1/federation/{trust_domain}"
+    known = "what is known of other trust domains, and who holds their bundles"
+    forgetting = "forget the bundle, sequence and roots of a trust domain"
+    return (
+        _read("/v1/federation", "federation", known, shape, to.status),
+        _act(f"{one}/refresh", "refresh_peer", "ask another trust domain's endpoint now", shape, to.refresh),
+        _act(f"{one}/forget", "forget_peer", forgetting, shape, to.forget),
     )
 
 

@@ -15,9 +15,11 @@ from trustplane.change.plan import Plan
 from trustplane.fault import Finding
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.rotation.root_change import Order as RotationOrder
@@ -26,6 +28,7 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
+from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 
 
@@ -66,6 +69,26 @@ class StandingPort(Protocol):
     async def authorities(self) -> Sequence[Authority]: ...
 
     async def bundle(self) -> Bundle: ...
+
+
+class FederationPort(Protocol):
+    async def published_bundle(self) -> Bundle:
+        """As other trust domains fetch it."""
+        ...
+
+    async def published_before_use(self) -> timedelta:
+        """How long a new key must have been published before it is used (FE-1)."""
+        ...
+
+    async def federation(self) -> Sequence[tuple[Peer, Relation | None, Sequence[Reach]]]:
+        """Every trust domain that is or was federated with; without a relation it is ended."""
+        ...
+
+    async def refresh_peer(self, name: TrustDomain) -> None:
+        """Ask its endpoint now. Refused as `no-relation`."""
+        ...
+
+    async def forget_peer(self, name: TrustDomain, by: str) -> None: ...
 
 
 class RepositoryPort(Protocol):
@@ -185,6 +208,14 @@ class AuditPort(Protocol):
 
 
 class ServerDoor(
-    StandingPort, RepositoryPort, NodesPort, IssuedPort, RevocationPort, RotationPort, AuditPort, Protocol
+    StandingPort,
+    FederationPort,
+    RepositoryPort,
+    NodesPort,
+    IssuedPort,
+    RevocationPort,
+    RotationPort,
+    AuditPort,
+    Protocol,
 ):
     """All of them: what `main.server` builds."""

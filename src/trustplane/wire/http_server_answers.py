@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets
-from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority, AuthorityKind
@@ -51,12 +50,9 @@ class ServerAnswers:
     async def metrics(self, _: Call) -> Raw:
         return Raw(generate_latest(self._metrics), METRICS_TYPE)
 
-    async def bundle(self, _: Call) -> Raw:
-        return Raw(bundle_document.encode(await self._door.bundle()), "application/json")
-
     async def status(self, _: Call) -> shapes.ServerStatusShape:
         facts, current = await self._door.facts(), await self._door.current()
-        bundle, connected = await self._door.bundle(), self._door.connected()
+        bundle, connected = await self._door.published_bundle(), self._door.connected()
         reasons = await self._door.cannot_issue()
         holdings = await self._door.holdings(MAX_NOT_HELD)
         now = self._clock.now()

@@ -33,6 +33,7 @@ from trustplane.registry.view import (
     DeniedCertificate,
     Endpoint,
     Entry,
+    ForeignGrant,
     LeavingIssuer,
     NodeView,
     Sidecar,
@@ -43,6 +44,7 @@ from trustplane.registry.view import (
 from trustplane.registry.view_change import ViewChange
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import X509Svid
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
@@ -242,6 +244,7 @@ def _entry(entry: Entry) -> node_pb2.Entry:
         key=entry.key.value,
         profile=entry.profile,
         hint=entry.hint,
+        federates=map(str, entry.federates),
     )
 
 
@@ -253,6 +256,7 @@ def _entry_of(message: node_pb2.Entry) -> Entry:
         KeyKind(message.key),
         message.profile,
         message.hint,
+        tuple(map(TrustDomain, message.federates)),
     )
 
 
@@ -270,6 +274,10 @@ def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
         probes=[node_pb2.Probe(method=probe.method, path=probe.path) for probe in sidecar.probes],
         longest_request=duration(sidecar.longest_request),
         leaf_lifetime=duration(sidecar.leaf_lifetime),
+        foreign_callers=[
+            node_pb2.Caller(spiffe_id=str(one.pattern), operations=map(_operation, one.operations))
+            for one in sidecar.foreign_callers
+        ],
     )
 
 
@@ -279,16 +287,21 @@ def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
         spiffe_id=SpiffeId.parse(message.spiffe_id),
         ports=Ports(message.app_port, message.mesh_port),
         callers=tuple(
-            Caller(
-                SpiffeId.parse(one.spiffe_id), tuple(Operation(op.name, op.method, op.path) for op in one.operations)
-            )
-            for one in message.callers
+            Caller(SpiffeId.parse(one.spiffe_id), tuple(map(_operation_of, one.operations))) for one in message.callers
         ),
         callees=tuple(map(_callee_of, message.callees)),
         probes=tuple(Probe(one.method, one.path) for one in message.probes),
         longest_request=message.longest_request.ToTimedelta(),
         leaf_lifetime=message.leaf_lifetime.ToTimedelta(),
+        foreign_callers=tuple(
+            ForeignGrant(IdPattern.parse(one.spiffe_id), tuple(map(_operation_of, one.operations)))
+            for one in message.foreign_callers
+        ),
     )
+
+
+def _operation_of(message: node_pb2.Operation) -> Operation:
+    return Operation(message.name, message.method, message.path)
 
 
 def _operation(operation: Operation) -> node_pb2.Operation:
@@ -297,7 +310,7 @@ def _operation(operation: Operation) -> node_pb2.Operation:
 
 def _callee(callee: Callee) -> node_pb2.Callee:
     return node_pb2.Callee(
-        service=str(callee.service),
+        service=str(callee.service or ""),
         spiffe_id=str(callee.spiffe_id),
         listen=callee.listen,
         endpoints=[node_pb2.Endpoint(address=one.address, port=one.port) for one in callee.endpoints],
@@ -307,7 +320,7 @@ def _callee(callee: Callee) -> node_pb2.Callee:
 
 def _callee_of(message: node_pb2.Callee) -> Callee:
     return Callee(
-        ServiceName.parse(message.service),
+        ServiceName.parse(message.service) if message.service else None,
         SpiffeId.parse(message.spiffe_id),
         message.listen,
         tuple(Endpoint(one.address, one.port) for one in message.endpoints),

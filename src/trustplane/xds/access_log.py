@@ -48,6 +48,7 @@ _REQUEST = {
     "connection": "%CONNECTION_ID%",
     "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "upstream": "%UPSTREAM_REMOTE_ADDRESS%",
+    "upstream_host": "%UPSTREAM_HOST%",  # all that is known of a connection that was never made
     "upstream_local": "%UPSTREAM_LOCAL_ADDRESS%",
 }
 _FAILED_HANDSHAKE = {

@@ -140,8 +140,17 @@ def _inbound(listener: Json) -> Iterator[Lack]:
             yield "a filter chain takes plaintext", "whoever reaches the port would be let in unverified"
         if "transport_socket_connect_timeout" not in chain:
             yield "a handshake may take for ever", "silent peers would use up connections"
+        if _takes_several_domains(chain) and not any(
+            each.get("object_key") == revoked.PEER_IDS for each in _messages(chain)
+        ):
+            yield "it does not look at all IDs of a certificate", "one with an ID of each domain would pass for either"
         for manager in (each for each in _messages(chain) if each.get("@type") == _HTTP):
             yield from _inbound_http(manager)
+
+
+def _takes_several_domains(chain: object) -> bool:
+    matchers = (each.get("match_typed_subject_alt_names") for each in _messages(chain))
+    return any(isinstance(one, list) and len(one) > 1 for one in matchers)
 
 
 def _inbound_http(manager: Json) -> Iterator[Lack]:

@@ -28,7 +28,8 @@ def resources(sidecar: Sidecar, svid: X509Svid, here: Surroundings, withdrawn: W
 
 
 def name_of(callee: Callee) -> str:
-    return f"outbound/{callee.service}"
+    """A service of another trust domain is named with it; `/` and `spiffe:` keep it apart from ours."""
+    return f"outbound/{callee.service or callee.spiffe_id}"
 
 
 def _cluster(sidecar: Sidecar, callee: Callee, connections: Json) -> Resource:

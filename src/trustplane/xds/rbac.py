@@ -1,8 +1,8 @@
 """Who may ask what of a service, as Envoy's RBAC filter: deny unless declared.
 
 The filter in the listener refuses everybody; the route carries the complete rules, because a route's rules replace
-the listener's and reach open connections at once. Callers are matched by their exact SPIFFE ID, operations by exact
-method and by exact path or by a prefix that ends in a slash.
+the listener's and reach open connections at once. Callers are matched by their exact SPIFFE ID, those of other trust
+domains also by a prefix that ends in a slash; operations by exact method and by exact path or such a prefix.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from trustplane.registry.model import Operation, Probe
-from trustplane.registry.view import Caller
+from trustplane.registry.view import Caller, ForeignGrant
 from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.patterns import IdPattern
 from trustplane.xds.resources import Json, typed
 
 RBAC = "envoy.filters.http.rbac"
@@ -28,11 +29,15 @@ def filter_that_denies() -> dict[str, object]:
     return {"name": RBAC, "typed_config": typed(_MESSAGE + "RBAC", rules=NOBODY)}
 
 
-def per_route(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> dict[str, object]:
-    return {RBAC: typed(_MESSAGE + "RBACPerRoute", rbac={"rules": rules(callers, probes, own)})}
+def per_route(
+    callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain, foreign: Sequence[ForeignGrant] = ()
+) -> dict[str, object]:
+    return {RBAC: typed(_MESSAGE + "RBACPerRoute", rbac={"rules": rules(callers, probes, own, foreign)})}
 
 
-def rules(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> dict[str, object]:
+def rules(
+    callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain, foreign: Sequence[ForeignGrant] = ()
+) -> dict[str, object]:
     """With no caller and no probe: `policies` is empty, and nobody is let in."""
     policies: dict[str, object] = {
         str(one.spiffe_id): {
@@ -41,12 +46,21 @@ def rules(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) 
         }
         for one in callers
     }
+    for grant in foreign:
+        policies[str(grant.pattern)] = {
+            "permissions": _operations(grant.operations),
+            "principals": [meant_by(grant.pattern)],
+        }
     if probes:
         policies["probes"] = {
             "permissions": [_request(one.method, one.path) for one in sorted(probes)],
             "principals": [_identity({"prefix": f"{own.id}/"})],
         }
     return {"action": "ALLOW", "policies": policies}
+
+
+def meant_by(pattern: IdPattern) -> dict[str, object]:
+    return _identity({"prefix" if pattern.below else "exact": str(pattern)})
 
 
 def _identity(matcher: Json) -> dict[str, object]:

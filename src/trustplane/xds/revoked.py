@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from trustplane.registry.model import Probe
-from trustplane.registry.view import Callee, Caller, Sidecar, Withdrawn
+from trustplane.registry.view import Callee, Caller, ForeignGrant, Sidecar, Withdrawn
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.revoked import digest_of
 from trustplane.spiffe.x509_svid import X509Svid
@@ -19,14 +19,16 @@ from trustplane.xds.resources import Json, typed
 
 REVOKED = "revoked"  # the deny filter's name, by which a route gives it its rules
 _PEER = "peer"
-_LEAF, _ISSUER = "trustplane.peer", "trustplane.peer_issuer"
+_LEAF, _ISSUER, PEER_IDS = "trustplane.peer", "trustplane.peer_issuer", "trustplane.peer_ids"
 _RBAC = "envoy.extensions.filters.http.rbac.v3."
 _STATE = "envoy.extensions.filters.http.set_filter_state.v3.Config"
 
 
-def filters() -> list[dict[str, object]]:
+def filters(foreign: Sequence[ForeignGrant] = ()) -> list[dict[str, object]]:
     """Denies nobody by itself: the rules are the route's."""
     known = [_written(_LEAF, "%DOWNSTREAM_PEER_FINGERPRINT_256%"), _written(_ISSUER, _SIGNED_BY)]
+    if foreign:
+        known.append(_written(PEER_IDS, "%DOWNSTREAM_PEER_URI_SAN%"))
     return [
         {"name": _PEER, "typed_config": typed(_STATE, on_request_headers=known)},
         {"name": REVOKED, "typed_config": typed(_RBAC + "RBAC", rules={"action": "DENY", "policies": {}})},
@@ -36,19 +38,29 @@ def filters() -> list[dict[str, object]]:
 _SIGNED_BY = "%DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256%"
 
 
-def per_route(withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe]) -> dict[str, object]:
-    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers, probes)})}
+def per_route(
+    withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe], foreign: Sequence[ForeignGrant] = ()
+) -> dict[str, object]:
+    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers, probes, foreign)})}
 
 
-def rules(withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe]) -> dict[str, object]:
-    """Of whoever else is let in here. Whose ID may not call is refused already, unless anyone may probe."""
+def rules(
+    withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe], foreign: Sequence[ForeignGrant] = ()
+) -> dict[str, object]:
+    """Of whoever else is let in here. Whose ID may not call is refused already, unless anyone may probe.
+
+    The SPIFFE verifier takes a certificate's trust domain from one of its IDs, and RBAC matches any of them. An
+    authority of another domain could therefore add one of our IDs to its own; SVIDs have one (X509-SVID §2).
+    """
     let_in = {caller.spiffe_id for caller in callers}
-    ids = [one for one in withdrawn.ids if probes or one in let_in]
+    also = [grant.pattern for grant in foreign]
+    ids = [one for one in withdrawn.ids if probes or one in let_in or any(each.matches(one) for each in also)]
     certificates = [one.sha256 for one in withdrawn.certificates if probes or one.spiffe_id in let_in]
     found = {
         "revoked-ids": [{"authenticated": {"principal_name": {"exact": str(one)}}} for one in ids],
         "revoked-certificates": [_is(_LEAF, one) for one in certificates],
         "revoked-issuers": [_is(_ISSUER, one) for one in withdrawn.issuers],
+        "several-identities": [_contains(PEER_IDS, ",")] if foreign else [],
     }
     policies = {
         name: {"permissions": [{"any": True}], "principals": principals}
@@ -87,3 +99,7 @@ def _written(key: str, text: str) -> dict[str, object]:
 
 def _is(key: str, value: str) -> dict[str, object]:
     return {"filter_state": {"key": key, "string_match": {"exact": value}}}
+
+
+def _contains(key: str, part: str) -> dict[str, object]:
+    return {"filter_state": {"key": key, "string_match": {"contains": part}}}

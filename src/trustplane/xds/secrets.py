@@ -61,8 +61,16 @@ def bundles(name: str, trusted: Iterable[Bundle]) -> Resource:
         "typed_config": typed(_SPIFFE_VALIDATOR, trust_domains=domains),
     }
     context = {"custom_validator_config": validator}
-    stands_for = ordered[0].digest if len(ordered) == 1 else ""
-    return Resource(Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), stands_for)
+    return Resource(
+        Kind.SECRET, name, typed(Kind.SECRET.value, name=name, validation_context=context), known_as(ordered)
+    )
+
+
+def known_as(trusted: Sequence[Bundle]) -> str:
+    """What a secret with these bundles is known by: which bundle it is, or which ones."""
+    if len(trusted) == 1:
+        return trusted[0].digest
+    return hashlib.sha256("".join(sorted(one.digest for one in trusted)).encode()).hexdigest()
 
 
 def _crl_pem(der: bytes) -> str:

@@ -7,14 +7,15 @@ a cluster, because a proxy that is given none deletes all it has.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trustplane.fault import Broken, Refused
 from trustplane.registry.view import Sidecar, Withdrawn
+from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
-from trustplane.xds import inbound, outbound, secrets
+from trustplane.xds import inbound, outbound, secrets, tls
 from trustplane.xds.resources import Kind, Offer, Resource
 from trustplane.xds.surroundings import Surroundings
 
@@ -56,18 +57,46 @@ def snapshot(
     withdrawn: Withdrawn = NOTHING_WITHDRAWN,
 ) -> Snapshot:
     own = sidecar.spiffe_id.trust_domain
-    domains = {own, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
+    sidecar = _with_trusted(sidecar, bundles)
+    # Only what is referred to: a proxy never asks for more, and would seem not to hold it.
+    way_in = () if sidecar.foreign_callers else (own,)
+    domains = {*way_in, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
     return Snapshot(
         (
             *inbound.resources(sidecar, here, withdrawn),
             *outbound.resources(sidecar, svid.svid, here, withdrawn),
             secrets.leaf(str(sidecar.spiffe_id), svid),
             *(_bundle(domain, bundles, own, withdrawn) for domain in sorted(domains)),
+            *_peers(sidecar, bundles),
         )
     )
 
 
+def _with_trusted(sidecar: Sidecar, bundles: BundleSet) -> Sidecar:
+    """Without other trust domains that have no bundle, or an empty one: one of them must not cost the others."""
+    own = sidecar.spiffe_id.trust_domain
+
+    def is_trusted(domain: TrustDomain) -> bool:
+        return domain == own or bool(domain in bundles and bundles[domain].x509_authorities)
+
+    return replace(
+        sidecar,
+        callees=tuple(one for one in sidecar.callees if is_trusted(one.spiffe_id.trust_domain)),
+        foreign_callers=tuple(one for one in sidecar.foreign_callers if is_trusted(one.pattern.trust_domain)),
+    )
+
+
+def _peers(sidecar: Sidecar, bundles: BundleSet) -> Iterator[Resource]:
+    """A bundle for each trust domain of those who may connect, side by side: none vouches for another's names."""
+    if others := sidecar.foreign_domains():
+        yield secrets.bundles(tls.PEERS, [_of(one, bundles) for one in (sidecar.spiffe_id.trust_domain, *others)])
+
+
 def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain, withdrawn: Withdrawn) -> Resource:
+    return secrets.bundle(str(domain.id), _of(domain, bundles), own, [one.crl for one in withdrawn.crls])
+
+
+def _of(domain: TrustDomain, bundles: BundleSet) -> Bundle:
     if domain not in bundles:
         raise Refused(
             code="bundle-missing",
@@ -75,7 +104,7 @@ def _bundle(domain: TrustDomain, bundles: BundleSet, own: TrustDomain, withdrawn
             why="a call to a service of that domain could not be verified",
             fix=f"declare a federation with {domain}, or remove the call",
         )
-    return secrets.bundle(str(domain.id), bundles[domain], own, [one.crl for one in withdrawn.crls])
+    return bundles[domain]
 
 
 def _references(content: object) -> Iterator[tuple[Kind, str]]:

@@ -7,6 +7,8 @@ listener or cluster. Secrets carry no identity matcher, because Envoy joins both
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.xds.resources import Json, typed
 
@@ -15,9 +17,13 @@ SDS_FROM_ADS: Json = {"ads": {}, "resource_api_version": "V3"}
 HANDSHAKE_TIMEOUT = "5s"
 
 
-def inbound(own: SpiffeId) -> dict[str, object]:
-    """Any identity of the own trust domain may connect; which may call what is RBAC's to say."""
-    accepted = {"prefix": f"{own.trust_domain.id}/"}
+PEERS = "peers"  # the secret with a bundle for each trust domain of those who may connect
+
+
+def inbound(own: SpiffeId, others: Sequence[TrustDomain] = ()) -> dict[str, object]:
+    """Any identity of the own trust domain, and of the others, may connect; which may call what is RBAC's to say."""
+    accepted = [{"prefix": f"{one.id}/"} for one in (own.trust_domain, *others)]
+    bundle = PEERS if others else str(own.trust_domain.id)
     return {
         "name": "tls",
         "typed_config": typed(
@@ -25,7 +31,7 @@ def inbound(own: SpiffeId) -> dict[str, object]:
             require_client_certificate=True,
             disable_stateless_session_resumption=True,
             disable_stateful_session_resumption=True,
-            common_tls_context=_common(own, own.trust_domain, accepted),
+            common_tls_context=_common(own, bundle, accepted),
         ),
     }
 
@@ -38,7 +44,7 @@ def outbound(own: SpiffeId, callee: SpiffeId) -> dict[str, object]:
             TLS + "UpstreamTlsContext",
             sni=server_name(callee),
             max_session_keys=0,
-            common_tls_context=_common(own, callee.trust_domain, {"exact": str(callee)}),
+            common_tls_context=_common(own, str(callee.trust_domain.id), [{"exact": str(callee)}]),
         ),
     }
 
@@ -50,15 +56,15 @@ def server_name(callee: SpiffeId) -> str:
     return name[-253:].lstrip(".-")
 
 
-def _common(own: SpiffeId, peers: TrustDomain, accepted: Json) -> dict[str, object]:
+def _common(own: SpiffeId, bundle: str, accepted: Sequence[Json]) -> dict[str, object]:
     return {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "alpn_protocols": ["h2"],
         "tls_certificate_sds_secret_configs": [{"name": str(own), "sds_config": SDS_FROM_ADS}],
         "combined_validation_context": {
             "default_validation_context": {
-                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": accepted}],
+                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": one} for one in accepted],
             },
-            "validation_context_sds_secret_config": {"name": str(peers.id), "sds_config": SDS_FROM_ADS},
+            "validation_context_sds_secret_config": {"name": bundle, "sds_config": SDS_FROM_ADS},
         },
     }

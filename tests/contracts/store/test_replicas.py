@@ -13,7 +13,9 @@ from tests.contracts.store.postgres import PostgresServer
 from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB, WEB_SERVICE, opened
 from trustplane.host.clock import SystemClock
 from trustplane.rotation.root_change import Order, begun
+from trustplane.spiffe.ids import TrustDomain
 from trustplane.store.store import Changes, Store, Topic
+from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Cause, Reason, Revocations, RevokedId
 
 
@@ -76,6 +78,8 @@ async def change(store: Store, topic: Topic) -> None:
             await store.put_revocations(Revocations((), (RevokedId(WEB, cause),), ()))
         case Topic.ROOT_CHANGES:
             await store.save_root_change(begun(1, JWT.id, Order("ann", "yearly rotation"), NOW))
+        case Topic.FEDERATION:
+            await store.put_peer(Peer(TrustDomain("partner.example")))
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:

@@ -15,6 +15,7 @@ from trustplane.registry.view import (
     DeniedCertificate,
     Endpoint,
     Entry,
+    ForeignGrant,
     LeavingIssuer,
     NodeView,
     Sidecar,
@@ -24,6 +25,7 @@ from trustplane.registry.view import (
 )
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
+from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 
 _LABELS = st.sampled_from(["a", "b", "c", "d"])
@@ -42,19 +44,29 @@ def _tuples(items: st.SearchStrategy[Any], key: Callable[[Any], Any]) -> st.Sear
     return st.lists(items, unique_by=key, max_size=3).map(lambda found: tuple(sorted(found, key=key)))
 
 
-_ENTRIES = st.builds(Entry, _SERVICES, _IDS, _SELECTORS, st.sampled_from(KeyKind), _LABELS, st.sampled_from(["", "h"]))
+_DOMAINS = _tuples(st.builds(TrustDomain, st.sampled_from(["p.example", "q.example"])), lambda one: one)
+_ENTRIES = st.builds(
+    Entry, _SERVICES, _IDS, _SELECTORS, st.sampled_from(KeyKind), _LABELS, st.sampled_from(["", "h"]), _DOMAINS
+)
+_GRANTS = st.builds(
+    lambda one, below, operations: ForeignGrant(IdPattern(one.trust_domain, one.path, below), operations),
+    _IDS,
+    st.booleans(),
+    _tuples(_OPERATIONS, lambda one: one),
+)
 _CALLERS = st.builds(Caller, _IDS, _tuples(_OPERATIONS, lambda one: one))
-_CALLEES = st.builds(Callee, _SERVICES, _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES)
+_CALLEES = st.builds(Callee, _SERVICES | st.none(), _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES)
 SIDECARS = st.builds(
     Sidecar,
     service=_SERVICES,
     spiffe_id=_IDS,
     ports=st.builds(Ports, _PORTS, _PORTS),
     callers=_tuples(_CALLERS, lambda one: one.spiffe_id),
-    callees=_tuples(_CALLEES, lambda one: one.service),
+    callees=_tuples(_CALLEES, lambda one: str(one.service)),
     probes=_tuples(st.builds(Probe, st.just("GET"), st.sampled_from(["/a", "/b"])), lambda one: one),
     longest_request=_TIMES,
     leaf_lifetime=_TIMES,
+    foreign_callers=_tuples(_GRANTS, lambda one: one.pattern),
 )
 _BUNDLES = st.builds(
     TrustedBundle, st.builds(TrustDomain, _LABELS), st.sampled_from([b"", b"{}", b"\xff"]), st.sampled_from(["", "0"])

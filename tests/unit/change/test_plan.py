@@ -10,10 +10,13 @@ from tests.kit.repository import PAYMENTS, WEB, repository
 from trustplane.change.described import Kind
 from trustplane.change.plan import FieldChange, Item, Move, Plan, plan
 from trustplane.fault import Refused
+from trustplane.registry.endpoint import Endpoint
+from trustplane.registry.federation import ForeignCall, ForeignCaller
 from trustplane.registry.model import DesiredState, KeyKind, Ports, Probe, Service
 from trustplane.registry.repository import read
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 
 WEB_NAME = ServiceName("shop", "web")
@@ -189,6 +192,8 @@ def test_a_trust_domain_is_not_renamed() -> None:
         {"data": frozenset({"pii"})},
         {"longest_request": timedelta(seconds=1)},
         {"hint": "x"},
+        {"foreign_callers": (ForeignCaller(IdPattern(TrustDomain("p.example"), ("x",), below=True)),)},
+        {"foreign_calls": (ForeignCall(SpiffeId(TrustDomain("p.example"), ("x",)), 1, (Endpoint("192.0.2.1", 1),)),)},
     ],
 )
 def test_every_field_of_a_service_shows(other: dict[str, object]) -> None:
@@ -199,7 +204,7 @@ def test_every_field_of_a_service_shows(other: dict[str, object]) -> None:
 
 
 def test_the_fields_tried_above_are_all_there_are() -> None:
-    assert len(fields(Service)) == 12 + len(["name"])
+    assert len(fields(Service)) == 14 + len(["name"])
 
 
 def test_every_field_of_a_profile_shows() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
@@ -193,9 +193,28 @@ def test_an_identity_that_is_ready_does_not_wait_for_one_that_is_not() -> None:
     play(scenario)
 
 
+def test_a_foreign_bundle_goes_only_to_who_has_to_do_with_that_domain() -> None:
+    async def scenario() -> None:
+        federated, plain = replace(WEB, federates=(PARTNER,)), entry("plain", "unix:uid:1002")
+        one, partner = Setting(federated, plain), Issuing(PARTNER)
+        held = one.feed.value.held
+        one.feed.publish(HeldIdentities(held, BundleSet.of(one.issuing.bundle(), partner.bundle())))
+        assert set((await anext(one.serve.follow_x509(FakeCaller()))).bundles) == {ACME, PARTNER}
+        other = FakeCaller(uid=1002)
+        assert set((await anext(one.serve.follow_x509(other))).bundles) == {ACME}
+        assert set((await anext(one.serve.follow_x509_bundles(other))).bundles) == {ACME}
+        assert set(await anext(one.serve.follow_jwt_bundles(other))) == {ACME}
+        token = partner.token(SpiffeId(PARTNER, ("x",)), ["here"])
+        with pytest.raises(Refused) as refused:
+            await one.serve.validate_jwt(other, token, "here")
+        assert "no bundle of that trust domain" in refused.value.finding.why
+
+    play(scenario)
+
+
 def test_a_domain_that_vouches_for_nothing_is_withdrawn() -> None:
     async def scenario() -> None:
-        one = Setting(WEB)
+        one = Setting(replace(WEB, federates=(PARTNER,)))
         partner = Issuing(PARTNER).bundle()
         held = one.feed.value.held
         one.feed.publish(HeldIdentities(held, BundleSet.of(one.issuing.bundle(), partner)))

@@ -54,6 +54,9 @@ def digest(leaf: IssuedCertificate) -> str:
     return hashlib.sha256(leaf.leaf).hexdigest()
 
 
+TOGETHER = "7" * 64  # by which a sidecar that other domains may call holds our bundle and theirs
+
+
 @dataclass
 class Records:
     held: list[Holding] = field(default_factory=list)
@@ -91,7 +94,10 @@ class Bench:
         self.survey = SurveyTrust(self.records, self.published, lambda: NOON)
 
     def published(self) -> Published:
-        return Published(self.bundle, Withdrawn(), frozenset({NODE}), timedelta(minutes=15))
+        return Published(self.bundle, Withdrawn(), frozenset({NODE}), timedelta(minutes=15), self.peers)
+
+    def peers(self, node: NodeName, participant: str) -> str:
+        return TOGETHER if (node, participant) == (NODE, "sidecar shop/web") else ""
 
     def seen(self, change: RootChange | None = CHANGE) -> dict[str, Seen]:
         found = asyncio.run(self.survey.look(change)).survey.seen
@@ -116,6 +122,21 @@ def test_the_published_digest_proves_and_any_other_proves_the_worst() -> None:
     assert seen["sidecar shop/web on node-a"].trusts == both
     assert seen["server server-1"].trusts == both
     assert seen["agent node-a"].trusts == {OLD_ROOT}
+
+
+@pytest.mark.parametrize(("held", "proved"), [(TOGETHER, True), (BUNDLE.digest, False), ("", False)])
+def test_a_sidecar_that_others_may_call_proves_by_the_digest_of_all_it_trusts(held: str, proved: bool) -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", "secret/peers", held)
+    assert (NEW_ROOT in bench.seen()["sidecar shop/web on node-a"].trusts) is proved
+
+
+def test_a_secret_that_a_sidecar_was_told_to_let_go_of_holds_nobody_up() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", "")
+    assert NEW_ROOT not in bench.seen()["sidecar shop/web on node-a"].trusts
+    bench.records.say("sidecar shop/web", "secret/peers", TOGETHER)
+    assert NEW_ROOT in bench.seen()["sidecar shop/web on node-a"].trusts
 
 
 def test_a_new_jwt_key_takes_no_proof_from_who_follows_x509() -> None:

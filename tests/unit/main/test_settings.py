@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.node_line import ACME, NODE
 from trustplane.fault import Refused
-from trustplane.main.settings import AgentSettings, HostPort, ServerSettings
+from trustplane.main.settings import AgentSettings, FederationSettings, HostPort, ServerSettings
 
 HERE = Path("/x")
 DOOR = HostPort("127.0.0.1", 8443)
@@ -33,6 +33,14 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(Refused) as caught:
         HostPort.parse(text)
     assert caught.value.code == "bad-address"
+
+
+@pytest.mark.parametrize("given", ["listen_web", "web_certificate", "web_key"])
+def test_an_https_web_endpoint_has_all_it_needs_or_nothing(given: str) -> None:
+    assert FederationSettings(listen_web=DOOR, web_certificate=HERE, web_key=HERE).listen_spiffe is None
+    with pytest.raises(Refused) as caught:
+        FederationSettings(**{given: DOOR if given == "listen_web" else HERE})  # type: ignore[arg-type] # one of three
+    assert caught.value.code == "half-a-web-endpoint"
 
 
 def test_a_database_is_in_the_data_directory_unless_one_is_named() -> None:

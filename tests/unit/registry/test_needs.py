@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.kit.partner import ACCEPTING, Partner, federated
 from tests.kit.repository import PAYMENTS, WEB, repository
 from trustplane.fault import Broken
 from trustplane.registry.model import Call, DesiredState, Operation, Service
@@ -103,10 +104,34 @@ def test_entries_and_sidecars_follow_the_profile() -> None:
 
 
 def test_a_view_carries_the_revision_and_the_bundles_by_name() -> None:
-    bundles = tuple(TrustedBundle(TrustDomain(name), b"{}", "00") for name in ("b.example", "a.example"))
-    view = Needs(read(repository()), 9, {}, bundles).of(A)
+    names = ("stranger.example", "partner.example", "acme.example")
+    bundles = tuple(TrustedBundle(TrustDomain(name), b"{}", "00") for name in names)
+    view = Needs(read(federated(Partner())), 9, {}, bundles).of(A)
     assert view.revision == 9
-    assert [bundle.trust_domain.name for bundle in view.bundles] == ["a.example", "b.example"]
+    assert [bundle.trust_domain.name for bundle in view.bundles] == ["acme.example", "partner.example"]
+    alone = Needs(read(repository()), 9, {}, bundles).of(A)
+    assert [bundle.trust_domain.name for bundle in alone.bundles] == ["acme.example"]
+
+
+def test_a_foreign_bundle_goes_to_the_nodes_of_services_that_name_its_domain() -> None:
+    bundles = tuple(TrustedBundle(TrustDomain(name), b"{}", "00") for name in ("acme.example", "partner.example"))
+    pinned = federated(Partner(), shop__payments=ACCEPTING + "nodes: [a]\n", shop__web=WEB + "nodes: [b]\n")
+    found = Needs(read(pinned), 9, {}, bundles)
+    assert [len(found.of(NodeName(node)).bundles) for node in ("a", "b")] == [2, 1]
+    (payments,) = found.of(NodeName("a")).sidecars
+    assert [str(one.pattern) for one in payments.foreign_callers] == ["spiffe://partner.example/ns/billing/"]
+    assert [one.name for one in payments.foreign_callers[0].operations] == ["charge"]
+    assert [one.federates for one in found.of(NodeName("a")).entries] == [(TrustDomain("partner.example"),)]
+    assert [one.federates for one in found.of(NodeName("b")).entries] == [()]
+
+
+def test_a_foreign_callee_is_reached_where_the_repository_says() -> None:
+    view = Needs(read(federated(Partner())), 9, {}, ()).of(A)
+    web = next(one for one in view.sidecars if one.service.name == "web")
+    ours, theirs = web.callees
+    assert ours.service is not None
+    assert (theirs.service, str(theirs.spiffe_id)) == (None, "spiffe://partner.example/ns/billing/sa/api")
+    assert theirs.endpoints == (Endpoint("192.0.2.7", 20201),)
 
 
 def test_callers_are_sorted_by_their_id() -> None:

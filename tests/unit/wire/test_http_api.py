@@ -219,16 +219,17 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
     changing = [one for one in operations(door, CollectorRegistry(), VirtualClock()) if one.access is Access.CHANGE]
     revoking = {"revoke_certificate", "revoke_id", "revoke_issuer", "lift_id"}
     rotating = {f"{word}_rotation" for word in ("start", "pause", "resume", "abort")} | {"waive_participant"}
+    federating = {"refresh_peer", "forget_peer"}
     others = {"plan", "apply", "restore", "create_token", "ban_agent"}
-    assert {one.name for one in changing} == others | revoking | rotating
+    assert {one.name for one in changing} == others | revoking | rotating | federating
     for one in changing:
-        path = one.path.replace("{number}", "1").replace("{node}", "node-a")
+        path = _example(one.path)
         assert public.request(one.method, path, json={"files": {}}).status_code in {401, 404, 405}
     assert door.acts == []
 
 
 def _example(path: str) -> str:
-    return path.replace("{number}", "1").replace("{node}", "node-a")
+    return path.replace("{number}", "1").replace("{node}", "node-a").replace("{trust_domain}", "partner.example")
 
 
 def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin: AsgiClient, door: MemoryDoor) -> None:

@@ -248,6 +248,20 @@ def test_an_unsafe_listener(edit: Callable[[Tree], object]) -> None:
     assert "the listener inbound must not be published" in refusal_of(edited(Kind.LISTENER, "inbound", edit))
 
 
+def test_a_listener_for_several_domains_that_looks_at_one_id_of_a_certificate() -> None:
+    """Listed as danger 8: the SPIFFE verifier judges by the first ID, RBAC by any."""
+
+    def accept_another(content: Tree) -> None:
+        matchers = downstream(content)["common_tls_context"]["combined_validation_context"]
+        matchers["default_validation_context"]["match_typed_subject_alt_names"].append(
+            {"san_type": "URI", "matcher": {"prefix": "spiffe://partner.example/"}}
+        )
+
+    assert "it does not look at all IDs of a certificate" in refusal_of(
+        edited(Kind.LISTENER, "inbound", accept_another)
+    )
+
+
 def test_identities_for_other_envoys_pass_the_same_gate() -> None:
     good = secrets_offer([keyed(CA, WEB.spiffe_id)], bundles_of(CA), ACME)
     assert published(good, NOON).offer is good

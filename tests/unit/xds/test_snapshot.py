@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from tests.kit.ca import NOON
 from tests.kit.sidecars import ACME, HERE, PAY, WEB, authority, bundles_of, keyed
 from trustplane.fault import Broken, Refused
 from trustplane.registry.model import Operation, Probe
-from trustplane.registry.view import Caller, Endpoint
-from trustplane.spiffe.bundle import BundleSet
-from trustplane.spiffe.ids import SpiffeId
+from trustplane.registry.view import Caller, Endpoint, ForeignGrant
+from trustplane.spiffe.bundle import Bundle, BundleSet
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.patterns import IdPattern
+from trustplane.xds.guards import published
 from trustplane.xds.http import connection_age
 from trustplane.xds.inbound import INBOUND
 from trustplane.xds.resources import Kind, Resource, typed
 from trustplane.xds.snapshot import Snapshot, snapshot
 from trustplane.xds.surroundings import Surroundings
+from trustplane.xds.tls import PEERS
 
 CA = authority()
+OTHER = TrustDomain("other.example")
 KEYED = keyed(CA, WEB.spiffe_id)
 BUNDLES = bundles_of(CA)
 
@@ -113,13 +119,51 @@ def test_the_order_of_endpoints_does_not_matter() -> None:
     assert made[0] == made[1]
 
 
-def test_a_call_into_a_domain_without_a_bundle_is_refused() -> None:
-    foreign = replace(WEB.callees[0], spiffe_id=SpiffeId.parse("spiffe://other.example/pay"))
+def test_without_the_own_bundle_there_is_no_configuration() -> None:
     with pytest.raises(Refused) as refusal:
-        snapshot(replace(WEB, callees=(foreign,)), KEYED, BUNDLES, HERE)
-    assert refusal.value.code == "bundle-missing"
-    with pytest.raises(Refused):
         snapshot(WEB, KEYED, BundleSet({}), HERE)
+    assert refusal.value.code == "bundle-missing"
+
+
+@pytest.mark.parametrize("held", [(), (Bundle(OTHER, ()),)])
+def test_a_foreign_domain_without_authorities_costs_nothing_but_itself(held: tuple[Bundle, ...]) -> None:
+    foreign = replace(WEB.callees[0], service=None, spiffe_id=SpiffeId(OTHER, ("pay",)))
+    grant = ForeignGrant(IdPattern(OTHER, ("ns",), below=True), ())
+    federated = replace(WEB, callees=(*WEB.callees, foreign), foreign_callers=(grant,))
+    with_it = BundleSet({**BUNDLES, **{one.trust_domain: one for one in held}})
+    assert snapshot(federated, KEYED, with_it, HERE).digest == web_snapshot().digest
+
+
+def test_foreign_callers_are_verified_domain_by_domain_and_let_in_by_their_pattern() -> None:
+    other = authority("other.example")
+    grants = (
+        ForeignGrant(IdPattern(OTHER, ("ns", "billing"), below=True), (Operation("charge", "POST", "/charge"),)),
+        ForeignGrant(IdPattern(OTHER, ("ns", "x", "sa", "y"), below=False), ()),
+    )
+    made = snapshot(replace(PAY, foreign_callers=grants), keyed(CA, PAY.spiffe_id), bundles_of(CA, other), HERE)
+    validator = json.loads(json.dumps(made.of(Kind.SECRET)[PEERS].content))["validation_context"]
+    domains = validator["custom_validator_config"]["typed_config"]["trust_domains"]
+    assert [one["name"] for one in domains] == ["acme.example", "other.example"]
+    listener = json.dumps(made.of(Kind.LISTENER)[INBOUND].content)
+    assert f'"validation_context_sds_secret_config": {{"name": "{PEERS}"' in listener
+    assert '{"prefix": "spiffe://acme.example/"}' in listener
+    assert '{"prefix": "spiffe://other.example/"}' in listener
+    policies: Any = rules_of(made)["policies"]
+    prefix, exact = "spiffe://other.example/ns/billing/", "spiffe://other.example/ns/x/sa/y"
+    assert policies[prefix]["principals"] == [{"authenticated": {"principal_name": {"prefix": prefix}}}]
+    assert policies[exact]["principals"] == [{"authenticated": {"principal_name": {"exact": exact}}}]
+    published(made, NOON)
+
+
+def test_who_calls_into_a_foreign_domain_trusts_it_there_and_nowhere_else() -> None:
+    other = authority("other.example")
+    foreign = replace(WEB.callees[0], service=None, spiffe_id=SpiffeId(OTHER, ("pay",)))
+    made = snapshot(replace(WEB, callees=(foreign,)), KEYED, bundles_of(CA, other), HERE)
+    cluster = json.dumps(made.of(Kind.CLUSTER)["outbound/spiffe://other.example/pay"].content)
+    assert '"name": "spiffe://other.example"' in cluster
+    assert '{"exact": "spiffe://other.example/pay"}' in cluster
+    assert "other.example" not in json.dumps(made.of(Kind.LISTENER)[INBOUND].content)
+    published(made, NOON)
 
 
 def test_only_a_foreign_bundle_goes_to_the_spiffe_verifier() -> None:

@@ -44,6 +44,7 @@ def check_look_alikes(draft: Draft, findings: Findings) -> None:
     services = sorted(draft.services.items())
     _check("service", ((name.namespace, name.name, one.place()) for name, one in services), findings)
     _check_ids(draft, findings)
+    _check_domains(draft, findings)
 
 
 def _check(kind: str, names: Iterable[tuple[Scope, str, Place]], findings: Findings) -> None:
@@ -62,6 +63,20 @@ def _check_ids(draft: Draft, findings: Findings) -> None:
         first = seen.setdefault(tuple(map(skeleton, spiffe_id.path)), drafted)
         if first.value.spiffe_id != spiffe_id and not (_has_default_id(first.value) and _has_default_id(drafted.value)):
             _alike("ID", str(spiffe_id), str(first.value.spiffe_id), drafted.place("id"), findings)
+
+
+def _check_domains(draft: Draft, findings: Findings) -> None:
+    """Label by label, so that a plural inside counts too; and joined, so that a dash looks like a dot."""
+    own = draft.domain.value.trust_domain.name
+    seen = {_joined(own): own}
+    for name in sorted(one.name for one in draft.relations() if one.name != own):
+        first = seen.setdefault(_joined(name), name)
+        if first != name:
+            _alike("trust domain", name, first, draft.domain.place("federation", name), findings)
+
+
+def _joined(domain: str) -> str:
+    return "".join(map(skeleton, domain.split(".")))
 
 
 def _has_default_id(service: Service) -> bool:

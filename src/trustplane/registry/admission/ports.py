@@ -52,3 +52,6 @@ def _uses(drafted: Drafted[Service]) -> Iterator[tuple[int, _Use]]:
     for call in service.calls:
         place = drafted.place("calls", str(call.service), "listen")
         yield call.listen, _Use(service, f"way to {call.service}", place)
+    for foreign in service.foreign_calls:
+        place = drafted.place("foreign_calls", str(foreign.spiffe_id), "listen")
+        yield foreign.listen, _Use(service, f"way to {foreign.spiffe_id}", place)

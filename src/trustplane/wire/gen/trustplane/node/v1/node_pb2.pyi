@@ -772,6 +772,7 @@ class Entry(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    FEDERATES_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     spiffe_id: _builtins.str
     key: _builtins.str
@@ -780,6 +781,10 @@ class Entry(_message.Message):
     hint: _builtins.str
     @_builtins.property
     def selectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def federates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """trust domain names"""
+
     def __init__(
         self,
         *,
@@ -789,10 +794,11 @@ class Entry(_message.Message):
         key: _builtins.str = ...,
         profile: _builtins.str = ...,
         hint: _builtins.str = ...,
+        federates: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hint", b"hint", "key", b"key", "profile", b"profile", "selectors", b"selectors", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["federates", b"federates", "hint", b"hint", "key", b"key", "profile", b"profile", "selectors", b"selectors", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -855,6 +861,7 @@ class Callee(_message.Message):
     ENDPOINTS_FIELD_NUMBER: _builtins.int
     LONGEST_REQUEST_FIELD_NUMBER: _builtins.int
     service: _builtins.str
+    """empty: it is in another trust domain"""
     spiffe_id: _builtins.str
     listen: _builtins.int
     @_builtins.property
@@ -880,6 +887,8 @@ Global___Callee: _TypeAlias = Callee  # noqa: Y015
 
 @_typing.final
 class Caller(_message.Message):
+    """Of another trust domain, an ID that ends in a slash stands for all below it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SPIFFE_ID_FIELD_NUMBER: _builtins.int
@@ -936,6 +945,7 @@ class Sidecar(_message.Message):
     PROBES_FIELD_NUMBER: _builtins.int
     LONGEST_REQUEST_FIELD_NUMBER: _builtins.int
     LEAF_LIFETIME_FIELD_NUMBER: _builtins.int
+    FOREIGN_CALLERS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     spiffe_id: _builtins.str
     app_port: _builtins.int
@@ -950,6 +960,8 @@ class Sidecar(_message.Message):
     def longest_request(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def leaf_lifetime(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def foreign_callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caller]: ...
     def __init__(
         self,
         *,
@@ -962,10 +974,11 @@ class Sidecar(_message.Message):
         probes: _abc.Iterable[Global___Probe] | None = ...,
         longest_request: _duration_pb2.Duration | None = ...,
         leaf_lifetime: _duration_pb2.Duration | None = ...,
+        foreign_callers: _abc.Iterable[Global___Caller] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "foreign_callers", b"foreign_callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,107 @@
+"""`trustplane diagnose`: from logs, or from an error's words, to why a handshake failed and what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trustplane.cli.arguments import as_input, duration
+from trustplane.cli.diagnosis_text import answer, text
+from trustplane.cli.output import WrongInput, note, say, say_json
+from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
+from trustplane.cli.sockets import AsJson
+from trustplane.flows.diagnose import Window, diagnose_logs
+from trustplane.handshake.failure import Failure, Implementation, Side, Tls
+from trustplane.handshake.readers.event import build_of
+from trustplane.handshake.readers.formats import Format
+from trustplane.host.log_files import STANDARD_INPUT, LogFile
+
+EXAMPLES = """\b
+Examples:
+  trustplane diagnose client/access.log server/access.log      joined, connection by connection
+  trustplane diagnose "remote error: tls: certificate required"
+  trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
+  trustplane ingest nginx error.log | trustplane diagnose - --json
+"""
+
+Sources = Annotated[
+    list[str], typer.Argument(metavar="LOGFILE|TEXT...", help="Logs, - for stdin, or an error's words.")
+]
+Written = Annotated[Format | None, typer.Option("--format", help="What the logs are written in; otherwise it is seen.")]
+Since = Annotated[str | None, typer.Option(metavar="DURATION", help="Only what is this recent.")]
+From = Annotated[datetime | None, typer.Option("--from", help="Only from then on, UTC.")]
+To = Annotated[datetime | None, typer.Option("--to", help="Only before then, UTC.")]
+Writer = Annotated[Implementation | None, typer.Option("--by", help="Who wrote the error's words.")]
+Whose = Annotated[Side | None, typer.Option("--side", help="On which side the words were written.")]
+Version = Annotated[Tls | None, typer.Option("--tls", help="The TLS version spoken.")]
+Build = Annotated[str, typer.Option("--build", metavar="VERSION", help="Of what wrote the words, as 1.38.3.")]
+
+
+def command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    sources: Sources,
+    written: Written = None,
+    since: Since = None,
+    begins: From = None,
+    ends: To = None,
+    by: Writer = None,
+    side: Whose = None,
+    tls: Version = None,
+    build: Build = "",
+    chain: ChainFile = None,
+    bundle: BundleFile = None,
+    crl: CrlFiles = [],  # noqa: B006 - typer reads it and never changes it
+    expect: Expected = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Find out why handshakes failed: cause, confidence, evidence, fix.
+
+    Both sides' logs are joined by connection. An answer of 0.9 or more is in the refusing side's own words; below
+    that it says what would tell the remaining causes apart. Show the refused chain and what the other side trusts to
+    have them checked too.
+    """
+    now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
+    state = shown_state(chain, bundle, crl, expect, now)
+    logs = [LogFile(one) for one in sources if not _is_text(one)]
+    words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
+    with as_input():
+        found = diagnose_logs(logs, written, _window(since, begins, ends, now), state, words)
+    if found.left_out:
+        note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
+    if as_json:
+        say_json(answer(found.groups, found.failures, found.left_out))
+    elif found.groups:
+        say(text(found.groups))
+    else:
+        note("no failed handshake is in there")
+
+
+def _is_text(source: str) -> bool:
+    """An error has several words; a path that exists, or has no space, is a path."""
+    return source != STANDARD_INPUT and any(one.isspace() for one in source.strip()) and not _exists(source)
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _window(since: str | None, begins: datetime | None, ends: datetime | None, now: datetime) -> Window:
+    if since and begins:
+        raise WrongInput(
+            code="wrong-usage",
+            what="--since and --from both say when to begin",
+            why="one of them would be ignored",
+            fix="leave one out",
+        )
+    start = now - duration(since) if since else _in_utc(begins)
+    return Window(start, _in_utc(ends))
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at else None

@@ -1,0 +1,76 @@
+"""`trustplane runbook`: what to do, by name or by what one knows of the trouble."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trustplane.cli.arguments import as_input
+from trustplane.cli.output import WrongInput, note, say, say_json, table
+from trustplane.cli.sockets import AsJson
+from trustplane.host import runbook_files
+from trustplane.knowledge.runbook import Runbook
+from trustplane.knowledge.search import search as ranked
+
+SHOW_EXAMPLES = """\b
+Examples:
+  trustplane runbook show unknown-issuer
+  trustplane runbook show leaf-expired           a cause, or a signature
+"""
+SEARCH_EXAMPLES = """\b
+Examples:
+  trustplane runbook search certificate expired
+  trustplane runbook search envoy-hidden-rejection
+"""
+
+group = typer.Typer(name="runbook", help="What to do: find a runbook and read it.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A runbook, a cause or a signature.")]
+Words = Annotated[list[str], typer.Argument(metavar="WORDS...", help="What is known of the trouble.")]
+Directory = Annotated[
+    Path | None, typer.Option("--dir", metavar="DIR", help="Runbooks of your own, besides those that came along.")
+]
+
+
+@group.command(epilog=SHOW_EXAMPLES)
+def show(name: Name, directory: Directory = None, *, as_json: AsJson = False) -> None:
+    """Show a runbook. A cause or a signature leads to its own."""
+    runbooks = _all(directory)
+    found = next((one for one in runbooks if one.slug == name), None) or next(
+        (one for one in runbooks if name in one.causes or name in one.signatures), None
+    )
+    if found is None:
+        known = [known for one in runbooks for known in (one.slug, *one.causes, *one.signatures)]
+        near = get_close_matches(name[:100], known, n=1)
+        raise WrongInput(
+            code="no-such-runbook",
+            what=f"there is no runbook {name!r:.100}",
+            why="it is neither a runbook, nor a cause or a signature that one names",
+            fix=f"trustplane runbook show {near[0]}" if near else "trustplane runbook search, with a word or two",
+        )
+    if as_json:
+        say_json(found)
+    else:
+        say(found.body)
+
+
+@group.command(epilog=SEARCH_EXAMPLES)
+def search(words: Words, directory: Directory = None, *, as_json: AsJson = False) -> None:
+    """Search all runbooks, the best first."""
+    hits = ranked(" ".join(words), _all(directory))
+    if as_json:
+        say_json([{"runbook": one.runbook.slug, "title": one.runbook.title, "score": one.score} for one in hits])
+    elif hits:
+        rows = [(one.runbook.slug, f"{one.score:.2f}", one.runbook.title, f"{one.line:.90}") for one in hits[:10]]
+        say(table(("RUNBOOK", "SCORE", "TITLE", "LINE"), rows))
+    else:
+        note("no runbook has any of these words")
+
+
+def _all(directory: Path | None) -> tuple[Runbook, ...]:
+    """One's own come first: what they say of a cause is meant for here."""
+    with as_input():
+        return (*(runbook_files.own(directory) if directory else ()), *runbook_files.shipped())

@@ -1,0 +1,67 @@
+"""From logs to groups of failures: read what each log holds, keep what is in the time asked for, diagnose.
+
+Bounded: of the failures of all logs the last are kept, and how many were left out is said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import Protocol
+
+from trustplane.handshake.failure import Failure
+from trustplane.handshake.groups import Group, grouped
+from trustplane.handshake.readers.formats import LOOKED_AT, READERS, Format, format_of
+from trustplane.handshake.readers.line import Line
+from trustplane.handshake.state import State
+
+MAX_FAILURES = 200_000
+
+
+class Log(Protocol):
+    """A log to be read once."""
+
+    def lines(self) -> Iterator[Line]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From one instant until another, either of them open. What has no time is in every window."""
+
+    begins: datetime | None = None
+    ends: datetime | None = None
+
+    def holds(self, at: datetime | None) -> bool:
+        if at is None:
+            return True
+        return (self.begins is None or at >= self.begins) and (self.ends is None or at < self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    groups: Sequence[Group]
+    failures: int
+    left_out: int
+
+
+def failures_of(log: Log, written: Format | None) -> Iterator[Failure]:
+    """`written` is the log's format; without it the first lines tell."""
+    lines = log.lines()
+    first = list(islice(lines, LOOKED_AT))
+    return READERS[written or format_of(first)](chain(first, lines))
+
+
+def diagnose_logs(
+    logs: Iterable[Log], written: Format | None, window: Window, state: State | None, texts: Iterable[Failure] = ()
+) -> Found:
+    """`texts` are failures that came without a log."""
+    kept = deque[Failure](maxlen=MAX_FAILURES)
+    count = 0
+    for failure in chain(texts, *(failures_of(log, written) for log in logs)):
+        if window.holds(failure.at):
+            kept.append(failure)
+            count += 1
+    return Found(grouped(kept, state), count, count - len(kept))

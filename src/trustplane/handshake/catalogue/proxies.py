@@ -1,0 +1,219 @@
+"""Signatures of gRPC's C core, nginx, HAProxy and rustls."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trustplane.handshake.catalogue.openssl import (
+    ALERTED_BAD,
+    ALERTED_CA,
+    ALERTED_EXPIRED,
+    ALERTED_UNKNOWN,
+    EXPIRED,
+    NO_CERTIFICATE,
+    NO_CHAIN,
+    NO_ROOT,
+    NOT_YET,
+    SELF,
+    SELF_IN_CHAIN,
+)
+from trustplane.handshake.failure import Implementation, Side
+from trustplane.handshake.signature import Match, Signature, Voice
+
+R, N, H, T = Implementation.GRPC, Implementation.NGINX, Implementation.HAPROXY, Implementation.RUSTLS
+V, A, S = Voice.VERIFIER, Voice.ALERT, Voice.SILENCE
+C = Side.CLIENT
+B = Side.SERVER
+
+Causes = tuple[tuple[str, float], ...]
+_NUMBERS: Final[tuple[tuple[int, str, Causes], ...]] = (
+    (23, "revoked", (("revoked", 1.0),)),
+    (12, "crl-expired", (("crl-expired", 0.9), ("clock-wrong", 0.1))),
+    (11, "crl-not-yet-valid", (("crl-expired", 0.5), ("clock-wrong", 0.5))),
+    (3, "crl-missing", (("crl-missing", 1.0),)),
+    (10, "expired", EXPIRED),
+    (9, "not-yet-valid", NOT_YET),
+    (18, "self-signed", SELF),
+    (19, "self-signed-in-chain", SELF_IN_CHAIN),
+    (20, "no-root", NO_ROOT),
+    (21, "no-chain", NO_CHAIN),
+    (22, "depth", (("verify-depth", 1.0),)),
+    (25, "path-length", (("path-length", 1.0),)),
+    (26, "wrong-usage", (("wrong-usage", 1.0),)),
+    (47, "name-constraint", (("name-constraint", 1.0),)),
+)
+_ABOVE: Final = {"expired": (("issuer-expired", 0.7), ("root-expired", 0.25), ("clock-wrong", 0.05))}
+_LEAF: Final = {"expired": (("leaf-expired", 0.85), ("clock-wrong", 0.15))}
+
+_GRPC: Final = (
+    Signature(
+        "grpc-expired", 72, R, Match(("tsi protocol failure", "certificate has expired")), EXPIRED, V, "the dates", B
+    ),
+    Signature(
+        "grpc-not-yet-valid", 72, R, Match(("tsi protocol failure", "certificate is not yet valid")), NOT_YET, V,
+        "clocks",
+        B,
+    ),
+    Signature(
+        "grpc-unknown-issuer", 72, R, Match(("tsi protocol failure", "unable to get local issuer certificate")),
+        NO_ROOT,
+        V, "authority key id against the roots", B,
+    ),
+    Signature(
+        "grpc-self-signed-in-chain", 72, R,
+        Match(("tsi protocol failure", "self signed certificate in certificate chain")), SELF_IN_CHAIN, V, "the roots",
+        B,
+    ),
+    Signature(
+        "grpc-self-signed", 72, R, Match(("tsi protocol failure", "self signed certificate")), SELF, V,
+        "issuer and subject of the leaf", B,
+    ),
+    Signature(
+        "grpc-wrong-name", 73, R, Match(("hostname verification check failed",)), (("wrong-san", 1),), V, "the names", B
+    ),
+    Signature(
+        "grpc-no-client-certificate", 74, R, Match(("peer did not return a certificate",)), NO_CERTIFICATE, V,
+        "the client's runtime", C,
+    ),
+    Signature(
+        "grpc-tls-to-plaintext", 75, R, Match(("wrong version number",), side=C), (("tls-to-plaintext", 1),), V,
+        "whether the server's port speaks TLS", B,
+    ),
+    Signature(
+        "grpc-not-tls", 75, R, Match(("wrong version number",)), (("tls-to-plaintext", 0.7), ("not-tls", 0.3)), V,
+        "whose record it is",
+    ),
+    Signature(
+        "grpc-socket-closed", 74, R, Match(("unavailable", "socket closed")),
+        (("rejected-by-server", 0.6), ("peer-closed", 0.25), ("plaintext-to-tls", 0.15)), S,
+        "the server's own stderr: four faults have this one text", C,
+    ),
+    Signature(
+        "grpc-alert-unknown-ca", 74, R, Match(("tsi protocol failure", "alert unknown ca")), ALERTED_CA, A,
+        "the server's record", C,
+    ),
+)  # fmt: skip
+_NGINX: Final = (
+    *(
+        Signature(
+            f"nginx-{name}", 76, N, Match((f"client ssl certificate verify error: ({number}:",)), causes, V,
+            "level info, or $ssl_client_verify in the access log", C,
+        )
+        for number, name, causes in _NUMBERS
+    ),
+    Signature(
+        "nginx-no-client-certificate", 77, N, Match(("client sent no required ssl certificate",)), NO_CERTIFICATE, V,
+        "the client's runtime", C,
+    ),
+    Signature(
+        "nginx-plaintext", 77, N, Match(("client sent plain http request to https port",)), (("plaintext-to-tls", 1),),
+        V,
+        "who connects", C,
+    ),
+    Signature(
+        "nginx-alert-unknown-ca", 76, N, Match(("alert unknown ca",)),
+        (("rejected-by-client", 0.5), ("unknown-issuer", 0.4), ("missing-intermediate", 0.1)), A,
+        "the client's record", B,
+    ),
+    Signature(
+        "nginx-upstream-verify", 76, N, Match(("upstream ssl certificate verify error:",)),
+        (("unknown-issuer", 0.4), ("leaf-expired", 0.3), ("missing-intermediate", 0.2), ("not-yet-valid", 0.1)), V,
+        "the number in the brackets", B,
+    ),
+    Signature(
+        "nginx-upstream-name", 76, N, Match(("upstream ssl certificate does not match",)), (("wrong-san", 1),), V,
+        "the names", B,
+    ),
+    Signature(
+        "nginx-no-shared-cipher", 76, N, Match(("no shared cipher",)), (("no-shared-cipher", 1),), V, "cipher lists",
+    ),
+    Signature(
+        "nginx-protocol", 76, N, Match(("unsupported protocol",)), (("version-mismatch", 1),), V, "versions of both",
+    ),
+    Signature(
+        "nginx-not-tls", 76, N, Match(("wrong version number",)), (("not-tls", 0.6), ("tls-to-plaintext", 0.4)), V,
+        "who connects",
+    ),
+)  # fmt: skip
+_HAPROXY: Final = (
+    *(
+        Signature(
+            f"haproxy-{name}", 78, H, Match(("ssl client certificate not trusted", f"ssl c err={number} ")),
+            _LEAF.get(name, causes), V, "ssl_c_err, which the default format leaves out", C,
+        )
+        for number, name, causes in _NUMBERS
+    ),
+    *(
+        Signature(
+            f"haproxy-chain-{name}", 79, H,
+            Match(("ssl client ca chain cannot be verified", f"ssl c ca err={number} ")),
+            _ABOVE.get(name, causes), V, "ssl_c_ca_err, which the default format leaves out", C,
+        )
+        for number, name, causes in _NUMBERS
+    ),
+    Signature(
+        "haproxy-not-trusted", 78, H, Match(("ssl client certificate not trusted",)),
+        (("unknown-issuer", 0.35), ("leaf-expired", 0.3), ("missing-intermediate", 0.2), ("wrong-usage", 0.1),
+         ("not-yet-valid", 0.05)), V, "log %[ssl_c_err] in error-log-format", C,
+    ),
+    Signature(
+        "haproxy-chain", 79, H, Match(("ssl client ca chain cannot be verified",)),
+        (("unknown-issuer", 0.5), ("issuer-expired", 0.3), ("path-length", 0.1), ("root-expired", 0.1)), V,
+        "log %[ssl_c_ca_err] in error-log-format", C,
+    ),
+    Signature(
+        "haproxy-no-client-certificate", 80, H, Match(("ssl handshake failure", "peer did not return a certificate")),
+        NO_CERTIFICATE, V, "the client's runtime", C,
+    ),
+    Signature(
+        "haproxy-plaintext", 80, H, Match(("ssl handshake failure", "http request")), (("plaintext-to-tls", 1),), V,
+        "who connects", C,
+    ),
+    Signature(
+        "haproxy-handshake", 80, H, Match(("ssl handshake failure",)),
+        (("no-client-certificate", 0.35), ("rejected-by-client", 0.3), ("plaintext-to-tls", 0.2),
+         ("version-mismatch", 0.15)), V, "log %[ssl_fc_err_str] in error-log-format",
+    ),
+)  # fmt: skip
+_PEER: Final = "invalid peer certificate: "
+_TOLD: Final = "received fatal alert: "
+_RUSTLS: Final = (
+    Signature("rustls-expired", 81, T, Match((_PEER + "expired",)), EXPIRED, V, "the dates"),
+    Signature("rustls-not-yet-valid", 81, T, Match((_PEER + "notvalidyet",)), NOT_YET, V, "both clocks"),
+    Signature("rustls-unknown-issuer", 81, T, Match((_PEER + "unknownissuer",)), NO_ROOT, V, "authority key id"),
+    Signature("rustls-wrong-name", 81, T, Match((_PEER + "notvalidforname",)), (("wrong-san", 1),), V, "the names"),
+    Signature(
+        "rustls-wrong-name", 81, T, Match((_PEER + "certificate not valid for name",)), (("wrong-san", 1),), V, "names",
+    ),
+    Signature(
+        "rustls-bad-signature", 81, T, Match((_PEER + "badsignature",)), (("bad-signature", 1),), V, "signatures",
+    ),
+    Signature("rustls-revoked", 81, T, Match((_PEER + "revoked",)), (("revoked", 1),), V, "the list"),
+    Signature("rustls-usage", 81, T, Match((_PEER + "invalidpurpose",)), (("wrong-usage", 1),), V, "key usage"),
+    Signature(
+        "rustls-alert-expired", 82, T, Match((_TOLD + "certificateexpired",)), ALERTED_EXPIRED, A, "our dates", C,
+    ),
+    Signature("rustls-alert-unknown-ca", 82, T, Match((_TOLD + "unknownca",)), ALERTED_CA, A, "the other's record", C),
+    Signature(
+        "rustls-alert-required", 82, T, Match((_TOLD + "certificaterequired",)), NO_CERTIFICATE, A, "the runtime", C,
+    ),
+    Signature(
+        "rustls-alert-revoked", 82, T, Match((_TOLD + "certificaterevoked",)), (("revoked", 1),), A, "the list", C,
+    ),
+    Signature(
+        "rustls-alert-unknown", 82, T, Match((_TOLD + "certificateunknown",)), ALERTED_UNKNOWN, A, "the record", C,
+    ),
+    Signature(
+        "rustls-alert-usage", 82, T, Match((_TOLD + "unsupportedcertificate",)), (("wrong-usage", 1),), A, "usage", C,
+    ),
+    Signature("rustls-alert-bad", 82, T, Match((_TOLD + "badcertificate",)), ALERTED_BAD, A, "the other's record", C),
+    Signature(
+        "rustls-no-certificate", 83, T, Match(("peer sent no certificates",)), NO_CERTIFICATE, V, "the runtime", C,
+    ),
+    Signature(
+        "rustls-not-tls", 83, T, Match(("received corrupt message of type",)),
+        (("tls-to-plaintext", 0.5), ("plaintext-to-tls", 0.4), ("not-tls", 0.1)), V, "whose record it is",
+    ),
+)  # fmt: skip
+
+RULES: Final = (*_GRPC, *_NGINX, *_HAPROXY, *_RUSTLS)

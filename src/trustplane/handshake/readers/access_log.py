@@ -1,0 +1,121 @@
+"""Envoy's access logs as JSON: our own (`xds.access_log`) and Istio's, whose keys are Envoy's names for the fields.
+
+Only failed connections and refusals by rule come out. A line that is no JSON object, or whose fields are of the wrong
+kind, is passed over: it was not written by a proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from trustplane.handshake.failure import NOBODY, Claims, Failure, Implementation, Side, Tls
+from trustplane.handshake.readers.line import Line, instant_in
+
+# What the other side of a proxy did: no connection, or an end before an answer.
+BROKEN_OFF: Final = frozenset({"UF", "UC", "URX", "DPE", "NR"})
+_TLS: Final = {"TLSv1.2": Tls.V1_2, "TLSv1.3": Tls.V1_3}
+_ABSENT: Final = ("", "-")
+# Our names for the fields, and Envoy's own, which Istio uses.
+_NAMES: Final = {
+    "start": ("start", "start_time"),
+    "flags": ("flags", "response_flags"),
+    "details": ("details", "response_code_details", "connection_termination_details"),
+    "failure": ("tls_failure", "upstream_transport_failure_reason", "downstream_transport_failure_reason"),
+    "upstream": ("upstream", "upstream_remote_address", "upstream_host"),
+    "upstream_local": ("upstream_local", "upstream_local_address"),
+    "peer": ("peer", "downstream_direct_remote_address", "downstream_remote_address"),
+    "local": ("local", "downstream_local_address"),
+}
+
+
+class AccessLog:
+    """One proxy's log. A connection that was never made has no identity of ours in its record, but the log has: it is
+    one sidecar's, and its other lines say whose."""
+
+    def __init__(self) -> None:
+        self._ours = ""
+
+    def take(self, line: Line) -> Failure | None:
+        entry = _object(line.text)
+        if entry.get("log") == "outbound":
+            self._ours = _text(entry, "local_id") or self._ours
+            entry = {**entry, "local_id": self._ours}
+        return of_entry(entry, line)
+
+
+def read(lines: Iterable[Line]) -> Iterator[Failure]:
+    log = AccessLog()
+    for line in lines:
+        if line.text.startswith("{") and (failure := log.take(line)):
+            yield failure
+
+
+def of_entry(entry: Mapping[str, object], line: Line) -> Failure | None:
+    written = {name: _first(entry, keys) for name, keys in _NAMES.items()}
+    side = _side(entry, written)
+    flags = ",".join(written["flags"].split(","))
+    refused = written["details"].startswith("rbac_access_denied")
+    broken = bool(BROKEN_OFF & set(flags.split(",")))
+    if side is None or not (written["failure"] or broken or refused or entry.get("log") == "handshake"):
+        return None
+    if side is Side.CLIENT:
+        local, peer = written["upstream_local"], written["upstream"]
+    else:
+        local, peer = written["local"], written["peer"]
+    return Failure(
+        text=written["failure"],
+        implementation=Implementation.ENVOY,
+        side=side,
+        tls=_TLS.get(_text(entry, "tls_version")),
+        at=instant_in(written["start"]),
+        flags=flags,
+        details=written["details"],
+        local=local,
+        peer=peer,
+        theirs=_theirs(entry),
+        ours=Claims(_text(entry, "local_id")) if _text(entry, "local_id") else NOBODY,
+        place=line.place,
+    )
+
+
+def _side(entry: Mapping[str, object], written: Mapping[str, str]) -> Side | None:
+    match entry.get("log"):
+        case "outbound":
+            return Side.CLIENT
+        case "inbound" | "handshake":
+            return Side.SERVER
+        case None:
+            if _text(entry, "downstream_transport_failure_reason"):
+                return Side.SERVER
+            return Side.CLIENT if written["flags"] or written["failure"] else None
+        case _:
+            return None
+
+
+def _theirs(entry: Mapping[str, object]) -> Claims:
+    return Claims(
+        _text(entry, "peer_id"),
+        _text(entry, "peer_serial"),
+        _text(entry, "peer_issuer_serial"),
+        instant_in(_text(entry, "peer_not_after")),
+    )
+
+
+def _object(text: str) -> Mapping[str, object]:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _first(entry: Mapping[str, object], keys: tuple[str, ...]) -> str:
+    return next((value for key in keys if (value := _text(entry, key))), "")
+
+
+def _text(entry: Mapping[str, object], key: str) -> str:
+    value = entry.get(key)
+    return "" if not isinstance(value, str) or value in _ABSENT else value

@@ -1,0 +1,109 @@
+"""Failures as JSON lines of our own: what `trustplane ingest` writes and `trustplane diagnose` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from trustplane.fault import Place
+from trustplane.handshake.failure import MAX_FIELD, MAX_TEXT, Claims, Failure, Implementation, Side, Tls
+from trustplane.handshake.readers.line import Line
+
+
+class ClaimsShape(msgspec.Struct, frozen=True, omit_defaults=True):
+    spiffe_id: str = ""
+    serial: str = ""
+    issuer_serial: str = ""
+    not_after: datetime | None = None
+
+
+class FailureShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    log: Literal["failure"]
+    implementation: Implementation | None = None
+    side: Side | None = None
+    tls: Tls | None = None
+    build: str = ""
+    at: datetime | None = None
+    text: str = ""
+    flags: str = ""
+    details: str = ""
+    local: str = ""
+    peer: str = ""
+    theirs: ClaimsShape = ClaimsShape()
+    ours: ClaimsShape = ClaimsShape()
+    file: str = ""
+    line: int = 0
+
+
+_decoder = msgspec.json.Decoder(FailureShape)
+
+
+def shape_of(failure: Failure) -> FailureShape:
+    return FailureShape(
+        log="failure",
+        implementation=failure.implementation,
+        side=failure.side,
+        tls=failure.tls,
+        build=".".join(map(str, failure.build)),
+        at=failure.at,
+        text=failure.text,
+        flags=failure.flags,
+        details=failure.details,
+        local=failure.local,
+        peer=failure.peer,
+        theirs=_claims(failure.theirs),
+        ours=_claims(failure.ours),
+        file=failure.place.file if failure.place else "",
+        line=failure.place.line if failure.place else 0,
+    )
+
+
+def encoded(failure: Failure) -> str:
+    return msgspec.json.encode(shape_of(failure)).decode()
+
+
+def read(lines: Iterable[Line]) -> Iterator[Failure]:
+    for line in lines:
+        try:
+            shape = _decoder.decode(line.text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue
+        yield _failure(shape, line)
+
+
+def build_of(text: str) -> tuple[int, ...]:
+    """1.38.3 as numbers; nothing where it is not written so."""
+    parts = text.split(".")
+    return (
+        tuple(map(int, parts)) if len(parts) <= 4 and all(part.isascii() and part.isdigit() for part in parts) else ()
+    )
+
+
+def _failure(shape: FailureShape, line: Line) -> Failure:
+    return Failure(
+        text=shape.text[:MAX_TEXT],
+        implementation=shape.implementation,
+        side=shape.side,
+        build=build_of(shape.build[:32]),
+        tls=shape.tls,
+        at=shape.at if shape.at and shape.at.tzinfo else None,
+        flags=shape.flags,
+        details=shape.details,
+        local=shape.local,
+        peer=shape.peer,
+        theirs=_of(shape.theirs),
+        ours=_of(shape.ours),
+        place=Place(shape.file[:MAX_FIELD], max(shape.line, 1)) if shape.file else line.place,
+    )
+
+
+def _claims(claims: Claims) -> ClaimsShape:
+    return ClaimsShape(claims.spiffe_id, claims.serial, claims.issuer_serial, claims.not_after)
+
+
+def _of(shape: ClaimsShape) -> Claims:
+    end = shape.not_after if shape.not_after and shape.not_after.tzinfo else None
+    return Claims(shape.spiffe_id, shape.serial, shape.issuer_serial, end)

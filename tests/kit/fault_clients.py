@@ -1,0 +1,107 @@
+"""Clients other than Envoy that meet a fault: Python, OpenSSL's own tool, curl, Go. Each says what it prints."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kit.debian import tool
+from tests.kit.fault_envoys import Case
+from tests.kit.faults import SERVER_NAME
+from tests.kit.tree import ROOT
+from trustplane.handshake.failure import Implementation, Tls
+from trustplane.main.envoy_bench import LOOPBACK
+
+PATIENCE = 20
+REQUEST = b"GET / HTTP/1.1\r\nhost: " + SERVER_NAME.encode() + b"\r\nconnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a client holds, as files."""
+
+    chain: Path
+    key: Path
+    roots: Path
+    presents: bool
+
+    @classmethod
+    def of(cls, case: Case, folder: Path) -> Files:
+        held = case.fault.client
+        chain, key, roots = (folder / f"{case.name}.{kind}" for kind in ("chain", "key", "roots"))
+        files = cls(chain, key, roots, bool(held.chain))
+        files.chain.write_bytes(held.chain_pem())
+        files.key.write_bytes(held.key_pem())
+        files.roots.write_bytes(held.roots_pem())
+        return files
+
+
+def python(case: Case, files: Files) -> str:
+    """Empty when it was answered."""
+    version = {Tls.V1_2: ssl.TLSVersion.TLSv1_2, Tls.V1_3: ssl.TLSVersion.TLSv1_3}[case.tls]
+    context = ssl.create_default_context(cafile=files.roots)
+    context.minimum_version = context.maximum_version = version
+    if files.presents:
+        context.load_cert_chain(files.chain, files.key)
+    try:
+        with (
+            socket.create_connection((LOOPBACK, case.port), PATIENCE) as plain,
+            context.wrap_socket(plain, server_hostname=SERVER_NAME) as tls,
+        ):
+            tls.sendall(REQUEST)
+            return "" if tls.recv(1) else "ssl.SSLEOFError: EOF occurred in violation of protocol"
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def openssl(case: Case, files: Files) -> str:
+    presented = ["-cert", files.chain, "-cert_chain", files.chain, "-key", files.key] if files.presents else []
+    version = {Tls.V1_2: "-tls1_2", Tls.V1_3: "-tls1_3"}[case.tls]
+    command = [
+        tool("openssl"), "s_client", "-connect", f"{LOOPBACK}:{case.port}", "-servername", SERVER_NAME, version,
+        "-CAfile", files.roots, "-verify_hostname", SERVER_NAME, "-verify_return_error", "-verify", "5", *presented,
+        "-ign_eof",
+    ]  # fmt: skip
+    return _printed(command, REQUEST)
+
+
+def curl(case: Case, files: Files) -> str:
+    presented = ["--cert", files.chain, "--key", files.key] if files.presents else []
+    version = case.tls.value
+    command = [
+        tool("curl"), "-sSv", "--noproxy", "*", "--resolve", f"{SERVER_NAME}:{case.port}:{LOOPBACK}",
+        "--cacert", files.roots, f"--tlsv{version}", "--tls-max", version, *presented, f"https://{SERVER_NAME}:{case.port}/",
+    ]  # fmt: skip
+    return _printed(command, b"")
+
+
+def go(case: Case, files: Files) -> str:
+    """The program beside this file, built on first use; building takes longer than all the rest."""
+    binary = ROOT / ".cache" / "go_client" / "client"
+    if not binary.is_file():
+        source = Path(__file__).parent / "go_client" / "main.go"
+        binary.parent.mkdir(parents=True, exist_ok=True)
+        build = [tool("go"), "build", "-o", str(binary), str(source)]
+        subprocess.run(build, env={**os.environ, "GO111MODULE": "off"}, check=True, timeout=600)
+    presented = [files.chain, files.key] if files.presents else ["-", "-"]
+    return _printed([binary, f"{LOOPBACK}:{case.port}", SERVER_NAME, case.tls.value, files.roots, *presented], b"")
+
+
+def _printed(command: Sequence[object], sent: bytes) -> str:
+    done = subprocess.run([str(one) for one in command], input=sent, capture_output=True, timeout=PATIENCE, check=False)
+    return (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
+
+
+CLIENTS: dict[Implementation, Callable[[Case, Files], str]] = {
+    Implementation.PYTHON: python,
+    Implementation.OPENSSL: openssl,
+    Implementation.CURL: curl,
+    Implementation.GO: go,
+}
+# Not on every machine: tried where TRUSTPLANE_RUNTIMES is set, and from its recording elsewhere.
+SELDOM = {Implementation.GO}

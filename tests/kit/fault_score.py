@@ -1,0 +1,61 @@
+"""How often a diagnosis of recorded faults names the injected fault, and whether it was ever sure and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.kit.fault_records import Seen, by_case, pair_of, state_of
+from tests.kit.faults import Fault, all_faults, cause_for
+from trustplane.handshake.diagnosis import Diagnosis, diagnose
+from trustplane.handshake.failure import Side, Tls
+
+# What one side can honestly say where only the other side's record has the reason.
+DEFERS = {"rejected-by-server", "rejected-by-client"}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One diagnosis of one injected fault. `shown` says that chain, roots and lists were at hand."""
+
+    build: str
+    fault: Fault
+    tls: Tls
+    sides: str
+    shown: bool
+    diagnosis: Diagnosis
+
+    @property
+    def right(self) -> bool:
+        return self.diagnosis.cause == cause_for(self.fault, self.build)
+
+    @property
+    def deferred(self) -> bool:
+        return self.diagnosis.cause in DEFERS
+
+    @property
+    def falsely_sure(self) -> bool:
+        return self.diagnosis.sure and not self.right
+
+
+SIDES = {"both": tuple(Side), "client": (Side.CLIENT,), "server": (Side.SERVER,)}
+
+
+def scored(records: Sequence[Seen]) -> Iterator[Scored]:
+    """Every fault with both records and with each alone, where they were written; from text and with the state."""
+    faults = {fault.name: fault for fault in all_faults()}
+    for (build, name, tls), seen in sorted(by_case(records).items(), key=lambda one: (*one[0][:2], one[0][2].value)):
+        written = {one.side for one in seen}
+        for sides, wanted in SIDES.items():
+            if not written >= set(wanted):
+                continue
+            for shown in (False, True):
+                state = state_of(faults[name]) if shown else None
+                diagnosis = diagnose(pair_of(seen, wanted), state)
+                yield Scored(build, faults[name], tls, sides, shown, diagnosis)
+
+
+def share(of: Iterable[Scored], *, deferring: bool = False) -> float:
+    every = list(of)
+    right = sum(one.right or (deferring and one.deferred) for one in every)
+    return round(right / len(every), 4) if every else 0.0

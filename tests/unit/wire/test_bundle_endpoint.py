@@ -1,0 +1,331 @@
+"""Endpoints as they should be, and as nobody should make them: each on a socket of its own, with real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.kit.ca import VALID_FROM, Overrides, TestCa
+from tests.kit.partner import PARTNER, Partner
+from trustplane.fault import Fault
+from trustplane.registry.federation import Relation
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle_document import MAX_DOCUMENT_BYTES
+from trustplane.spiffe.federation_endpoint import EndpointProfile, EndpointUrl
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.patterns import IdPattern
+from trustplane.wire.bundle_endpoint import MAX_REDIRECTS, BundleEndpoints
+
+pytestmark = pytest.mark.network
+
+US = Partner()
+ISSUING = US.root.intermediate()
+ENDPOINT_ID = SpiffeId(PARTNER, ("trustplane", "server", "server-1"))
+WEB_CA = TestCa.root("web.invalid", uris=())
+HELD = US.bundle()
+DOCUMENT = US.document(7)
+LONG_AGO = VALID_FROM + timedelta(days=1)
+LOOPBACK = "127.0.0.1"
+
+Behaviour = Callable[[ssl.SSLSocket], None]
+
+
+def answering(status: str, body: bytes = b"", *headers: str) -> Behaviour:
+    def behave(connection: ssl.SSLSocket) -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
+        connection.sendall("\r\n".join(lines).encode() + body)
+
+    return behave
+
+
+def saying(words: bytes) -> Behaviour:
+    return lambda connection: connection.sendall(words)
+
+
+SERVES = answering("200 OK", DOCUMENT, "Content-Type: application/json")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+class Endpoint:
+    """A TLS server; what it was asked is in `requests`."""
+
+    def __init__(self, folder: Path, behave: Behaviour, chain: bytes, key: bytes) -> None:
+        self.behave = behave
+        self.requests: list[bytes] = []
+        self.client_certificates: list[object] = []
+        pem = folder / f"{id(self)}.pem"
+        pem.write_bytes(chain + key)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(pem)
+        self._context.verify_mode = ssl.CERT_OPTIONAL  # it would take a certificate if it were given one
+        self._context.load_verify_locations(cadata=US.bundle().x509_pem().decode())
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._open: list[threading.Thread] = []
+
+    def url(self, path: str = "/bundle") -> EndpointUrl:
+        return EndpointUrl(f"https://{LOOPBACK}:{self.port}{path}")
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            one = threading.Thread(target=self._answer, args=(plain,))
+            self._open.append(one)
+            one.start()
+
+    def _answer(self, plain: socket.socket) -> None:
+        plain.settimeout(20)
+        with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
+            asked = b""
+            while b"\r\n\r\n" not in asked:
+                received = connection.recv(4096)
+                if not received:
+                    return
+                asked += received
+            self.requests.append(asked)
+            self.client_certificates.append(connection.getpeercert())
+            self.behave(connection)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for one in self._open:
+            one.join()
+
+
+@contextlib.contextmanager
+def endpoint(
+    folder: Path, behave: Behaviour = SERVES, ca: TestCa = ISSUING, spiffe_id: SpiffeId = ENDPOINT_ID, **changes: object
+) -> Iterator[Endpoint]:
+    overrides: Overrides = changes  # type: ignore[assignment] # keywords of the test CA, as the test wrote them
+    chain, key = ca.leaf_chain(spiffe_id, **overrides)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with Endpoint(folder, behave, b"".join(one.public_bytes(Encoding.PEM) for one in chain), secret) as one:
+        yield one
+
+
+def relation(url: EndpointUrl, profile: EndpointProfile = EndpointProfile.HTTPS_SPIFFE) -> Relation:
+    known_as = ENDPOINT_ID if profile is EndpointProfile.HTTPS_SPIFFE else None
+    return Relation(PARTNER, url, profile, (IdPattern(PARTNER, (), below=True),), known_as)
+
+
+def fetched(one: Endpoint, trusted: Bundle | None = HELD, seconds: float = 20.0) -> bytes:
+    return asyncio.run(BundleEndpoints(seconds=seconds).fetch(relation(one.url()), trusted))
+
+
+def refusal(one: Endpoint, trusted: Bundle | None = HELD, seconds: float = 20.0) -> str:
+    with pytest.raises(Fault) as fault:
+        fetched(one, trusted, seconds)
+    return fault.value.code
+
+
+def test_fe_5_https_spiffe_serves_the_document_as_it_is(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        assert fetched(one) == DOCUMENT
+        (asked,) = one.requests
+        assert asked.startswith(b"GET /bundle HTTP/1.1\r\n")
+
+
+def test_fe_9_no_credentials_are_sent(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        fetched(one)
+        (asked,) = one.requests
+        assert b"authorization" not in asked.lower()
+        assert b"cookie" not in asked.lower()
+        assert one.client_certificates == [None]
+
+
+def test_fe_9_content_type_and_length_are_not_insisted_on(tmp_path: Path) -> None:
+    def plainly(connection: ssl.SSLSocket) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + DOCUMENT)
+
+    with endpoint(tmp_path, plainly) as one:
+        assert fetched(one) == DOCUMENT
+
+
+def test_fe_12_the_endpoint_shows_a_valid_x509_svid(tmp_path: Path) -> None:
+    with endpoint(tmp_path, uris=(str(ENDPOINT_ID), "spiffe://partner.example/other")) as one:
+        assert refusal(one) == "svid-uri-sans"
+        assert one.requests == []
+    with endpoint(tmp_path, not_after=LONG_AGO) as one:
+        assert refusal(one) == "endpoint-not-verified"
+
+
+def test_fe_13_the_endpoint_has_exactly_the_id_that_is_pinned(tmp_path: Path) -> None:
+    with endpoint(tmp_path, spiffe_id=SpiffeId(PARTNER, ("trustplane", "server", "server-2"))) as one:
+        assert refusal(one) == "endpoint-not-verified"
+        assert one.requests == [], "nothing was asked of somebody else"
+
+
+def test_fe_13_only_the_bundle_given_vouches_for_the_endpoint(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        assert refusal(one, Partner().bundle()) == "endpoint-not-verified"
+        assert refusal(one, Bundle(PARTNER, ())) == "endpoint-unverifiable"
+        assert refusal(one, None) == "endpoint-unverifiable"
+        assert one.requests == []
+
+
+def web(one: Endpoint, host: str, authorities: Path | None) -> bytes:
+    url = EndpointUrl(f"https://{host}:{one.port}/bundle")
+    return asyncio.run(BundleEndpoints(authorities).fetch(relation(url, EndpointProfile.HTTPS_WEB), None))
+
+
+def test_fe_10_https_web_is_verified_by_its_host_name_and_local_authorities(tmp_path: Path) -> None:
+    authorities = tmp_path / "web.pem"
+    authorities.write_bytes(WEB_CA.certificate.public_bytes(Encoding.PEM))
+    with endpoint(tmp_path, ca=WEB_CA, uris=(), dns=("localhost",)) as one:
+        assert web(one, "localhost", authorities) == DOCUMENT
+        for host, trusted in ((LOOPBACK, authorities), ("localhost", None)):
+            with pytest.raises(Fault) as fault:
+                web(one, host, trusted)
+            assert fault.value.code == "endpoint-not-verified"
+
+
+def test_fe_6_one_profile_is_never_tried_after_the_other(tmp_path: Path) -> None:
+    authorities = tmp_path / "web.pem"
+    authorities.write_bytes(WEB_CA.certificate.public_bytes(Encoding.PEM))
+    with endpoint(tmp_path) as spiffe, endpoint(tmp_path, ca=WEB_CA, uris=(), dns=("localhost",)) as by_name:
+        with pytest.raises(Fault):
+            web(spiffe, "localhost", authorities)
+        assert refusal(by_name) == "endpoint-not-verified"
+        assert (spiffe.requests, by_name.requests) == ([], [])
+
+
+def test_fe_14_a_redirect_is_followed_to_the_same_identity(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as target, endpoint(tmp_path) as first:
+        first.behave = answering("302 Found", b"", f"Location: {target.url('/elsewhere')}")
+        assert fetched(first) == DOCUMENT
+        assert target.requests[0].startswith(b"GET /elsewhere ")
+        first.behave = answering("307 Temporary Redirect", b"", "Location: /elsewhere")
+        with pytest.raises(Fault, match="redirected more than"):
+            fetched(first)
+
+
+def test_fe_9_a_redirect_to_another_identity_or_url_scheme_is_refused(tmp_path: Path) -> None:
+    stranger = SpiffeId(PARTNER, ("somebody", "else"))
+    with endpoint(tmp_path, spiffe_id=stranger) as other, endpoint(tmp_path) as first:
+        first.behave = answering("302 Found", b"", f"Location: {other.url()}")
+        assert refusal(first) == "endpoint-not-verified"
+        assert other.requests == []
+        for location in (f"http://{LOOPBACK}/", f"https://u@{LOOPBACK}/", "file:///etc/passwd"):
+            first.behave = answering("302 Found", b"", f"Location: {location}")
+            assert refusal(first) == "bad-endpoint-url"
+
+
+def test_a_redirect_loop_ends(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        one.behave = answering("302 Found", b"", f"Location: {one.url()}")
+        assert refusal(one) == "endpoint-redirects"
+        assert len(one.requests) == MAX_REDIRECTS + 1
+
+
+@pytest.mark.parametrize(
+    ("behave", "code"),
+    [
+        (answering("404 Not Found", b"no"), "endpoint-without-bundle"),
+        (answering("500 Oops", DOCUMENT), "endpoint-without-bundle"),
+        (answering("200 OK", DOCUMENT, "Content-Encoding: gzip"), "bundle-encoded"),
+        (answering("200 OK", b" " * (MAX_DOCUMENT_BYTES + 1)), "bundle-too-large"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "endpoint-not-http"),
+        (saying(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 1000 + b"\r\n"), "endpoint-not-http"),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), "endpoint-not-http"),
+        (saying(b""), "endpoint-unreachable"),
+    ],
+)
+def test_what_is_no_answer_is_named(tmp_path: Path, behave: Behaviour, code: str) -> None:
+    with endpoint(tmp_path, behave) as one:
+        assert refusal(one) == code
+
+
+def test_an_endless_body_is_read_up_to_the_bound(tmp_path: Path) -> None:
+    def endless(connection: ssl.SSLSocket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+
+    with endpoint(tmp_path, endless) as one:
+        assert refusal(one) == "bundle-too-large"
+
+
+def test_a_peer_that_is_silent_or_drips_is_left_after_a_while(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    def drips(connection: ssl.SSLSocket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not let_go.wait(0.02):
+            connection.sendall(b" ")
+
+    with endpoint(tmp_path, drips) as one:
+        assert refusal(one, seconds=1.0) == "endpoint-too-slow"
+        one.behave = lambda _: (let_go.wait(20), None)[1]
+        assert refusal(one, seconds=1.0) == "endpoint-too-slow"
+        let_go.set()
+
+
+def test_nobody_there_and_no_such_name_are_unreachable(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        gone = relation(one.url())
+    for url in (gone.endpoint, EndpointUrl("https://nobody.invalid/bundle")):
+        with pytest.raises(Fault) as fault:
+            asyncio.run(BundleEndpoints().fetch(replace(gone, endpoint=url), US.bundle()))
+        assert fault.value.code == "endpoint-unreachable"
+
+
+def test_peers_that_hang_hold_up_no_other(tmp_path: Path) -> None:
+    """Many of them: there is no pool that they could fill, not even the one that names are looked up in."""
+    let_go = threading.Event()
+
+    async def scenario(good: Endpoint, bad: Endpoint) -> bytes:
+        endpoints = BundleEndpoints()
+        stuck = []
+        for number in range(40):
+            other = replace(
+                relation(bad.url()),
+                trust_domain=Partner.named(f"p{number}.example").name,
+                accepts=(IdPattern.parse(f"spiffe://p{number}.example/"),),
+            )
+            stuck.append(asyncio.ensure_future(endpoints.fetch(other, US.bundle())))
+        await asyncio.to_thread(until, lambda: len(bad.requests) == len(stuck))
+        document = await endpoints.fetch(relation(good.url()), US.bundle())
+        assert not any(one.done() for one in stuck)
+        for one in stuck:
+            one.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        return document
+
+    with endpoint(tmp_path, lambda _: (let_go.wait(60), None)[1]) as bad, endpoint(tmp_path) as good:
+        assert asyncio.run(scenario(good, bad)) == DOCUMENT
+        let_go.set()
+
+
+def test_a_fetch_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
+    with endpoint(tmp_path, lambda _: time.sleep(0.2)) as one:
+        refusal(one, seconds=0.1)
+    until(lambda: not any(thread.name.startswith("fetch ") for thread in threading.enumerate()))
