@@ -61,9 +61,8 @@ class Published:
     withdrawn: Withdrawn
     connected: AbstractSet[NodeName]
     longest_connection: timedelta
-    peers: Callable[[NodeName, str], str] = (
-        _nobody_of_elsewhere  # of a participant: by which digest it holds us and others
-    )
+    # Of a sidecar that other domains may call: by which digest it holds our bundle and theirs.
+    peers: Callable[[NodeName, str], str] = _nobody_of_elsewhere
 
     @property
     def digests(self) -> frozenset[str]:
