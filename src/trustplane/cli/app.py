@@ -20,6 +20,7 @@ from trustplane.cli import (
     demo,
     explain,
     plan,
+    policy,
     rehearse,
     revoke,
     server,
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, audit):
+for group in (server, agent, svid, revoke, policy, audit):
     app.add_typer(group.group)
 
 

@@ -13,6 +13,7 @@ MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 TRUST_DOMAIN_FILE = "trustdomain.yaml"
 NAMESPACES_FILE = "namespaces.yaml"
+POLICY_CEDAR, POLICY_YAML, POLICY_TEST = POLICY_FILES = ("policy.cedar", "policy.yaml", "policy_test.yaml")
 
 
 def is_hidden(path: str) -> bool:
@@ -35,6 +36,15 @@ def service_named_by(path: str) -> tuple[str, str] | None:
             return None
 
 
+def policy_file_named_by(path: str) -> tuple[str, str, str] | None:
+    """Namespace, service and which of `POLICY_FILES` it is."""
+    match PurePosixPath(path).parts:
+        case ("services", namespace, service, file) if file in POLICY_FILES and _is_plain(path):
+            return namespace, service, file
+        case _:
+            return None
+
+
 def waiver_named_by(path: str) -> str | None:
     return _named_in("waivers", path)
 
@@ -46,6 +56,11 @@ def is_known(path: str) -> bool:
         or service_named_by(path) is not None
         or waiver_named_by(path) is not None
     )
+
+
+def has_a_place(path: str) -> bool:
+    """Whether somebody reads it: what is known here, and policies, which `policy.book` reads."""
+    return is_known(path) or policy_file_named_by(path) is not None
 
 
 def unknown_file(path: str) -> Refused:

@@ -1,15 +1,37 @@
-"""Who may ask what of a service, as Envoy's RBAC filter: deny unless declared.
+"""Who may ask what of a service, as Envoy's RBAC filters: deny unless allowed, and never what is forbidden.
 
-The filter in the listener refuses everybody; the route carries the complete rules, because a route's rules replace
-the listener's and reach open connections at once. Callers are matched by their exact SPIFFE ID, operations by exact
-method and by exact path or by a prefix that ends in a slash.
+The filters in the listener refuse everybody; the route carries the complete rules, because a route's rules replace
+the listener's and reach open connections at once. They are written from `policy.access`, so that what is enforced is
+what was checked, tested and compared; `xds.rbac_reading` reads them back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-from trustplane.registry.model import Operation, Probe
+from trustplane.fault import Broken
+from trustplane.policy.access import Access, Grant
+from trustplane.policy.rules import PROBES, offered, probed
+from trustplane.policy.tree import (
+    AMBIGUOUS,
+    ANYTHING,
+    AllOf,
+    AnyOf,
+    Anything,
+    CallerIn,
+    Expression,
+    HeaderIs,
+    HeaderPresent,
+    Method,
+    Not,
+    Path,
+    Port,
+    Unambiguous,
+    Who,
+    any_of,
+)
+from trustplane.registry.model import Probe
 from trustplane.registry.view import Caller
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.xds.resources import Json, typed
@@ -17,11 +39,6 @@ from trustplane.xds.resources import Json, typed
 RBAC = "envoy.filters.http.rbac"
 _MESSAGE = "envoy.extensions.filters.http.rbac.v3."
 NOBODY: Json = {"action": "ALLOW", "policies": {}}
-
-# Below a prefix, paths that some application server reads otherwise than Envoy does are refused: `/public/..;/admin`
-# is one path to Envoy and another to Tomcat, and a percent-encoded percent, dot, slash, semicolon, backslash or
-# control character is decoded by some and not by others.
-_AMBIGUOUS = r".*(;|\\|%[01]|%2[eEfF5]|%3[bB]|%5[cC]|%7[fF]).*"
 
 
 def filter_that_denies() -> dict[str, object]:
@@ -34,38 +51,109 @@ def per_route(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDoma
 
 def rules(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> dict[str, object]:
     """With no caller and no probe: `policies` is empty, and nobody is let in."""
-    policies: dict[str, object] = {
-        str(one.spiffe_id): {
-            "permissions": _operations(one.operations),
-            "principals": [_identity({"exact": str(one.spiffe_id)})],
-        }
+    return allowing(declared(callers, probes, own))
+
+
+def declared(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> Access:
+    """Of a service without a policy: its declared callers."""
+    grants = [
+        Grant(str(one.spiffe_id), Who(ids=frozenset({one.spiffe_id})), any_of(*map(offered, sorted(one.operations))))
+        if one.operations
+        else Grant(str(one.spiffe_id), Who(ids=frozenset({one.spiffe_id})), ANYTHING)
         for one in callers
-    }
+    ]
     if probes:
-        policies["probes"] = {
-            "permissions": [_request(one.method, one.path) for one in sorted(probes)],
-            "principals": [_identity({"prefix": f"{own.id}/"})],
-        }
-    return {"action": "ALLOW", "policies": policies}
+        grants.append(Grant(PROBES, Who(domains=frozenset({own})), any_of(*map(probed, sorted(probes)))))
+    return Access(deny=(), allow=tuple(grants))
+
+
+def allowing(access: Access) -> dict[str, object]:
+    """Always there, also with nothing in it: absent rules would let everybody in."""
+    return {"action": "ALLOW", "policies": {grant.name: _policy(grant) for grant in access.allow}}
+
+
+def denying(access: Access) -> dict[str, object]:
+    return {"action": "DENY", "policies": {grant.name: _policy(grant) for grant in access.deny}}
+
+
+def _policy(grant: Grant) -> dict[str, object]:
+    alternatives = grant.request.items if isinstance(grant.request, AnyOf) else (grant.request,)
+    if not alternatives:
+        raise _not_compiled(grant.request)
+    return {"permissions": [_permission(one) for one in alternatives], "principals": list(_principals(grant.who))}
+
+
+def _principals(who: Who) -> Iterator[dict[str, object]]:
+    """Never `any` or an empty `authenticated` but for a denial of everyone."""
+    yield from (_identity({"exact": str(one)}) for one in sorted(who.ids))
+    without: list[dict[str, object]] = [_identity({"exact": str(one)}) for one in sorted(who.without)]
+    yield from (_but(_of_domain(one), without) for one in sorted(who.domains))
+    if who.everyone:
+        yield _but({"any": True}, without + [_of_domain(one) for one in sorted(who.without_domains)])
+
+
+def _of_domain(domain: TrustDomain) -> dict[str, object]:
+    return _identity({"prefix": f"{domain.id}/"})
 
 
 def _identity(matcher: Json) -> dict[str, object]:
     return {"authenticated": {"principal_name": matcher}}
 
 
-def _operations(operations: Iterable[Operation]) -> list[dict[str, object]]:
-    return [_request(one.method, one.path) for one in sorted(operations)] or [{"any": True}]
+def _but(principal: dict[str, object], without: list[dict[str, object]]) -> dict[str, object]:
+    if not without:
+        return principal
+    return {"and_ids": {"ids": [principal, {"not_id": {"or_ids": {"ids": without}}}]}}
 
 
-def _request(method: str, path: str) -> dict[str, object]:
-    rule = {"header": {"name": ":method", "string_match": {"exact": method}}}
-    return {"and_rules": {"rules": [rule, *_path(path)]}}
+def _permission(expression: Expression) -> dict[str, object]:  # noqa: C901, PLR0911 - one line for each node
+    match expression:
+        case AllOf((_, *_) as items):
+            return {"and_rules": {"rules": [_permission(item) for item in items]}}
+        case AnyOf((_, *_) as items):
+            return {"or_rules": {"rules": [_permission(item) for item in items]}}
+        case Not(item):
+            return {"not_rule": _permission(item)}
+        case Anything():
+            return {"any": True}
+        case Method(name):
+            return {"header": {"name": ":method", "string_match": {"exact": name}}}
+        case Path(parts):
+            return _path(_text_match(parts))
+        case Unambiguous():
+            return {"not_rule": _path({"safe_regex": {"regex": AMBIGUOUS}})}
+        case HeaderPresent(name):
+            return {"header": {"name": name, "present_match": True}}
+        case HeaderIs(name, value):
+            return {"header": {"name": name, "string_match": {"exact": value}}}
+        case Port(first, end):
+            return {"destination_port_range": {"start": first, "end": end}}
+        case CallerIn() | AllOf() | AnyOf():
+            raise _not_compiled(expression)
 
 
-def _path(path: str) -> list[dict[str, object]]:
-    if not path.endswith("/*"):
-        return [{"url_path": {"path": {"exact": path}}}]
-    return [
-        {"url_path": {"path": {"prefix": path.removesuffix("*")}}},
-        {"not_rule": {"url_path": {"path": {"safe_regex": {"regex": _AMBIGUOUS}}}}},
-    ]
+def _path(matcher: Json) -> dict[str, object]:
+    return {"url_path": {"path": matcher}}
+
+
+def _text_match(parts: tuple[str, ...]) -> dict[str, object]:
+    match parts:
+        case (exact,):
+            return {"exact": exact}
+        case (prefix, "") if prefix:
+            return {"prefix": prefix}
+        case ("", suffix) if suffix:
+            return {"suffix": suffix}
+        case ("", inner, "") if inner:
+            return {"contains": inner}
+        case _:
+            return {"safe_regex": {"regex": ".*".join(re.escape(part) for part in parts)}}
+
+
+def _not_compiled(expression: Expression) -> Broken:
+    return Broken(
+        code="rbac-not-compiled",
+        what=f"{type(expression).__name__} reached the writing of RBAC rules",
+        why="it has no counterpart there, and compiling resolves it",
+        fix="report this with the policy",
+    )
