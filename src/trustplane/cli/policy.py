@@ -9,6 +9,7 @@ from typing import Annotated
 import cedarpy
 import typer
 
+from trustplane.cli import policy_diff, policy_test
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import Exit, say, say_json, show_fault, table
 from trustplane.cli.policy_words import header_lines, spans
@@ -234,3 +235,7 @@ def _template_shape(name: str) -> Mapping[str, object]:
     one = TEMPLATES[name]
     parameters = {key: kind.value for key, kind in one.parameters.items()}
     return {"template": name, "owners": one.owners, "summary": one.summary, "parameters": parameters, "cedar": one.text}
+
+
+group.command(name="test", epilog=policy_test.EXAMPLES)(policy_test.command)
+group.command(name="diff", epilog=policy_diff.EXAMPLES)(policy_diff.command)

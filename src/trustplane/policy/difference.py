@@ -68,16 +68,6 @@ def difference(before: Access, after: Access, port: int = 0) -> Iterator[Region]
             yield Region(newly_allowed, one.callers, request, old.rule, new.rule)
 
 
-def regions(
-    before: Access, after: Access, operations: Iterable[tuple[str, Expression]], port: int = 0
-) -> Iterator[Region]:
-    """As `difference`, for each operation by itself, and once more for what is no operation."""
-    for _, operation in operations:
-        yield from difference(_within(before, operation), _within(after, operation), port)
-    outside = negated(any_of(*(operation for _, operation in operations)))
-    yield from difference(_within(before, outside), _within(after, outside), port)
-
-
 def is_empty(access: Access) -> bool:
     """Whether no request at all is allowed."""
     return next(difference(_NOTHING_ALLOWED, access), None) is None
@@ -86,7 +76,9 @@ def is_empty(access: Access) -> bool:
 _NOTHING_ALLOWED = Access((), ())
 
 
-def _within(access: Access, part: Expression) -> Access:
+def within(access: Access, part: Expression) -> Access:
+    """Only those requests that are part of it."""
+
     def cut(grant: Grant) -> Grant:
         return Grant(grant.name, grant.who, all_of(part, grant.request))
 

@@ -29,6 +29,14 @@ def normalised(target: str) -> str:
     return re.sub("/{2,}", "/", _without_dots(decoded.replace("\\", "/")))
 
 
+def is_normal(path: str) -> bool:
+    """Whether a proxy hands exactly this path to a rule."""
+    try:
+        return normalised(path) == path and "?" not in path
+    except Refused:
+        return False
+
+
 def _without_dots(path: str) -> str:
     kept: list[str] = []
     segments = path.split("/")[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import assume, given, settings
 
 from tests.kit.policies import PAYMENTS, REQUESTS, payments, policies, policy_book
@@ -17,6 +18,7 @@ from trustplane.xds import rbac, rbac_reading
 from trustplane.xds.rbac_proof import proved
 
 EXAMPLES = int(os.environ.get("TRUSTPLANE_POLICY_EXAMPLES", "60"))
+pytestmark = pytest.mark.timeout(120 + 2 * EXAMPLES)
 ACCEPTED = {"policy-never-applies", "policy-forbids-probe", "policy-not-valid"}
 
 
