@@ -6,6 +6,7 @@ shop/payments offers operations that overlap on purpose: what is below a prefix,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def policy_book(cedar: str = "", yaml: str = "", test: str = "", **others: str) 
 
 
 def policy(cedar: str = "", yaml: str = "") -> Policy:
-    return policy_book(cedar, yaml).policies[PAYMENTS]
+    return policy_book(cedar, yaml).policy_of(PAYMENTS)
 
 
 def payments(of: Book) -> Service:
@@ -60,106 +61,116 @@ def request(caller: SpiffeId, method: str, path: str, *headers: tuple[str, str],
     return Request(caller, method, path, headers, port)
 
 
-CALLERS = st.sampled_from([WEB, CHECKOUT, AUDIT, UNKNOWN, PARTNER, OTHER_PARTNER, STRANGER])
-PATHS = st.sampled_from(
-    [
-        *(
-            "/charge",
-            "/charge/refund",
-            "/charge/",
-            "/orders/1",
-            "/orders/",
-            "/orders/1/a",
-            "/orders/a;b",
-            "/orders/%25",
-            "/",
-        ),
-        *("/orders", "/orders/2", "/x", "/x/1/y", "/x/y", "/orders/1b", "/Charge"),
-    ]
+CALLERS = (WEB, CHECKOUT, AUDIT, UNKNOWN, PARTNER, OTHER_PARTNER, STRANGER)
+METHODS = ("GET", "POST", "PUT", "HEAD")
+PATHS = (
+    *(
+        "/charge",
+        "/charge/refund",
+        "/charge/",
+        "/orders/1",
+        "/orders/",
+        "/orders/1/a",
+        "/orders/a;b",
+        "/orders/%25",
+        "/",
+    ),
+    *("/orders", "/orders/2", "/x", "/x/1/y", "/x/y", "/orders/1b", "/Charge"),
 )
+PORTS = (1, 80, MESH_PORT)
+_NAMES, _VALUES = ("x-team", "x-zone"), ("a", "b", "c")
 _LINES: st.SearchStrategy[Headers] = st.lists(
-    st.tuples(st.sampled_from(["x-team", "x-zone"]), st.sampled_from(["a", "b", "c"])), max_size=3
+    st.tuples(st.sampled_from(_NAMES), st.sampled_from(_VALUES)), max_size=3
 ).map(tuple)
 REQUESTS = st.builds(
-    Request, CALLERS, st.sampled_from(["GET", "POST", "PUT", "HEAD"]), PATHS, _LINES, st.sampled_from([1, 80, 20203])
+    Request,
+    st.sampled_from(CALLERS),
+    st.sampled_from(METHODS),
+    st.sampled_from(PATHS),
+    _LINES,
+    st.sampled_from(PORTS),
 )
 
-_PRINCIPALS = st.sampled_from(
-    [
-        'principal == Service::"shop/web"',
-        'principal == Service::"shop/checkout"',
-        'principal == Service::"back/audit"',
-        f'principal == Peer::"{PARTNER}"',
-        'principal in Namespace::"shop"',
-        'principal in Group::"shop-team"',
-        'principal in TrustDomain::"partner.example"',
-        'principal in TrustDomain::"shop.example"',
-        "principal is Service",
-        'principal is Service in Namespace::"back"',
-    ]
+_PRINCIPALS = (
+    'principal == Service::"shop/web"',
+    'principal == Service::"shop/checkout"',
+    'principal == Service::"back/audit"',
+    f'principal == Peer::"{PARTNER}"',
+    'principal in Namespace::"shop"',
+    'principal in Group::"shop-team"',
+    'principal in TrustDomain::"partner.example"',
+    'principal in TrustDomain::"shop.example"',
+    "principal is Service",
+    'principal is Service in Namespace::"back"',
 )
-_ACTIONS = st.sampled_from(
-    [
-        "action",
-        'action == Action::"charge"',
-        'action in [Action::"charge", Action::"refund"]',
-        'action in Action::"method:GET"',
-        'action == Action::"read"',
-        'action == Action::"one"',
-        'action == Action::"any"',
-    ]
+_ACTIONS = (
+    "action",
+    'action == Action::"charge"',
+    'action in [Action::"charge", Action::"refund"]',
+    'action in Action::"method:GET"',
+    'action == Action::"read"',
+    'action == Action::"one"',
+    'action == Action::"any"',
 )
-_ATOMS = st.sampled_from(
-    [
-        'context.path == "/orders/1"',
-        'context.path != "/charge"',
-        'context.path like "/orders/*"',
-        'context.path like "*1"',
-        'context.path like "*r*"',
-        'context.path like "/*/1*"',
-        '["/charge", "/x"].contains(context.path)',
-        "context.port == 20203",
-        "context.port < 81",
-        'principal == Service::"shop/web"',
-        'principal != Service::"shop/web"',
-        'principal in Namespace::"shop"',
-        'principal in [Namespace::"back", TrustDomain::"partner.example"]',
-        "principal is Peer",
-        '(principal is Service && principal.data.contains("pii"))',
-        'resource.data.contains("payment")',
-        "true",
-    ]
+_ATOMS = (
+    'context.path == "/orders/1"',
+    'context.path != "/charge"',
+    'context.path like "/orders/*"',
+    'context.path like "*1"',
+    'context.path like "*r*"',
+    'context.path like "/*/1*"',
+    '["/charge", "/x"].contains(context.path)',
+    "context.port == 20203",
+    "context.port < 81",
+    'principal == Service::"shop/web"',
+    'principal != Service::"shop/web"',
+    'principal in Namespace::"shop"',
+    'principal in [Namespace::"back", TrustDomain::"partner.example"]',
+    "principal is Peer",
+    '(principal is Service && principal.data.contains("pii"))',
+    'resource.data.contains("payment")',
+    "true",
 )
-_HEADERS = st.sampled_from(
-    [
-        'context.headers has "x-team"',
-        'context.headers has "x-team" && context.headers["x-team"].contains("a")',
-        'context.headers has "x-zone" && context.headers["x-zone"].contains("b")',
-    ]
+_HEADERS = (
+    'context.headers has "x-team"',
+    'context.headers has "x-team" && context.headers["x-team"].contains("a")',
+    'context.headers has "x-zone" && context.headers["x-zone"].contains("b")',
 )
 
 
-def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    pair = st.tuples(parts, st.sampled_from(["&&", "||"]), parts).map(lambda one: f"({one[0]} {one[1]} {one[2]})")
-    choice = st.tuples(parts, parts, parts).map(lambda one: f"(if {one[0]} then {one[1]} else {one[2]})")
-    return pair | parts.map(lambda one: f"!({one})") | choice
-
-
-_CONDITIONS = st.recursive(_ATOMS, _joined, max_leaves=4)
-
-
-@st.composite
-def policies(draw: st.DrawFn, at_most: int = 4) -> str:
+def drawn_policies(draw: Random, at_most: int = 4) -> str:
     """Cedar in the closed profile; some of it may never apply, which reading refuses."""
-    written = []
-    for number in range(draw(st.integers(1, at_most))):
-        effect = draw(st.sampled_from(["permit", "permit", "forbid"]))
-        who = draw(_PRINCIPALS if effect == "permit" else _PRINCIPALS | st.just("principal"))
-        clauses = "".join(
-            f" {draw(st.sampled_from(['when', 'unless']))} {{ {draw(_CONDITIONS)} }}"
-            for _ in range(draw(st.integers(0, 2)))
-        )
-        if effect == "permit" and draw(st.booleans()):
-            clauses += f" when {{ {draw(_HEADERS)} }}"
-        written.append(f'@id("r{number}") {effect} ({who}, {draw(_ACTIONS)}, resource){clauses};')
-    return "\n".join(written)
+    return "\n".join(_drawn_policy(draw, number) for number in range(draw.randint(1, at_most)))
+
+
+def drawn_request(draw: Random) -> Request:
+    lines = tuple((draw.choice(_NAMES), draw.choice(_VALUES)) for _ in range(draw.choice((0, 0, 1, 2))))
+    return Request(draw.choice(CALLERS), draw.choice(METHODS), draw.choice(PATHS), lines, MESH_PORT)
+
+
+def _drawn_policy(draw: Random, number: int) -> str:
+    effect = draw.choice(("permit", "permit", "forbid"))
+    who = draw.choice(_PRINCIPALS if effect == "permit" else (*_PRINCIPALS, "principal"))
+    clauses = "".join(f" {draw.choice(('when', 'unless'))} {{ {_drawn(draw, 3)} }}" for _ in range(draw.randint(0, 2)))
+    if effect == "permit" and draw.random() < 0.5:
+        clauses += f" when {{ {draw.choice(_HEADERS)} }}"
+    return f'@id("r{number}") {effect} ({who}, {draw.choice(_ACTIONS)}, resource){clauses};'
+
+
+def _drawn(draw: Random, depth: int) -> str:
+    def part() -> str:
+        return _drawn(draw, depth - 1)
+
+    match draw.randint(0, 5) if depth else 0:
+        case 0 | 1 | 2:
+            return draw.choice(_ATOMS)
+        case 3:
+            return f"({part()} {draw.choice(('&&', '||'))} {part()})"
+        case 4:
+            return f"!({part()})"
+        case _:
+            return f"(if {part()} then {part()} else {part()})"
+
+
+def policies() -> st.SearchStrategy[str]:
+    return st.randoms(use_true_random=False).map(drawn_policies)

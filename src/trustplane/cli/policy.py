@@ -88,8 +88,8 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
 
 def _summary(found: Book) -> str:
     rows = [
-        (str(name), "declared callers" if one.rules.by_default else "policy", str(len(one.rules.rules)))
-        for name, one in found.policies.items()
+        (str(name), "policy" if name in found.written else "declared callers", str(len(found.rules_of(name).rules)))
+        for name in found.state.services
     ]
     return table(("SERVICE", "DECIDED BY", "RULES"), rows) + "\nok: every rule can be enforced exactly as it is written"
 
@@ -150,7 +150,7 @@ def show(service: ServiceArgument, directory: Here = Path(), *, as_json: AsJson 
     found = book.read(read_directory(directory))
     with as_input():
         name = service_called(found.state, service).name
-    cedar = found.policies[name].cedar
+    cedar = found.policy_of(name).cedar
     if as_json:
         say_json({"service": str(name), "by_default": found.rules_of(name).by_default, "cedar": list(cedar)})
     elif cedar:

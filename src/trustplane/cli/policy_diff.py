@@ -38,7 +38,7 @@ def command(before: Before, after: After, *, as_json: AsJson = False) -> None:
     """
     old, new = book.read(read_directory(before)), book.read(read_directory(after))
     declared = _Declared(new)
-    changes = [(change, declared.covers(change)) for change in compare(old, new)]
+    changes = [(change, declared.covers(change)) for change in compare(old.state, new.state)]
     if as_json:
         for change, is_declared in changes:
             say_json(_shape(change, new, declared=is_declared))

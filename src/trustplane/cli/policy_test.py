@@ -76,9 +76,8 @@ def _examined(found: Book) -> Iterator[tuple[ServiceName, Examination]]:
         for name, tree in found.tests.items()
     }
     findings.refuse_if_any()
-    for name, policy in found.policies.items():
-        if name in cases or not policy.rules.by_default:
-            yield name, examine(found.state, policy, cases.get(name, ()))
+    for name in sorted({*cases, *found.written}):
+        yield name, examine(found.state, found.policy_of(name), cases.get(name, ()))
 
 
 def _service_lines(name: ServiceName, one: Examination, state: DesiredState) -> Iterator[str]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from trustplane.fault import Finding, Place, Refused
-from trustplane.policy import profile
+from trustplane.policy import document, profile
 from trustplane.policy.access import Access
-from trustplane.policy.compile import grants
+from trustplane.policy.compile import compiled, grants
 from trustplane.policy.difference import is_empty
 from trustplane.policy.policy_file import PolicyFile
-from trustplane.policy.rules import PROBES, Rule, RuleSet, default_rules
+from trustplane.policy.rules import PROBES, Rule, RuleSet, default_rules, probes_of
 from trustplane.policy.shipped import TEMPLATES
 from trustplane.policy.source import PolicySource, policies
 from trustplane.registry import layout, repository
@@ -34,26 +35,42 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Book:
+    """`state` holds every written policy compiled, too, as nodes are told it."""
+
     state: DesiredState
-    policies: Mapping[ServiceName, Policy]
+    written: Mapping[ServiceName, Policy]
     tests: Mapping[ServiceName, Node]  # policy_test.yaml, not yet read as cases
 
+    def policy_of(self, name: ServiceName) -> Policy:
+        return self.written.get(name) or Policy(default_rules(self.state, self.state.services[name]))
+
     def rules_of(self, name: ServiceName) -> RuleSet:
-        return self.policies[name].rules
+        return self.policy_of(name).rules
 
 
 def read(files: Mapping[str, bytes]) -> Book:
     """Refused with every finding, those of the other files first of all: policies speak of what they declare."""
-    state = repository.read({path: content for path, content in files.items() if not _is_policy(path)})
+    return _read(repository.read(_others(files)), files)
+
+
+def read_at(files: Mapping[str, bytes], at: datetime) -> Book:
+    """As `read`, for a change that is made at that instant."""
+    return _read(repository.read_at(_others(files), at), files)
+
+
+def _read(state: DesiredState, files: Mapping[str, bytes]) -> Book:
     findings = Findings()
     reading = _Reading(state, files, findings)
-    book = Book(state, reading.policies(), reading.tests())
+    written, tests = reading.policies(), reading.tests()
     findings.refuse_if_any()
-    return book
+    compiled_ones = {
+        name: document.encode(compiled(one.rules, probes_of(state, one.rules.service))) for name, one in written.items()
+    }
+    return Book(replace(state, policies=compiled_ones), written, tests)
 
 
-def _is_policy(path: str) -> bool:
-    return layout.policy_file_named_by(path) is not None
+def _others(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in files.items() if layout.policy_file_named_by(path) is None}
 
 
 class _Reading:
@@ -79,7 +96,11 @@ class _Reading:
         return name
 
     def policies(self) -> dict[ServiceName, Policy]:
-        return {name: self._policy(service) for name, service in sorted(self._state.services.items())}
+        return {
+            name: self._policy(self._state.services[name], files)
+            for name, files in sorted(self._files.items())
+            if layout.POLICY_CEDAR in files or layout.POLICY_YAML in files
+        }
 
     def tests(self) -> dict[ServiceName, Node]:
         found = {}
@@ -90,10 +111,7 @@ class _Reading:
                     found[name] = tree
         return found
 
-    def _policy(self, service: Service) -> Policy:
-        files = self._files.get(service.name, {})
-        if not {layout.POLICY_CEDAR, layout.POLICY_YAML} & set(files):
-            return Policy(default_rules(self._state, service))
+    def _policy(self, service: Service, files: Mapping[str, tuple[str, bytes]]) -> Policy:
         sources: list[PolicySource] = []
         if layout.POLICY_CEDAR in files:
             path, content = files[layout.POLICY_CEDAR]

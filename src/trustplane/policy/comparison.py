@@ -1,4 +1,4 @@
-"""Two readings of a trust repository: what the second allows that the first does not, and the other way round.
+"""Two states of a trust repository: what the second allows that the first does not, and the other way round.
 
 By service and operation, each with the callers and the shortest request. A service that is in one of them only is
 compared with nothing, which lets nobody in.
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trustplane.policy import document
 from trustplane.policy.access import Access
-from trustplane.policy.book import Book
 from trustplane.policy.compile import OUTSIDE, compiled
 from trustplane.policy.difference import Region, difference, within
 from trustplane.policy.explanation import name_of
-from trustplane.policy.rules import offered, probes_of
+from trustplane.policy.rules import default_rules, offered, probes_of
 from trustplane.policy.tree import any_of, negated
-from trustplane.registry.model import DesiredState, Operation
+from trustplane.registry.model import DesiredState
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 
@@ -32,26 +32,35 @@ class Change:
     region: Region
 
 
-def compare(before: Book, after: Book) -> Iterator[Change]:
-    for name in sorted({*before.state.services, *after.state.services}):
-        old, new = access_of(before, name), access_of(after, name)
-        if old == new:
-            continue
-        port = _port(after, name) or _port(before, name)
-        offers = sorted({one for book in (before, after) for one in _operations(book, name)})
-        for operation in offers:
-            part = offered(operation)
-            for region in difference(within(old, part), within(new, part), port):
-                yield Change(name, operation.name, region)
-        part = negated(any_of(*map(offered, offers)))
+def compare(before: DesiredState | None, after: DesiredState) -> Iterator[Change]:
+    for name in sorted({*(before.services if before else ()), *after.services}):
+        yield from changes_of(before, after, name)
+
+
+def changes_of(before: DesiredState | None, after: DesiredState, name: ServiceName) -> Iterator[Change]:
+    old, new = access_to(before, name), access_to(after, name)
+    if old == new:
+        return
+    services = [state.services[name] for state in (after, before) if state and name in state.services]
+    port = next((one.ports.mesh for one in services if one.ports), 0)
+    offers = sorted({operation for one in services for operation in one.operations})
+    for operation in offers:
+        part = offered(operation)
         for region in difference(within(old, part), within(new, part), port):
-            yield Change(name, None, region)
+            yield Change(name, operation.name, region)
+    part = negated(any_of(*map(offered, offers)))
+    for region in difference(within(old, part), within(new, part), port):
+        yield Change(name, None, region)
 
 
-def access_of(book: Book, name: ServiceName) -> Access:
-    if name not in book.policies:
+def access_to(state: DesiredState | None, name: ServiceName) -> Access:
+    """By its policy, or by its declared callers; nobody's where there is no such service."""
+    if state is None or name not in state.services:
         return _NOBODY
-    return compiled(book.rules_of(name), probes_of(book.state, book.state.services[name]))
+    if name in state.policies:
+        return document.decode(state.policies[name])
+    service = state.services[name]
+    return compiled(default_rules(state, service), probes_of(state, service))
 
 
 def caller_names(state: DesiredState, region: Region) -> tuple[str, ...]:
@@ -65,12 +74,3 @@ def _caller_name(state: DesiredState, caller: SpiffeId) -> str:
     if caller.path[:1] == ("any-other",):
         return f"any other identity of {caller.trust_domain}"
     return name_of(state, caller)
-
-
-def _operations(book: Book, name: ServiceName) -> tuple[Operation, ...]:
-    return book.state.services[name].operations if name in book.state.services else ()
-
-
-def _port(book: Book, name: ServiceName) -> int:
-    service = book.state.services.get(name)
-    return service.ports.mesh if service and service.ports else 0

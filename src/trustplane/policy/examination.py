@@ -45,6 +45,12 @@ class Examination:
         return tuple(one for one in self.outcomes if one.problem)
 
 
+def failures(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> tuple[Outcome, ...]:
+    """Only the cases, and of them those that fail."""
+    deciding = _Deciding(state, policy, probes_of(state, policy.rules.service))
+    return tuple(Outcome(case, problem) for case in cases if (problem := deciding.problem(case)))
+
+
 def examine(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> Examination:
     rules = policy.rules
     probes = probes_of(state, rules.service)

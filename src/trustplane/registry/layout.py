@@ -69,7 +69,8 @@ def unknown_file(path: str) -> Refused:
         what=f"{shown(path)} is no file of a trust repository",
         why="a file nobody reads would look as if it had an effect",
         fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml and "
-        "services/<namespace>/<service>/service.yaml; dotfiles and *.md may stand anywhere",
+        "services/<namespace>/<service>/service.yaml, and beside that policy.cedar, policy.yaml and policy_test.yaml; "
+        "dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
     )
 

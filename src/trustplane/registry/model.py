@@ -223,6 +223,7 @@ class DesiredState:
     readers: frozenset[SpiffeId] = field(default_factory=frozenset)  # identities that may read the HTTPS API
     budgets: Budgets = field(default_factory=Budgets)
     waivers: Waivers = field(default_factory=dict)
+    policies: Mapping[ServiceName, bytes] = field(default_factory=dict)  # compiled; `policy.document` reads them
 
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
         """Services that declare a call to `service`, by name."""

@@ -69,6 +69,7 @@ class Sidecar:
     probes: tuple[Probe, ...]
     longest_request: timedelta
     leaf_lifetime: timedelta  # bounds the age of connections
+    policy: bytes = b""  # who may ask what, as `policy.document` writes it; empty: the callers above
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,7 @@ def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
         probes=[node_pb2.Probe(method=probe.method, path=probe.path) for probe in sidecar.probes],
         longest_request=duration(sidecar.longest_request),
         leaf_lifetime=duration(sidecar.leaf_lifetime),
+        policy=sidecar.policy,
     )
 
 
@@ -288,6 +289,7 @@ def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
         probes=tuple(Probe(one.method, one.path) for one in message.probes),
         longest_request=message.longest_request.ToTimedelta(),
         leaf_lifetime=message.leaf_lifetime.ToTimedelta(),
+        policy=message.policy,
     )
 
 

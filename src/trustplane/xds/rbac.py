@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from trustplane.fault import Broken
+from trustplane.policy import document
 from trustplane.policy.access import Access, Grant
 from trustplane.policy.rules import PROBES, offered, probed
 from trustplane.policy.tree import (
@@ -32,26 +33,36 @@ from trustplane.policy.tree import (
     any_of,
 )
 from trustplane.registry.model import Probe
-from trustplane.registry.view import Caller
+from trustplane.registry.view import Caller, Sidecar
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.xds.resources import Json, typed
 
 RBAC = "envoy.filters.http.rbac"
 _MESSAGE = "envoy.extensions.filters.http.rbac.v3."
+FORBIDDEN = "forbidden"  # the deny filter's name, by which a route gives it its rules
 NOBODY: Json = {"action": "ALLOW", "policies": {}}
 
 
-def filter_that_denies() -> dict[str, object]:
-    return {"name": RBAC, "typed_config": typed(_MESSAGE + "RBAC", rules=NOBODY)}
+def filters() -> list[dict[str, object]]:
+    """What is forbidden, then what is allowed: by themselves they forbid nothing, and allow nothing either."""
+    return [
+        {"name": FORBIDDEN, "typed_config": typed(_MESSAGE + "RBAC", rules={"action": "DENY", "policies": {}})},
+        {"name": RBAC, "typed_config": typed(_MESSAGE + "RBAC", rules=NOBODY)},
+    ]
 
 
-def per_route(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> dict[str, object]:
-    return {RBAC: typed(_MESSAGE + "RBACPerRoute", rbac={"rules": rules(callers, probes, own)})}
+def per_route(access: Access) -> dict[str, object]:
+    return {
+        FORBIDDEN: typed(_MESSAGE + "RBACPerRoute", rbac={"rules": denying(access)}),
+        RBAC: typed(_MESSAGE + "RBACPerRoute", rbac={"rules": allowing(access)}),
+    }
 
 
-def rules(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> dict[str, object]:
-    """With no caller and no probe: `policies` is empty, and nobody is let in."""
-    return allowing(declared(callers, probes, own))
+def access_to(sidecar: Sidecar) -> Access:
+    """By its policy; without one by its declared callers. With neither nobody is let in."""
+    if sidecar.policy:
+        return document.decode(sidecar.policy)
+    return declared(sidecar.callers, sidecar.probes, sidecar.spiffe_id.trust_domain)
 
 
 def declared(callers: Sequence[Caller], probes: Sequence[Probe], own: TrustDomain) -> Access:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from trustplane.registry.model import Probe
 from trustplane.registry.view import Callee, Caller, Sidecar, Withdrawn
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.revoked import digest_of
@@ -36,15 +35,15 @@ def filters() -> list[dict[str, object]]:
 _SIGNED_BY = "%DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256%"
 
 
-def per_route(withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe]) -> dict[str, object]:
-    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers, probes)})}
+def per_route(withdrawn: Withdrawn, callers: Sequence[Caller] | None) -> dict[str, object]:
+    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers)})}
 
 
-def rules(withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe]) -> dict[str, object]:
-    """Of whoever else is let in here. Whose ID may not call is refused already, unless anyone may probe."""
-    let_in = {caller.spiffe_id for caller in callers}
-    ids = [one for one in withdrawn.ids if probes or one in let_in]
-    certificates = [one.sha256 for one in withdrawn.certificates if probes or one.spiffe_id in let_in]
+def rules(withdrawn: Withdrawn, callers: Sequence[Caller] | None) -> dict[str, object]:
+    """Of whoever else is let in; `callers` is none where others may be. Whose ID may not call is refused already."""
+    let_in = {caller.spiffe_id for caller in callers or ()}
+    ids = [one for one in withdrawn.ids if callers is None or one in let_in]
+    certificates = [one.sha256 for one in withdrawn.certificates if callers is None or one.spiffe_id in let_in]
     found = {
         "revoked-ids": [{"authenticated": {"principal_name": {"exact": str(one)}}} for one in ids],
         "revoked-certificates": [_is(_LEAF, one) for one in certificates],

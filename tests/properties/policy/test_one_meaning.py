@@ -37,7 +37,7 @@ def read(cedar: str) -> Book:
 def test_cedar_rules_and_rbac_decide_alike(cedar: str, first: Request, second: Request, third: Request) -> None:
     book = read(cedar)
     rules = book.rules_of(PAYMENTS)
-    oracle = Oracle(book.state, payments(book), book.policies[PAYMENTS].cedar)
+    oracle = Oracle(book.state, payments(book), book.policy_of(PAYMENTS).cedar)
     access = compiled(rules)
     sent = rbac_reading.access(rbac.allowing(access), rbac.denying(access))
     for request in (first, second, third):

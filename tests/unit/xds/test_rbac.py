@@ -66,7 +66,7 @@ def test_a_domain_is_a_prefix_that_ends_in_a_slash_and_nobody_is_any() -> None:
 
 def test_declared_callers_and_probes_are_written_as_before_there_were_policies() -> None:
     callers = [Caller(WEB, (Operation("charge", "POST", "/charge"), Operation("read", "GET", "/o/*")))]
-    found = rbac.rules(callers, [Probe("GET", "/healthz")], WEB.trust_domain)
+    found = rbac.allowing(rbac.declared(callers, [Probe("GET", "/healthz")], WEB.trust_domain))
     assert found == {
         "action": "ALLOW",
         "policies": {
