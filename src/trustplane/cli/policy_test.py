@@ -15,9 +15,8 @@ from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
 from trustplane.policy.book import Book
-from trustplane.policy.cases import CaseFile
+from trustplane.policy.cases import CaseFile, as_case
 from trustplane.policy.examination import Examination, examine
-from trustplane.policy.explanation import name_of
 from trustplane.policy.mutants import Mutant
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState
@@ -29,7 +28,7 @@ Examples:
   trustplane policy test trust/ --min-score 0.9          fail if the tests would miss more than a tenth
   trustplane policy test trust/ --json --junit report.xml
 """
-MOST_SURVIVORS = 5
+MOST_MISSING = 5
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The trust repository.")]
 JUnit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report there, too.")]
@@ -94,11 +93,16 @@ def _service_lines(name: ServiceName, one: Examination, state: DesiredState) -> 
         if not rule.covered:
             yield f"  not covered: {rule.rule.id} was never tried where it {'does not hold' if rule.held else 'holds'}"
         yield from (f"  not decisive: {rule.rule.id}: no test depends on whether {words}" for words in rule.untried)
-    for survivor in one.survivors[:MOST_SURVIVORS]:
-        yield f"  not noticed: if in {survivor.rule} {survivor.mistake}. Add to {_test_file(name)}:"
-        yield f"    - {_missing_case(survivor, state)}"
-    if len(one.survivors) > MOST_SURVIVORS:
-        yield f"  and {len(one.survivors) - MOST_SURVIVORS} further mistakes that no test notices"
+    missing: dict[str, list[Mutant]] = {}
+    for survivor in one.survivors:
+        missing.setdefault(_missing_case(survivor, state), []).append(survivor)
+    if missing:
+        yield f"  {len(one.survivors)} mistakes would not be noticed. What is missing from {_test_file(name)}:"
+    for case, survivors in list(missing.items())[:MOST_MISSING]:
+        yield f"    - {case}"
+        yield from (f"        # or else in {one.rule}: {one.mistake}" for one in survivors)
+    if len(missing) > MOST_MISSING:
+        yield f"    and {len(missing) - MOST_MISSING} more; --json lists all"
 
 
 def _test_file(name: ServiceName) -> str:
@@ -106,13 +110,7 @@ def _test_file(name: ServiceName) -> str:
 
 
 def _missing_case(survivor: Mutant, state: DesiredState) -> str:
-    request = survivor.shows.request
-    headers = ", ".join(f"{name}: {value}" for name, value in request.headers)
-    return (
-        f"{{as: {name_of(state, request.caller)}, request: {request.method} {request.path}, "
-        + (f"headers: {{{headers}}}, " if headers else "")
-        + f"expect: {'deny' if survivor.shows.newly_allowed else 'allow'}}}"
-    )
+    return as_case(state, survivor.shows.request, allowed=not survivor.shows.newly_allowed)
 
 
 def _service_shape(name: ServiceName, one: Examination, state: DesiredState) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ the verdict, and the rule it must come from (`because`). A target that a proxy r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -104,6 +105,24 @@ class CaseFile:
         if not isinstance(node, Mapping):
             raise wrong_type("a mapping such as {x-team: payments}", node)
         return tuple((name.lower(), line) for name, (_, value) in node.fields.items() for line in _lines(value))
+
+
+def as_case(state: DesiredState, request: Request, *, allowed: bool) -> str:
+    """One line of policy_test.yaml."""
+    caller = next((str(one.name) for one in state.services.values() if one.spiffe_id == request.caller), None)
+    headers = ", ".join(f"{name}: {_quoted(value)}" for name, value in request.headers)
+    return (
+        f"{{as: {caller or _quoted(str(request.caller))}, request: {_quoted(f'{request.method} {request.path}')}, "
+        + (f"headers: {{{headers}}}, " if headers else "")
+        + f"expect: {'allow' if allowed else 'deny'}}}"
+    )
+
+
+def _quoted(text: str) -> str:
+    """As YAML takes it in braces, where commas, colons and brackets mean something."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ./_*-]*", text):
+        return text
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _lines(node: Node) -> Iterator[str]:
