@@ -31,7 +31,7 @@ def _sentence(change: Change, new: DesiredState) -> str:
     region = change.region
     names = caller_names(new, region)
     callers = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
-    what = change.operation or "what is no operation"
+    what = change.operation or "requests that are no operation"
     headers = "".join(f" with {name}: {value}" for name, value in region.request.headers)
     example = f"for example {region.request.method} {region.request.path}{headers}"
     if region.newly_allowed:

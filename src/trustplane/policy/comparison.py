@@ -6,8 +6,8 @@ compared with nothing, which lets nobody in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from trustplane.policy import document
 from trustplane.policy.access import Access
@@ -46,11 +46,21 @@ def changes_of(before: DesiredState | None, after: DesiredState, name: ServiceNa
     offers = sorted({operation for one in services for operation in one.operations})
     for operation in offers:
         part = offered(operation)
-        for region in difference(within(old, part), within(new, part), port):
+        for region in _merged(difference(within(old, part), within(new, part), port)):
             yield Change(name, operation.name, region)
     part = negated(any_of(*map(offered, offers)))
-    for region in difference(within(old, part), within(new, part), port):
+    for region in _merged(difference(within(old, part), within(new, part), port)):
         yield Change(name, None, region)
+
+
+def _merged(regions: Iterable[Region]) -> Iterator[Region]:
+    """Callers with the same shortest request, decided by the same rules, as one; they differ elsewhere only."""
+    found: dict[tuple[object, ...], Region] = {}
+    for one in regions:
+        asked = replace(one.request, caller=OUTSIDE)
+        key = (one.newly_allowed, asked, one.before, one.after)
+        found[key] = replace(found[key], callers=found[key].callers + one.callers) if key in found else one
+    yield from found.values()
 
 
 def access_to(state: DesiredState | None, name: ServiceName) -> Access:
