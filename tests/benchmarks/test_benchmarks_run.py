@@ -19,6 +19,7 @@ FIGURES = {
     "issuance": ("share_of_floor",),
     "push": ("p99_s", "server_kb_an_agent"),
     "agent_memory": ("kb_a_workload",),
+    "policy_difference": ("cpu_seconds",),
 }
 
 pytestmark = pytest.mark.scenario

@@ -18,6 +18,7 @@ from trustplane.policy.policy_file import PolicyFile
 from trustplane.policy.rules import PROBES, Rule, RuleSet, default_rules, probes_of
 from trustplane.policy.shipped import TEMPLATES
 from trustplane.policy.source import PolicySource, policies
+from trustplane.policy.tree import ANYTHING
 from trustplane.registry import layout, repository
 from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState, Service
@@ -156,7 +157,8 @@ class _Reading:
 
     def _check_effects(self, rules: list[Rule]) -> None:
         for rule in rules:
-            if is_empty(Access((), tuple(grants(rule)))):
+            plainly = rule.condition == ANYTHING and not rule.who.nobody
+            if not plainly and is_empty(Access((), tuple(grants(rule)))):
                 self._findings.keep(_never_applies(rule))
 
 

@@ -28,12 +28,14 @@ class Callers:
             case "Peer":
                 return Who(ids=frozenset({self._peer(name, place)}))
             case "Namespace":
+                if name not in self.state.namespaces:
+                    raise _unknown(name, NAMESPACE, self.state.namespaces, place)
                 members = [one for one in self.state.services.values() if one.name.namespace == name]
-                self._known(name, NAMESPACE, self.state.namespaces, place)
             case "Group":
                 members = [one for one in self.state.services.values() if name in one.owners]
                 owners = {owner for one in self.state.services.values() for owner in one.owners}
-                self._known(name, GROUP, owners, place)
+                if name not in owners:
+                    raise _unknown(name, GROUP, owners, place)
             case "TrustDomain":
                 return Who(domains=frozenset({_domain(name, place)}))
             case _:
@@ -44,12 +46,18 @@ class Callers:
         return Who(domains=frozenset({self.state.trust_domain}))
 
     def service(self, name: str, place: Place) -> Service:
-        self._known(name, SERVICE, [str(one) for one in self.state.services], place)
-        return self.state.services[ServiceName.parse(name)]
+        found = self._service(name)
+        if found is None:
+            raise _unknown(name, SERVICE, [str(one) for one in self.state.services], place)
+        return found
 
     def holding(self, data: str) -> Who:
         """The services that declare this data class."""
         return Who(ids=frozenset(one.spiffe_id for one in self.state.services.values() if data in one.data))
+
+    def _service(self, name: str) -> Service | None:
+        parsed = _service_name(name)
+        return self.state.services.get(parsed) if parsed else None
 
     def _peer(self, name: str, place: Place) -> SpiffeId:
         try:
@@ -60,15 +68,22 @@ class Callers:
             raise _bad_peer(name, "it is of this trust domain, whose members are services", place)
         return found
 
-    def _known(self, name: str, kind: str, known: Collection[str], place: Place) -> None:
-        if name not in known:
-            raise Refused(
-                code="policy-unknown-name",
-                what=f'{kind}::"{shown(name)}" is not in this trust repository{nearest(name, known)}',
-                why="a rule about a name that nobody has would look as if it had an effect",
-                fix=f"use one of {', '.join(sorted(known)[:10]) or 'none: nothing of this kind is declared'}",
-                place=place,
-            )
+
+def _service_name(name: str) -> ServiceName | None:
+    try:
+        return ServiceName.parse(name)
+    except Refused:
+        return None  # and so nobody's
+
+
+def _unknown(name: str, kind: str, known: Collection[str], place: Place) -> Refused:
+    return Refused(
+        code="policy-unknown-name",
+        what=f'{kind}::"{shown(name)}" is not in this trust repository{nearest(name, known)}',
+        why="a rule about a name that nobody has would look as if it had an effect",
+        fix=f"use one of {', '.join(sorted(known)[:10]) or 'none: nothing of this kind is declared'}",
+        place=place,
+    )
 
 
 def unknown_kind(kind: str, place: Place) -> Refused:

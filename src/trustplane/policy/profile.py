@@ -31,15 +31,14 @@ _ANNOTATIONS = frozenset({"id", "reason", "ticket", "owner"})
 
 def rules(sources: tuple[PolicySource, ...], state: DesiredState, service: Service, findings: Findings) -> list[Rule]:
     """The rules of the policies without findings."""
-    found: list[Rule] = []
+    found: list[tuple[PolicySource, Rule]] = []
     for source in sources:
         before = len(findings)
         rule = _rule(source, state, service, findings)
         if len(findings) == before:
-            _validate(source, service, findings)
-        if len(findings) == before:
-            found.append(rule)
-    return found
+            found.append((source, rule))
+    invalid = _validate([source for source, _ in found], service, findings)
+    return [rule for source, rule in found if source not in invalid]
 
 
 def headers_of(node: object) -> Iterator[str]:
@@ -198,21 +197,21 @@ def _resource(scope: pst.PrincipalOrResourceConstraint, conditions: Conditions, 
             )
 
 
-def _validate(source: PolicySource, service: Service, findings: Findings) -> None:
-    """By Cedar itself, strictly."""
-    wanted = schema(service, sorted(set(headers_of(source.tree.clauses))))
-    errors = cedarpy.validate_policies(source.text, json.dumps(wanted)).errors
+def _validate(sources: list[PolicySource], service: Service, findings: Findings) -> list[PolicySource]:
+    """By Cedar itself, strictly, all at once: it numbers the policies in the order of the text."""
+    wanted = schema(service, sorted({name for one in sources for name in headers_of(one.tree.clauses)}))
+    result = cedarpy.validate_policies("\n".join(one.text for one in sources), json.dumps(wanted))
+    errors = [(sources[int(error.policy_id.removeprefix("policy"))], error.error) for error in result.errors]
     # Cedar says it again for every action the policy is about.
-    for error in {_quoted_in(one.error, source): one for one in reversed(errors)}.values():
+    for place, error in {_quoted_in(error, source): error for source, error in reversed(errors)}.items():
         findings.add(
             code="policy-not-valid",
-            what=shown(error.error.removeprefix("for policy `policy0`, ")),
+            what=shown(re.sub("^for policy `policy[0-9]+`, ", "", error)),
             why="Cedar skips a policy that fails while it is evaluated, so only those are taken that cannot fail",
-            fix=_ASK_FIRST
-            if "optional attribute" in error.error
-            else "compare like with like, as the schema declares it",
-            place=_quoted_in(error.error, source),
+            fix=_ASK_FIRST if "optional attribute" in error else "compare like with like, as the schema declares it",
+            place=place,
         )
+    return [source for source, _ in errors]
 
 
 _ASK_FIRST = (
@@ -223,6 +222,6 @@ _ASK_FIRST = (
 
 def _quoted_in(problem: str, source: PolicySource) -> Place:
     """Where the first name that Cedar quotes stands; the policy's start if it quotes none."""
-    quoted = re.search(r"`([^`]+)`", problem.removeprefix("for policy `policy0`, "))
+    quoted = re.search(r"`([^`]+)`", re.sub("^for policy `policy[0-9]+`, ", "", problem))
     names = re.findall(r"[A-Za-z0-9_-]+", quoted[1]) if quoted else []
     return next((word.place for word in source.words if names and word.text.strip('"') == names[-1]), source.place)
