@@ -25,6 +25,7 @@ Examples:
   trustplane policy diff main/trust/ trust/
   trustplane policy diff main/trust/ trust/ --json
 """
+MOST_CALLERS = 10
 
 Before = Annotated[Path, typer.Argument(metavar="A", help="The trust repository as it was.")]
 After = Annotated[Path, typer.Argument(metavar="B", help="The trust repository as it would be.")]
@@ -89,7 +90,9 @@ def _lines(change: Change, new: Book, *, declared: bool) -> Iterator[str]:
     note = "" if declared or not region.newly_allowed else "  (not declared by a test)"
     sign, verb = ("+", "newly allowed") if region.newly_allowed else ("-", "newly denied")
     yield f"{sign} {verb}: {change.service} {change.operation or 'outside its operations'}{note}"
-    yield f"    callers: {', '.join(caller_names(new.state, region))}"
+    names = caller_names(new.state, region)
+    more = f" and {len(names) - MOST_CALLERS} more" if len(names) > MOST_CALLERS else ""
+    yield f"    callers: {', '.join(names[:MOST_CALLERS])}{more}"
     headers = "".join(f" with {name}: {value}" for name, value in request.headers)
     yield f"    for example: {request.method} {request.path}{headers}"
     yield f"    before: {region.before or 'no rule'}; after: {region.after or 'no rule'}"

@@ -22,8 +22,9 @@ class CallerClass:
     after: Reached
 
 
-def caller_classes(before: Access, after: Access) -> list[CallerClass]:
-    everyone = _told_apart((*before.deny, *before.allow, *after.deny, *after.allow))
+def caller_classes(before: Access, after: Access, known: frozenset[SpiffeId]) -> list[CallerClass]:
+    """`known` are named although no grant names them."""
+    everyone = _told_apart((*before.deny, *before.allow, *after.deny, *after.allow), known)
     lists = (before.deny, before.allow, after.deny, after.allow)
     spoken = dict.fromkeys(who for grants in lists for grant in grants for who in callers_in(grant.request))
     reached = [_reached(grants, everyone) for grants in lists]
@@ -36,10 +37,10 @@ def caller_classes(before: Access, after: Access) -> list[CallerClass]:
     ]
 
 
-def _told_apart(grants: Sequence[Grant]) -> list[SpiffeId]:
+def _told_apart(grants: Sequence[Grant], known: frozenset[SpiffeId]) -> list[SpiffeId]:
     """Every identity that is named, one that is not for every domain, and one of a domain nobody names."""
     spoken = [one for grant in grants for one in (grant.who, *callers_in(grant.request))]
-    named = frozenset().union(*(one.ids | one.without for one in spoken))
+    named = known.union(*(one.ids | one.without for one in spoken))
     domains = frozenset().union(*(one.domains | one.without_domains for one in spoken))
     domains |= {one.trust_domain for one in named}
     return [*sorted(named), *(any_other(domain, named) for domain in sorted(domains)), OUTSIDE]

@@ -43,13 +43,14 @@ def changes_of(before: DesiredState | None, after: DesiredState, name: ServiceNa
         return
     services = [state.services[name] for state in (after, before) if state and name in state.services]
     port = next((one.ports.mesh for one in services if one.ports), 0)
+    known = frozenset(one.spiffe_id for state in (before, after) if state for one in state.services.values())
     offers = sorted({operation for one in services for operation in one.operations})
     for operation in offers:
         part = offered(operation)
-        for region in _merged(difference(within(old, part), within(new, part), port)):
+        for region in _merged(difference(within(old, part), within(new, part), port, known)):
             yield Change(name, operation.name, region)
     part = negated(any_of(*map(offered, offers)))
-    for region in _merged(difference(within(old, part), within(new, part), port)):
+    for region in _merged(difference(within(old, part), within(new, part), port, known)):
         yield Change(name, None, region)
 
 

@@ -58,9 +58,14 @@ class _Side:
     allow: frozenset[Expression]
 
 
-def difference(before: Access, after: Access, port: int = 0) -> Iterator[Region]:
-    """For each class of callers and method, the first request newly allowed and the first newly denied."""
-    for one, method in _disagreeing(before, after):
+def difference(
+    before: Access, after: Access, port: int = 0, known: frozenset[SpiffeId] = frozenset()
+) -> Iterator[Region]:
+    """For each class of callers and method, the first request newly allowed and the first newly denied.
+
+    `known` are callers to be told by name although no grant names them.
+    """
+    for one, method in _disagreeing(before, after, known):
         sides = _sides(before, after, one, method)
         for newly_allowed, path, (headers, at_port) in _witnesses(*sides, port):
             request = Request(one.callers[0], method, path, headers, at_port)
@@ -85,11 +90,11 @@ def within(access: Access, part: Expression) -> Access:
     return Access(tuple(map(cut, access.deny)), tuple(map(cut, access.allow)))
 
 
-def _disagreeing(before: Access, after: Access) -> Iterator[tuple[CallerClass, str]]:
+def _disagreeing(before: Access, after: Access, known: frozenset[SpiffeId]) -> Iterator[tuple[CallerClass, str]]:
     grants = (*before.deny, *before.allow, *after.deny, *after.allow)
     named = sorted({method for grant in grants for method in _methods(grant.request)})
     other = next((one for one in OTHER_METHODS if one not in named), "OTHER")
-    for one in caller_classes(before, after):
+    for one in caller_classes(before, after, known):
         for method in (*named, other):
             old, new = _sides(before, after, one, method)
             if old != new:

@@ -52,9 +52,9 @@ def explain(state: DesiredState, rules: RuleSet, probes: Rule | None, request: R
 
 
 def nearest(state: DesiredState, rules: RuleSet, request: Request) -> Nearest | None:
-    """The first of those that lack least."""
+    """The first of those that lack least, and rather one for this caller than one for another."""
     found = [Nearest(rule, tuple(_lacks(state, rule, request))) for rule in rules.of(Effect.PERMIT)]
-    return min(found, key=lambda one: len(one.lacks), default=None)
+    return min(found, key=lambda one: (len(one.lacks), not one.rule.who.holds(request.caller)), default=None)
 
 
 def _lacks(state: DesiredState, rule: Rule, request: Request) -> Iterator[str]:
