@@ -64,46 +64,34 @@ def test_a_domain_is_a_prefix_that_ends_in_a_slash_and_nobody_is_any() -> None:
     assert "'principals': [{'any'" not in written
 
 
+def written_request(method: str, *path: dict[str, object]) -> dict[str, object]:
+    return {"and_rules": {"rules": [{"header": {"name": ":method", "string_match": {"exact": method}}}, *path]}}
+
+
+def written_path(**matcher: object) -> dict[str, object]:
+    return {"url_path": {"path": matcher}}
+
+
+def written_identity(**matcher: str) -> list[dict[str, object]]:
+    return [{"authenticated": {"principal_name": matcher}}]
+
+
 def test_declared_callers_and_probes_are_written_as_before_there_were_policies() -> None:
     callers = [Caller(WEB, (Operation("charge", "POST", "/charge"), Operation("read", "GET", "/o/*")))]
-    found = rbac.allowing(rbac.declared(callers, [Probe("GET", "/healthz")], WEB.trust_domain))
-    assert found == {
+    unambiguous = {"not_rule": written_path(safe_regex={"regex": AMBIGUOUS})}
+    assert rbac.allowing(rbac.declared(callers, [Probe("GET", "/healthz")], WEB.trust_domain)) == {
         "action": "ALLOW",
         "policies": {
             str(WEB): {
                 "permissions": [
-                    {
-                        "and_rules": {
-                            "rules": [
-                                {"header": {"name": ":method", "string_match": {"exact": "POST"}}},
-                                {"url_path": {"path": {"exact": "/charge"}}},
-                            ]
-                        }
-                    },
-                    {
-                        "and_rules": {
-                            "rules": [
-                                {"header": {"name": ":method", "string_match": {"exact": "GET"}}},
-                                {"url_path": {"path": {"prefix": "/o/"}}},
-                                {"not_rule": {"url_path": {"path": {"safe_regex": {"regex": AMBIGUOUS}}}}},
-                            ]
-                        }
-                    },
+                    written_request("POST", written_path(exact="/charge")),
+                    written_request("GET", written_path(prefix="/o/"), unambiguous),
                 ],
-                "principals": [{"authenticated": {"principal_name": {"exact": str(WEB)}}}],
+                "principals": written_identity(exact=str(WEB)),
             },
             "probes": {
-                "permissions": [
-                    {
-                        "and_rules": {
-                            "rules": [
-                                {"header": {"name": ":method", "string_match": {"exact": "GET"}}},
-                                {"url_path": {"path": {"exact": "/healthz"}}},
-                            ]
-                        }
-                    }
-                ],
-                "principals": [{"authenticated": {"principal_name": {"prefix": "spiffe://shop.example/"}}}],
+                "permissions": [written_request("GET", written_path(exact="/healthz"))],
+                "principals": written_identity(prefix="spiffe://shop.example/"),
             },
         },
     }
