@@ -11,7 +11,7 @@ import typer
 
 from trustplane.cli import policy_diff, policy_test
 from trustplane.cli.arguments import as_input
-from trustplane.cli.output import Exit, say, say_json, show_fault, table
+from trustplane.cli.output import Exit, say, say_json, table
 from trustplane.cli.policy_words import header_lines, spans
 from trustplane.cli.sockets import AsJson
 from trustplane.fault import Refused
@@ -198,19 +198,17 @@ def new(service: ServiceArgument, directory: Here = Path(), *, as_json: AsJson =
         name = service_called(found.state, service).name
         written = starter(found.state, found.state.services[name])
     folder = directory / "services" / name.namespace / name.name
-    for file, text in written.items():
-        try:
-            with (folder / file).open("x") as target:
-                target.write(text)
-        except FileExistsError:
-            exists = Refused(
+    for file in written:
+        if (folder / file).exists():
+            raise Refused(
                 code="policy-exists",
                 what=f"{folder / file} exists",
                 why="a first policy replaces none",
                 fix=f"edit it; trustplane policy show {name} shows what it stands for",
             )
-            show_fault(exists, as_json=as_json)
-            raise typer.Exit(Exit.FAILED) from None
+    for file, text in written.items():
+        with (folder / file).open("x") as target:
+            target.write(text)
     paths = [str(folder / file) for file in written]
     if as_json:
         say_json({"written": paths})

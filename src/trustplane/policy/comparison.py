@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from trustplane.policy import document
 from trustplane.policy.access import Access
-from trustplane.policy.compile import OUTSIDE, compiled
+from trustplane.policy.compile import OUTSIDE, compiled, stands_for_others
 from trustplane.policy.difference import Region, difference, within
 from trustplane.policy.explanation import name_of
 from trustplane.policy.rules import default_rules, offered, probes_of
@@ -80,8 +80,9 @@ def caller_names(state: DesiredState, region: Region) -> tuple[str, ...]:
 
 
 def _caller_name(state: DesiredState, caller: SpiffeId) -> str:
+    name = name_of(state, caller)
+    if name != str(caller):
+        return name
     if caller == OUTSIDE:
         return "any identity of a trust domain that no rule names"
-    if caller.path[:1] == ("any-other",):
-        return f"any other identity of {caller.trust_domain}"
-    return name_of(state, caller)
+    return f"any other identity of {caller.trust_domain}" if stands_for_others(caller) else name

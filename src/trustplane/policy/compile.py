@@ -26,6 +26,7 @@ from trustplane.policy.tree import (
 )
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 
+_ANY_OTHER = ("any-other",)
 OUTSIDE = SpiffeId(TrustDomain("outside.invalid"), ("nobody",))
 
 
@@ -71,10 +72,15 @@ def residual(expression: Expression, caller: SpiffeId) -> Expression:
             return expression
 
 
+def stands_for_others(caller: SpiffeId) -> bool:
+    """Whether it was made by `any_other`."""
+    return caller.path[:1] == _ANY_OTHER
+
+
 def any_other(domain: TrustDomain, known: frozenset[SpiffeId]) -> SpiffeId:
     """An identity of the domain that nobody speaks of."""
     number = 0
-    while (found := SpiffeId(domain, ("any-other", str(number)))) in known:
+    while (found := SpiffeId(domain, (*_ANY_OTHER, str(number)))) in known:
         number += 1
     return found
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from random import Random
 
 import pytest
 from hypothesis import assume, given, settings
 
-from tests.kit.policies import PAYMENTS, REQUESTS, payments, policies, policy_book
+from tests.kit.policies import PAYMENTS, REQUESTS, drawn_policies, drawn_request, payments, policies, policy_book
 from trustplane.fault import Refused
 from trustplane.policy.book import Book
 from trustplane.policy.compile import as_written, compiled
@@ -18,7 +19,9 @@ from trustplane.xds import rbac, rbac_reading
 from trustplane.xds.rbac_proof import proved
 
 EXAMPLES = int(os.environ.get("TRUSTPLANE_POLICY_EXAMPLES", "60"))
-pytestmark = pytest.mark.timeout(120 + 2 * EXAMPLES)
+SETS = int(os.environ.get("TRUSTPLANE_POLICY_SETS", "10"))
+SET_REQUESTS = int(os.environ.get("TRUSTPLANE_POLICY_REQUESTS", "100"))
+pytestmark = pytest.mark.timeout(120 + 2 * EXAMPLES + 5 * SETS)
 ACCEPTED = {"policy-never-applies", "policy-forbids-probe", "policy-not-valid"}
 
 
@@ -45,6 +48,25 @@ def test_cedar_rules_and_rbac_decide_alike(cedar: str, first: Request, second: R
         assert rules.decide(request).allowed is verdict, (cedar, request)
         assert access.decide(request).allowed is verdict, (cedar, request)
         assert sent.decide(request).allowed is verdict, (cedar, request)
+
+
+def test_they_agree_about_many_requests_of_many_policies() -> None:
+    """100,000 requests in five minutes: TRUSTPLANE_POLICY_SETS=200 TRUSTPLANE_POLICY_REQUESTS=500"""
+    draw, sets, allowed = Random(7), 0, 0
+    while sets < SETS:
+        try:
+            book = policy_book(drawn_policies(draw))
+        except Refused:
+            continue  # a rule that never applies is refused, and another is drawn
+        sets += 1
+        oracle = Oracle(book.state, payments(book), book.policy_of(PAYMENTS).cedar)
+        access = proved(book.rules_of(PAYMENTS))
+        for _ in range(SET_REQUESTS):
+            request = drawn_request(draw)
+            verdict = oracle.decide(request).allowed
+            assert access.decide(request).allowed is verdict, (book.policy_of(PAYMENTS).cedar, request)
+            allowed += verdict
+    assert 0 < allowed < sets * SET_REQUESTS
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

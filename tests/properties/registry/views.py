@@ -55,6 +55,7 @@ SIDECARS = st.builds(
     probes=_tuples(st.builds(Probe, st.just("GET"), st.sampled_from(["/a", "/b"])), lambda one: one),
     longest_request=_TIMES,
     leaf_lifetime=_TIMES,
+    policy=st.sampled_from([b"", b"{}", b"\xff"]),
 )
 _BUNDLES = st.builds(
     TrustedBundle, st.builds(TrustDomain, _LABELS), st.sampled_from([b"", b"{}", b"\xff"]), st.sampled_from(["", "0"])

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.kit.envoy_bench import EnvoyBench, Member
 from tests.kit.policies import PAYMENTS, drawn_policies, drawn_request
 from tests.kit.policy_bench import ENDED, Line, acme_book, document_of, enforcing, http, tls_as
@@ -23,9 +25,11 @@ WEB, CHECKOUT = (SpiffeId(ACME, ("ns", "shop", "sa", name)) for name in ("web", 
 WEB_CHARGES = '@id("web") permit (principal == Service::"shop/web", action == Action::"charge", resource);'
 ALL_CHARGE = '@id("all") permit (principal is Service, action == Action::"charge", resource);'
 CHARGE = http("POST", "/charge")
-# A quarter of an hour: TRUSTPLANE_POLICY_SETS=200 TRUSTPLANE_POLICY_REQUESTS=50
+# Some minutes: TRUSTPLANE_POLICY_SETS=200 TRUSTPLANE_POLICY_REQUESTS=50
 SETS = int(os.environ.get("TRUSTPLANE_POLICY_SETS", "6"))
 REQUESTS = int(os.environ.get("TRUSTPLANE_POLICY_REQUESTS", "40"))
+
+pytestmark = pytest.mark.timeout(300 + 10 * SETS)
 
 
 def test_class_14_a_policy_without_permits_lets_nobody_in(socket_dir: Path) -> None:

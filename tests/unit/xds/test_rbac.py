@@ -64,7 +64,7 @@ def test_a_domain_is_a_prefix_that_ends_in_a_slash_and_nobody_is_any() -> None:
     assert "'principals': [{'any'" not in written
 
 
-def written_request(method: str, *path: dict[str, object]) -> dict[str, object]:
+def written_request(method: str, *path: object) -> object:
     return {"and_rules": {"rules": [{"header": {"name": ":method", "string_match": {"exact": method}}}, *path]}}
 
 
