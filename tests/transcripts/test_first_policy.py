@@ -17,6 +17,7 @@ BLOCK = re.compile(r"^```(console|yaml|cedar)\n(.*?)^```$", re.DOTALL | re.MULTI
 NAME = re.compile(r"(?:#|//) (\S+)\n")
 
 
+@pytest.mark.timeout(300)
 def test_the_walk_through_goes_as_its_page_says(tmp_path: Path) -> None:
     shutil.copytree(SHOP, tmp_path / "trust")
     shutil.copytree(SHOP, tmp_path / "main")

@@ -18,7 +18,7 @@ from trustplane.policy.tree import Request
 from trustplane.xds import rbac, rbac_reading
 from trustplane.xds.rbac_proof import proved
 
-EXAMPLES = int(os.environ.get("TRUSTPLANE_POLICY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TRUSTPLANE_POLICY_EXAMPLES", "40"))
 SETS = int(os.environ.get("TRUSTPLANE_POLICY_SETS", "10"))
 SET_REQUESTS = int(os.environ.get("TRUSTPLANE_POLICY_REQUESTS", "100"))
 pytestmark = pytest.mark.timeout(120 + 2 * EXAMPLES + 5 * SETS)
