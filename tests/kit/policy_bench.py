@@ -14,8 +14,9 @@ from typing import Unpack
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.kit.ca import Overrides
-from tests.kit.envoy_bench import LOOPBACK, PATIENCE, EnvoyBench, Member
+from tests.kit.envoy_bench import EnvoyBench
 from tests.kit.policies import PAYMENTS, policy_book
+from trustplane.main.envoy_bench import LOOPBACK, PATIENCE, Member
 from trustplane.policy import document
 from trustplane.policy.book import Book
 from trustplane.policy.rules import probes_of

@@ -9,10 +9,11 @@ from random import Random
 
 import pytest
 
-from tests.kit.envoy_bench import EnvoyBench, Member
+from tests.kit.envoy_bench import EnvoyBench
 from tests.kit.policies import PAYMENTS, drawn_policies, drawn_request
 from tests.kit.policy_bench import ENDED, Line, acme_book, document_of, enforcing, http, tls_as
 from trustplane.fault import Refused
+from trustplane.main.envoy_bench import Member
 from trustplane.policy.book import Book
 from trustplane.policy.comparison import access_to
 from trustplane.policy.literals import MAX_LITERAL_BETWEEN_WILDCARDS, MAX_WILDCARDS
