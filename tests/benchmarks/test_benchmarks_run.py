@@ -20,6 +20,7 @@ FIGURES = {
     "push": ("p99_s", "server_kb_an_agent"),
     "agent_memory": ("kb_a_workload",),
     "diagnosis": ("both_sides", "one_side", "classified_a_core_second"),
+    "policy_difference": ("cpu_seconds",),
 }
 
 pytestmark = pytest.mark.scenario

@@ -14,6 +14,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
+from trustplane.flows.admit_policies import admitted
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.federation_uptake import Reach
@@ -21,7 +22,6 @@ from trustplane.flows.revoke import Order
 from trustplane.flows.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose
-from trustplane.registry import repository
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -144,7 +144,7 @@ class MemoryDoor:
         )
 
     async def plan(self, files: Mapping[str, bytes]) -> Plan:
-        return plan(self.kept[-1][1] if self.kept else None, repository.read(files))
+        return plan(self.kept[-1][1] if self.kept else None, admitted(files))
 
     async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
         found = await self.plan(files)
@@ -153,7 +153,7 @@ class MemoryDoor:
             return self.kept[-1][0], found
         texts = {path: content.decode() for path, content in files.items()}
         revision = Revision(len(self.kept) + 1, "d" * 64, texts, by, NOON)
-        self.kept.append((revision, repository.read(files)))
+        self.kept.append((revision, admitted(files)))
         return revision, found
 
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:

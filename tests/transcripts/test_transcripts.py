@@ -54,10 +54,35 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(SHOP, desk / "mine")
     web = desk / "mine" / "services" / "shop" / "web" / "service.yaml"
     web.write_text(web.read_text().replace("unix:uid:31001", f"unix:uid:{os.getuid()}"))
+    _write_policies(desk)
     (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
     _write_certificates(desk)
     shutil.copytree(HERE / "logs", desk / "logs")
     return desk
+
+
+MISRULED = """\
+// Two mistakes.
+@id("checkout-charges") permit (principal == Service::"shop/checkout", action == Action::"chrge", resource);
+@id("all-charge") permit (principal, action == Action::"charge", resource);
+"""
+OPEN = '@id("everyone") permit (principal is Service, action == Action::"charge", resource);\n'
+UNTRUE = "cases:\n  - {as: shop/web, operation: charge, expect: allow}\n"
+
+
+def _write_policies(desk: Path) -> None:
+    written = {
+        "misruled": ("policy.cedar", MISRULED),
+        "open": ("policy.cedar", OPEN),
+        "untrue": ("policy_test.yaml", UNTRUE),
+    }
+    for name, (file, text) in written.items():
+        shutil.copytree(SHOP, desk / name)
+        folder = desk / name / "services" / "shop" / "payments"
+        if name != "untrue":
+            (folder / "policy.yaml").unlink()
+            (folder / "policy_test.yaml").unlink()
+        (folder / file).write_text(text)
 
 
 def _write_certificates(desk: Path) -> None:

@@ -5,10 +5,12 @@ Every fact of a `DesiredState` is in it, so two states are equal if and only if 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TypeAlias
 
+from trustplane.policy import document
 from trustplane.registry.budgets import Waiver
 from trustplane.registry.durations import as_written
 from trustplane.registry.federation import ForeignCall, Relation
@@ -27,6 +29,7 @@ class Kind(Enum):
     ENTRY = "entry"
     READER = "reader"
     WAIVER = "waiver"
+    POLICY = "policy"
 
 
 Fields: TypeAlias = Mapping[str, str]
@@ -42,6 +45,7 @@ def described(state: DesiredState) -> Described:
     found.update({(Kind.ENTRY, str(one.spiffe_id)): _entry(one) for one in state.services.values()})
     found.update({(Kind.READER, str(reader)): {} for reader in state.readers})
     found.update({(Kind.WAIVER, name): _waiver(one) for name, one in state.waivers.items()})
+    found.update({(Kind.POLICY, str(name)): _policy(one) for name, one in state.policies.items()})
     return found
 
 
@@ -81,6 +85,17 @@ def _waiver(waiver: Waiver) -> Fields:
         "owner": waiver.owner,
         "reason": waiver.reason,
     }
+
+
+def _policy(compiled: bytes) -> Fields:
+    access = document.decode(compiled)
+    return _said(
+        {
+            "allows by": _listed({one.rule for one in access.allow}),
+            "forbids by": _listed({one.rule for one in access.deny}),
+            "digest": hashlib.sha256(compiled).hexdigest()[:16],
+        }
+    )
 
 
 def _profile(profile: Profile) -> Fields:

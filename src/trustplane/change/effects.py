@@ -14,6 +14,7 @@ from trustplane.change.described import Kind
 from trustplane.change.effect import Effect, Subject
 from trustplane.change.federation_effects import of_federation
 from trustplane.change.grants import ANY_REQUEST, GrantChange, changed_grants, grants
+from trustplane.change.policy_effects import decided_by_policy, of_policies
 from trustplane.registry.model import DesiredState, Service
 from trustplane.spiffe.names import ServiceName
 
@@ -27,14 +28,17 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
         for spiffe_id, effect in _of_identity(*pair):
             found[Kind.ENTRY, spiffe_id].add(effect)
         found[Kind.SERVICE, str(name)].update(_of_ports(*pair), _of_probes(*pair))
+    ruled = decided_by_policy(old, new)
     for change in changed_grants(grants(old) if old else {}, grants(new)):
+        if change.edge.callee in ruled:
+            continue
         for effect in _of_grant(change, is_new=change.edge.callee not in before):
             found[Kind.SERVICE, str(_where(change, before, new.services))].add(effect)
     for reader, effect in _of_readers(old, new):
         found[Kind.READER, reader].add(effect)
     for profile, effect in _of_profiles(old, new):
         found[Kind.PROFILE, profile].add(effect)
-    for subject, effect in (*of_budgets(old, new), *of_federation(old, new)):
+    for subject, effect in (*of_budgets(old, new), *of_federation(old, new), *of_policies(old, new)):
         found[subject].add(effect)
     return {subject: tuple(sorted(of_one)) for subject, of_one in found.items()}
 

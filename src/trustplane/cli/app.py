@@ -24,6 +24,7 @@ from trustplane.cli import (
     federation,
     ingest,
     plan,
+    policy,
     probe,
     rehearse,
     revoke,
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, revoke, rotate, bundle, federation, audit, runbook):
+for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook):
     app.add_typer(group.group)
 
 

@@ -12,9 +12,9 @@ from trustplane.cli import admin, repository_difference
 from trustplane.cli.output import note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Fault, Unavailable
+from trustplane.flows.admit_policies import admitted, admitted_at
 from trustplane.host.clock import SystemClock
 from trustplane.host.repository_files import read_directory
-from trustplane.registry import repository
 from trustplane.registry.model import DesiredState
 from trustplane.wire.http_plan import plan_shape
 from trustplane.wire.http_shapes import RevisionFilesShape
@@ -34,7 +34,7 @@ def command(directory: Directory, server_socket: ServerSocket, *, as_json: AsJso
     Every finding comes at once, with file, line and fix. Nothing is changed. Without a server to compare with, the
     whole repository is shown as new.
     """
-    candidate = repository.read_at(read_directory(directory), SystemClock().now())
+    candidate = admitted_at(read_directory(directory), SystemClock().now())
     number, current = _running(server_socket)
     shown = plan_shape(plan(current, candidate), number)
     if as_json:
@@ -54,4 +54,4 @@ def _running(socket: Path) -> tuple[int | None, DesiredState | None]:
             raise
         return None, None
     files = {path: text.encode() for path, text in revision.files.items()}
-    return revision.number, repository.read(files)
+    return revision.number, admitted(files)

@@ -19,9 +19,10 @@ from trustplane.audit import events
 from trustplane.change.plan import Plan, plan
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.flows.admit_policies import admitted, admitted_at
 from trustplane.flows.push_views import ViewFeed
 from trustplane.issuance.admit import Right
-from trustplane.registry import layout, repository
+from trustplane.registry import layout
 from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Hosting, Revision
@@ -126,9 +127,9 @@ class KeepDesiredState:
     async def _read(self, files: Mapping[str, bytes], admit_at: datetime | None = None) -> DesiredState:
         # In a thread: a repository of a thousand services takes about a second to read and admit.
         if admit_at is None:
-            state = await asyncio.to_thread(repository.read, files)
+            state = await asyncio.to_thread(admitted, files)
         else:
-            state = await asyncio.to_thread(repository.read_at, files, admit_at, self._known_roots)
+            state = await asyncio.to_thread(admitted_at, files, admit_at, self._known_roots)
         if state.trust_domain != self._trust_domain:
             raise Refused(
                 code="other-trust-domain",

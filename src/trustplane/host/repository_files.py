@@ -39,7 +39,7 @@ def read_directory(directory: Path) -> dict[str, bytes]:
     size = 0
     for path in _paths(root, "", findings):
         with findings.at(Place(shown(path), 1)):
-            files[path] = _content(root, path) if layout.is_known(path) else b""
+            files[path] = _content(root, path) if layout.has_a_place(path) else b""
             size += len(files[path])
         if len(files) + len(findings) > layout.MAX_FILES or size > layout.MAX_TOTAL_BYTES:
             raise layout.too_large(len(files), size)

@@ -14,8 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from trustplane.fault import Refused
+from trustplane.flows.admit_policies import admitted
 from trustplane.host.repository_files import read_directory
-from trustplane.registry import repository
 from trustplane.registry.layout import TRUST_DOMAIN_FILE
 from trustplane.registry.model import DesiredState, Ports, Service
 from trustplane.spiffe.names import ServiceName
@@ -70,7 +70,7 @@ class Shop:
 
     def _with(self, changed: Mapping[str, bytes]) -> Shop:
         files = {**self.files, **changed}
-        return Shop(self.root, files, repository.read(files))
+        return Shop(self.root, files, admitted(files))
 
 
 def find_shop(chosen: Path | None) -> Shop:
@@ -80,7 +80,7 @@ def find_shop(chosen: Path | None) -> Shop:
     for root in candidates:
         if (root / "trust").is_dir() and (root / "services").is_dir():
             files = read_directory(root / "trust")
-            return Shop(root, files, repository.read(files))
+            return Shop(root, files, admitted(files))
     raise Refused(
         code="no-shop",
         what="the example shop is not there",

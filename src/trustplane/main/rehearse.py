@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trustplane.fault import Refused
+from trustplane.flows.admit_policies import admitted_at
 from trustplane.flows.rehearsal import Audience, Check, Outcome, Rehearsal, Rehearse
 from trustplane.host.clock import SystemClock
 from trustplane.host.envoy import find_envoy
@@ -27,7 +28,6 @@ from trustplane.main.demo_shop import find_shop
 from trustplane.main.rehearse_certificates import CERTIFICATE_ROWS, Drawn
 from trustplane.main.rehearse_pair import Candidate, Pair, pair
 from trustplane.main.rehearse_processes import PROCESS_ROWS, DrawnProcess, Site
-from trustplane.registry import repository
 from trustplane.registry.model import DesiredState
 
 PREFIX = "trustplane-rehearsal-"
@@ -69,7 +69,7 @@ def state_on_trial(options: Options) -> DesiredState:
     """Refused, with every finding, if `plan` would refuse it."""
     if options.trust is None:
         return find_shop(None).state
-    return repository.read_at(read_directory(options.trust), SystemClock().now())
+    return admitted_at(read_directory(options.trust), SystemClock().now())
 
 
 def candidate(options: Options, state: DesiredState) -> Candidate:

@@ -143,6 +143,26 @@ class Flows:
     audit_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """What a change of root compares everybody with."""
+
+    authorities: KeepAuthorities
+    desired: KeepDesiredState
+    revocations: KeepRevocations
+    federate: Federate
+    connected: ConnectedAgents
+
+    def now(self) -> Published:
+        bundle, withdrawn = self.authorities.bundle(), self.revocations.withdrawn.value
+        return Published(bundle, withdrawn, self.connected.nodes(), self.desired.longest_connection(), self.peers)
+
+    def peers(self, node: NodeName, participant: str) -> str:
+        others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
+        bundles = BundleSet.of(self.authorities.bundle(), *others)
+        return peers_of(self.desired.views.needs.of(node), participant, bundles)
+
+
 def run(settings: ServerSettings, clock: SystemClock | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start. A rehearsal brings a clock that is wrong."""
     log_to_stderr()
@@ -203,20 +223,9 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     enrol = EnrolNodes(store, store, store, issuer, clock)
     note_key, checkpoints = _checkpoints(settings, store, kek)
     connected = ConnectedAgents()
-    outage = WatchOutageBudget(store, desired, clock)
-
     endpoints = BundleEndpoints(settings.federation.web_authorities)
     federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
-
-    def peers(node: NodeName, participant: str) -> str:
-        others = [one.bundle for one in federate.peers.value.values() if one.bundle is not None]
-        return peers_of(desired.views.needs.of(node), participant, BundleSet.of(authorities.bundle(), *others))
-
-    def published() -> Published:
-        nodes, longest = connected.nodes(), desired.longest_connection()
-        return Published(authorities.bundle(), revocations.withdrawn.value, nodes, longest, peers)
-
-    survey = SurveyTrust(store, published, clock.now)
+    published = _Publishing(authorities, desired, revocations, federate, connected)
     return Flows(
         store=store,
         authorities=authorities,
@@ -228,11 +237,11 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
         checkpoints=checkpoints,
         connected=connected,
-        outage=outage,
+        outage=WatchOutageBudget(store, desired, clock),
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
-        changing=ChangeRoot(store, authorities, survey, clock),
+        changing=ChangeRoot(store, authorities, SurveyTrust(store, published.now, clock.now), clock),
         federate=federate,
         published=PublishBundle(authorities, desired, store),
         audit_key=str(note_key),

@@ -13,6 +13,7 @@ MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 TRUST_DOMAIN_FILE = "trustdomain.yaml"
 NAMESPACES_FILE = "namespaces.yaml"
+POLICY_CEDAR, POLICY_YAML, POLICY_TEST = POLICY_FILES = ("policy.cedar", "policy.yaml", "policy_test.yaml")
 
 
 def is_hidden(path: str) -> bool:
@@ -31,6 +32,15 @@ def service_named_by(path: str) -> tuple[str, str] | None:
     match PurePosixPath(path).parts:
         case ("services", namespace, service, "service.yaml") if _is_plain(path):
             return namespace, service
+        case _:
+            return None
+
+
+def policy_file_named_by(path: str) -> tuple[str, str, str] | None:
+    """Namespace, service and which of `POLICY_FILES` it is."""
+    match PurePosixPath(path).parts:
+        case ("services", namespace, service, file) if file in POLICY_FILES and _is_plain(path):
+            return namespace, service, file
         case _:
             return None
 
@@ -54,13 +64,19 @@ def is_known(path: str) -> bool:
     )
 
 
+def has_a_place(path: str) -> bool:
+    """Whether somebody reads it: what is known here, and policies, which `policy.book` reads."""
+    return is_known(path) or policy_file_named_by(path) is not None
+
+
 def unknown_file(path: str) -> Refused:
     return Refused(
         code="unknown-file",
         what=f"{shown(path)} is no file of a trust repository",
         why="a file nobody reads would look as if it had an effect",
         fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml, "
-        "federation/<trust domain>.json and services/<namespace>/<service>/service.yaml; "
+        "federation/<trust domain>.json and services/<namespace>/<service>/service.yaml, "
+        "and beside that policy.cedar, policy.yaml and policy_test.yaml; "
         "dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
     )

@@ -225,6 +225,7 @@ class DesiredState:
     waivers: Waivers = field(default_factory=dict)
     federation: Mapping[TrustDomain, Relation] = field(default_factory=dict)
     refresh_hint: timedelta = DEFAULT_REFRESH_HINT
+    policies: Mapping[ServiceName, bytes] = field(default_factory=dict)  # compiled; `policy.document` reads them
 
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
         """Services that declare a call to `service`, by name."""

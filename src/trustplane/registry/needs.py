@@ -89,10 +89,7 @@ class Needs:
                 service=service.name,
                 spiffe_id=service.spiffe_id,
                 ports=ports,
-                callers=tuple(
-                    Caller(self._state.services[caller].spiffe_id, _granted(service, call))
-                    for caller, call in self._callers.get(service.name, ())
-                ),
+                callers=self._declared(service),
                 callees=(
                     *(self._callee(call) for call in sorted(service.calls)),
                     *(_foreign_callee(service, call) for call in sorted(service.foreign_calls)),
@@ -101,8 +98,18 @@ class Needs:
                 longest_request=service.longest_request,
                 leaf_lifetime=self._state.profiles[service.profile].lifetime,
                 foreign_callers=tuple(_foreign_grant(service, one) for one in service.foreign_callers),
+                policy=self._state.policies.get(service.name, b""),
             )
         return self._sidecars[service.name]
+
+    def _declared(self, service: Service) -> tuple[Caller, ...]:
+        """Nobody where a policy decides: a node that does not know of policies must not fall back to something else."""
+        if service.name in self._state.policies:
+            return ()
+        return tuple(
+            Caller(self._state.services[caller].spiffe_id, _granted(service, call))
+            for caller, call in self._callers.get(service.name, ())
+        )
 
     def _callee(self, call: Call) -> Callee:
         callee = self._state.services[call.service]

@@ -73,6 +73,7 @@ class Sidecar:
     longest_request: timedelta
     leaf_lifetime: timedelta  # bounds the age of connections
     foreign_callers: tuple[ForeignGrant, ...] = ()
+    policy: bytes = b""  # who may ask what, as `policy.document` writes it; empty: the callers above
 
     def foreign_domains(self) -> tuple[TrustDomain, ...]:
         """Of its callers, sorted."""

@@ -133,6 +133,7 @@ def _sidecar(sidecar: Sidecar) -> Sequence[Any]:
         [(probe.method, probe.path) for probe in sidecar.probes],
         sidecar.longest_request // _MICROSECOND,
         sidecar.leaf_lifetime // _MICROSECOND,
+        *((sidecar.policy,) if sidecar.policy else ()),
     )
     foreign = [(str(one.pattern), _requests(one.operations)) for one in sidecar.foreign_callers]
     return (*told, foreign) if foreign else told

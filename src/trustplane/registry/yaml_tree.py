@@ -48,7 +48,7 @@ def parse(file: str, content: bytes, findings: Findings) -> Node | None:
     """The file's tree; none if there is none to be had, which `findings` then explains."""
     start = Place(file, 1)
     with findings.at(start):
-        text = _text(file, content)
+        text = readable(file, content)
         try:
             return _Builder(file, yaml.parse(text, Loader=_Loader), findings).document()
         except yaml.YAMLError as error:
@@ -72,7 +72,8 @@ def locate(node: Node, *path: str) -> Place:
     return place
 
 
-def _text(file: str, content: bytes) -> str:
+def readable(file: str, content: bytes) -> str:
+    """Text of a bounded size in which nothing is hidden."""
     if len(content) > MAX_BYTES:
         raise Refused(
             code="file-too-large",

@@ -278,6 +278,7 @@ def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
             node_pb2.Caller(spiffe_id=str(one.pattern), operations=map(_operation, one.operations))
             for one in sidecar.foreign_callers
         ],
+        policy=sidecar.policy,
     )
 
 
@@ -297,6 +298,7 @@ def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
             ForeignGrant(IdPattern.parse(one.spiffe_id), tuple(map(_operation_of, one.operations)))
             for one in message.foreign_callers
         ),
+        policy=message.policy,
     )
 
 

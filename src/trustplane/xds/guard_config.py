@@ -122,12 +122,16 @@ def _rules_of_routes(route: Json) -> Iterator[Lack]:
     for host in (each for each in _messages(route) if "typed_per_filter_config" in each):
         match host["typed_per_filter_config"]:
             case {
+                rbac.FORBIDDEN: {"rbac": {"rules": {"action": "DENY"}}},
                 rbac.RBAC: {"rbac": {"rules": {"action": "ALLOW"}}},
                 revoked.REVOKED: {"rbac": {"rules": {"action": "DENY"}}},
             }:
                 pass
             case _:
-                yield "its route lacks the rules of who may call and who is revoked", "both come with the route"
+                yield (
+                    "its route lacks the rules of who may call, who may not and who is revoked",
+                    "they come with the route",
+                )
 
 
 def _inbound(listener: Json) -> Iterator[Lack]:
@@ -155,10 +159,14 @@ def _takes_several_domains(chain: object) -> bool:
 
 def _inbound_http(manager: Json) -> Iterator[Lack]:
     match manager.get("http_filters"):
-        case [{"typed_config": {"@type": first, "rules": {"action": "ALLOW"}}}, *_] if first == _RBAC + "RBAC":
+        case [
+            {"name": rbac.FORBIDDEN, "typed_config": {"@type": first, "rules": {"action": "DENY"}}},
+            {"name": rbac.RBAC, "typed_config": {"@type": second, "rules": {"action": "ALLOW"}}},
+            *_,
+        ] if first == second == _RBAC + "RBAC":
             pass
         case _:
-            yield "its first HTTP filter is not RBAC", "requests would be served that nobody allowed"
+            yield "its first HTTP filters are not RBAC", "requests would be served that nobody allowed"
     match manager.get("http_filters"):
         case [*filters] if any(isinstance(one, Mapping) and one.get("name") == revoked.REVOKED for one in filters):
             pass

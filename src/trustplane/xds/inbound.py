@@ -41,7 +41,7 @@ def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
             "forward_client_cert_details": "SANITIZE_SET",
             "set_current_client_cert_details": {"uri": True},
         },
-        filters=[rbac.filter_that_denies(), *revoked.filters(sidecar.foreign_callers)],
+        filters=[*rbac.filters(), *revoked.filters(sidecar.foreign_callers)],
         access_log=access_log.of_inbound_requests(here.access_log),
         longest_request=sidecar.longest_request,
         connection_age=oldest_connection(sidecar.leaf_lifetime, sidecar.longest_request),
@@ -75,8 +75,10 @@ def _route(sidecar: Sidecar, withdrawn: Withdrawn) -> Resource:
         "routes": [grpc, other],
         "request_headers_to_remove": list(OVERRIDING_HEADERS),
         "typed_per_filter_config": {
-            **rbac.per_route(sidecar.callers, sidecar.probes, sidecar.spiffe_id.trust_domain, sidecar.foreign_callers),
-            **revoked.per_route(withdrawn, sidecar.callers, sidecar.probes, sidecar.foreign_callers),
+            **rbac.per_route(rbac.access_to(sidecar), () if sidecar.policy else sidecar.foreign_callers),
+            **revoked.per_route(
+                withdrawn, None if sidecar.policy or sidecar.probes else sidecar.callers, sidecar.foreign_callers
+            ),
         },
     }
     content = typed(Kind.ROUTE.value, name=INBOUND, virtual_hosts=[host], validate_clusters=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from trustplane.registry.model import Probe
 from trustplane.registry.view import Callee, Caller, ForeignGrant, Sidecar, Withdrawn
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.revoked import digest_of
@@ -39,23 +38,23 @@ _SIGNED_BY = "%DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256%"
 
 
 def per_route(
-    withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe], foreign: Sequence[ForeignGrant] = ()
+    withdrawn: Withdrawn, callers: Sequence[Caller] | None, foreign: Sequence[ForeignGrant] = ()
 ) -> dict[str, object]:
-    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers, probes, foreign)})}
+    return {REVOKED: typed(_RBAC + "RBACPerRoute", rbac={"rules": rules(withdrawn, callers, foreign)})}
 
 
 def rules(
-    withdrawn: Withdrawn, callers: Sequence[Caller], probes: Sequence[Probe], foreign: Sequence[ForeignGrant] = ()
+    withdrawn: Withdrawn, callers: Sequence[Caller] | None, foreign: Sequence[ForeignGrant] = ()
 ) -> dict[str, object]:
-    """Of whoever else is let in here. Whose ID may not call is refused already, unless anyone may probe.
+    """Of whoever else is let in; `callers` is none where others may be. Whose ID may not call is refused already.
 
     The SPIFFE verifier takes a certificate's trust domain from one of its IDs, and RBAC matches any of them. An
     authority of another domain could therefore add one of our IDs to its own; SVIDs have one (X509-SVID §2).
     """
-    let_in = {caller.spiffe_id for caller in callers}
+    let_in = {caller.spiffe_id for caller in callers or ()}
     also = [grant.pattern for grant in foreign]
-    ids = [one for one in withdrawn.ids if probes or one in let_in or any(each.matches(one) for each in also)]
-    certificates = [one.sha256 for one in withdrawn.certificates if probes or one.spiffe_id in let_in]
+    ids = [one for one in withdrawn.ids if callers is None or one in let_in or any(each.matches(one) for each in also)]
+    certificates = [one.sha256 for one in withdrawn.certificates if callers is None or one.spiffe_id in let_in]
     found = {
         "revoked-ids": [{"authenticated": {"principal_name": {"exact": str(one)}}} for one in ids],
         "revoked-certificates": [_is(_LEAF, one) for one in certificates],

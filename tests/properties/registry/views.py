@@ -67,6 +67,7 @@ SIDECARS = st.builds(
     longest_request=_TIMES,
     leaf_lifetime=_TIMES,
     foreign_callers=_tuples(_GRANTS, lambda one: one.pattern),
+    policy=st.sampled_from([b"", b"{}", b"\xff"]),
 )
 _BUNDLES = st.builds(
     TrustedBundle, st.builds(TrustDomain, _LABELS), st.sampled_from([b"", b"{}", b"\xff"]), st.sampled_from(["", "0"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from trustplane.fault import Refused
+from trustplane.flows.admit_policies import admitted
 from trustplane.host.repository_files import read_directory
 from trustplane.registry import layout
 from trustplane.registry.repository import read
@@ -39,7 +40,7 @@ def test_known_files_come_with_their_content(trust: Path) -> None:
 
 
 def test_the_shop_example_is_read_and_admitted() -> None:
-    assert len(read(read_directory(SHOP)).services) == 5
+    assert len(admitted(read_directory(SHOP)).services) == 5
 
 
 def test_what_belongs_to_people_is_not_opened(trust: Path) -> None:

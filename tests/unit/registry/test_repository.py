@@ -7,6 +7,7 @@ import pytest
 
 from tests.kit.repository import PAYMENTS, WEB, findings, only, repository
 from trustplane.fault import Refused
+from trustplane.flows.admit_policies import admitted
 from trustplane.registry.layout import MAX_FILES
 from trustplane.registry.model import Call, KeyKind, Operation, Ports, Probe, Profile, RenewalWindow, Service
 from trustplane.registry.repository import read
@@ -281,7 +282,7 @@ def test_the_number_of_files_is_bounded() -> None:
 
 def test_the_shop_example_is_admitted_and_only_checkout_calls_payments() -> None:
     files = {path.relative_to(SHOP).as_posix(): path.read_bytes() for path in SHOP.rglob("*") if path.is_file()}
-    state = read(files)
+    state = admitted(files)
     assert [str(name) for name in state.services] == [
         "shop/checkout",
         "shop/ledger",

@@ -136,19 +136,26 @@ def test_danger_5_every_connection_ends() -> None:
     assert "connections never end" in refusal_of(offer)
 
 
-def test_danger_6_rules_are_in_the_route_and_the_listener_denies() -> None:
-    without = edited(Kind.LISTENER, "inbound", lambda content: http(content)["http_filters"].pop(0))
-    assert "first HTTP filter is not RBAC" in refusal_of(without)
+@pytest.mark.parametrize("place", [0, 1])
+def test_danger_6_the_listener_has_both_filters_with_rules(place: int) -> None:
+    without = edited(Kind.LISTENER, "inbound", lambda content: http(content)["http_filters"].pop(place))
+    assert "first HTTP filters are not RBAC" in refusal_of(without)
     absent = edited(
-        Kind.LISTENER, "inbound", lambda content: http(content)["http_filters"][0]["typed_config"].pop("rules")
+        Kind.LISTENER, "inbound", lambda content: http(content)["http_filters"][place]["typed_config"].pop("rules")
     )
     assert "absent rules enforce nothing" in refusal_of(absent)
-    replaced = edited(
-        Kind.ROUTE,
-        "inbound",
-        lambda content: content["virtual_hosts"][0]["typed_per_filter_config"]["envoy.filters.http.rbac"].pop("rbac"),
-    )
+
+
+@pytest.mark.parametrize("name", ["envoy.filters.http.rbac", "forbidden"])
+def test_danger_6_rules_are_in_the_route(name: str) -> None:
+    def rules(content: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = content["virtual_hosts"][0]["typed_per_filter_config"]
+        return found
+
+    replaced = edited(Kind.ROUTE, "inbound", lambda content: rules(content)[name].pop("rbac"))
     assert "replaces the RBAC rules by none" in refusal_of(replaced)
+    left_out = edited(Kind.ROUTE, "inbound", lambda content: rules(content).pop(name))
+    assert "its route lacks the rules" in refusal_of(left_out)
 
 
 def test_danger_8_domains_are_never_merged_and_never_twice() -> None:

@@ -12,7 +12,6 @@ from tests.kit.issuing_ports import NOON, MemoryAuthority
 from tests.kit.sidecars import HERE, PAY, WEB, keyed
 from trustplane.fault import Refused
 from trustplane.issuance.crl import confirm_crl, crl_body
-from trustplane.registry.model import Probe
 from trustplane.registry.view import DeniedCertificate, ForeignGrant, TrustedCrl, Withdrawn
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -60,17 +59,17 @@ def test_ids_certificates_and_issuers_are_denied_by_the_route_alone() -> None:
 def test_who_may_not_call_needs_no_further_refusal_unless_anyone_may_probe() -> None:
     withdrawn = Withdrawn(ids=(MALLORY,), certificates=(DeniedCertificate(MALLORY, "ab" * 32),))
     assert deny_rules(of_pay(withdrawn))["policies"] == {}
-    probed = revoked.rules(withdrawn, PAY.callers, (Probe("GET", "/health"),))
-    assert len(str(probed)) > len(str(revoked.rules(Withdrawn(), PAY.callers, ())))
+    probed = revoked.rules(withdrawn, None)
+    assert len(str(probed)) > len(str(revoked.rules(Withdrawn(), PAY.callers)))
 
 
 def test_a_foreign_certificate_with_two_ids_is_denied_and_a_foreign_id_can_be() -> None:
     """RBAC matches any of a certificate's IDs, the SPIFFE verifier looks at one: see `revoked.rules`."""
     pattern = IdPattern(TrustDomain("partner.example"), ("ns",), below=True)
     foreign = (ForeignGrant(pattern, ()),)
-    assert set(revoked.rules(Withdrawn(), (), (), foreign)["policies"]) == {"several-identities"}  # type: ignore[call-overload]
+    assert set(revoked.rules(Withdrawn(), (), foreign)["policies"]) == {"several-identities"}  # type: ignore[call-overload]
     theirs = Withdrawn(ids=(SpiffeId.parse("spiffe://partner.example/ns/x"),))
-    assert "revoked-ids" in revoked.rules(theirs, (), (), foreign)["policies"]  # type: ignore[operator]
+    assert "revoked-ids" in revoked.rules(theirs, (), foreign)["policies"]  # type: ignore[operator]
     assert len(str(revoked.filters(foreign))) > len(str(revoked.filters()))
 
 

@@ -946,10 +946,13 @@ class Sidecar(_message.Message):
     LONGEST_REQUEST_FIELD_NUMBER: _builtins.int
     LEAF_LIFETIME_FIELD_NUMBER: _builtins.int
     FOREIGN_CALLERS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     spiffe_id: _builtins.str
     app_port: _builtins.int
     mesh_port: _builtins.int
+    policy: _builtins.bytes
+    """who may ask what, compiled; empty: the callers"""
     @_builtins.property
     def callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caller]: ...
     @_builtins.property
@@ -975,10 +978,11 @@ class Sidecar(_message.Message):
         longest_request: _duration_pb2.Duration | None = ...,
         leaf_lifetime: _duration_pb2.Duration | None = ...,
         foreign_callers: _abc.Iterable[Global___Caller] | None = ...,
+        policy: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "foreign_callers", b"foreign_callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "foreign_callers", b"foreign_callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "policy", b"policy", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
