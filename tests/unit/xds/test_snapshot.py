@@ -12,6 +12,9 @@ import pytest
 from tests.kit.ca import NOON
 from tests.kit.sidecars import ACME, HERE, PAY, WEB, authority, bundles_of, keyed
 from trustplane.fault import Broken, Refused
+from trustplane.policy import document
+from trustplane.policy.access import Access, Grant
+from trustplane.policy.tree import Method, Who
 from trustplane.registry.model import Operation, Probe
 from trustplane.registry.view import Caller, Endpoint, ForeignGrant
 from trustplane.spiffe.bundle import Bundle, BundleSet
@@ -152,6 +155,19 @@ def test_foreign_callers_are_verified_domain_by_domain_and_let_in_by_their_patte
     prefix, exact = "spiffe://other.example/ns/billing/", "spiffe://other.example/ns/x/sa/y"
     assert policies[prefix]["principals"] == [{"authenticated": {"principal_name": {"prefix": prefix}}}]
     assert policies[exact]["principals"] == [{"authenticated": {"principal_name": {"exact": exact}}}]
+    published(made, NOON)
+
+
+def test_where_a_policy_decides_foreign_callers_may_connect_and_ask_only_what_it_permits() -> None:
+    theirs = SpiffeId(OTHER, ("ns", "billing", "sa", "api"))
+    permitted = Access((), (Grant("partner", Who(ids=frozenset({theirs})), Method("GET")),))
+    grants = (ForeignGrant(IdPattern(OTHER, ("ns", "billing"), below=True), ()),)
+    sidecar = replace(PAY, callers=(), foreign_callers=grants, policy=document.encode(permitted))
+    made = snapshot(sidecar, keyed(CA, PAY.spiffe_id), bundles_of(CA, authority("other.example")), HERE)
+    assert set(rules_of(made)["policies"]) == {"partner"}  # type: ignore[call-overload] # JSON
+    route = json.dumps(made.of(Kind.ROUTE)[INBOUND].content)
+    assert "several-identities" in route, "a certificate with one of our IDs beside theirs stays nobody's"
+    assert PEERS in made.of(Kind.SECRET)
     published(made, NOON)
 
 
