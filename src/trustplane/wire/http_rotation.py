@@ -76,7 +76,7 @@ class RotationAnswers:
 
     async def bundle_status(self, _: Call) -> shapes.BundleStatusShape:
         progress = await self._door.rotation()
-        authorities, bundle = await self._door.authorities(), await self._door.bundle()
+        authorities, bundle = await self._door.authorities(), await self._door.published_bundle()
         return bundle_status(progress, authorities, bundle, self._clock.now())
 
 
