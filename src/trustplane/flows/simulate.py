@@ -19,7 +19,7 @@ from trustplane.flows.simulate_scenario import Outage, Scenario
 from trustplane.rotation.leaf import TICKED, Ask, AskAt, Deferred, Event, Failed, Issued, LeafRenewal
 from trustplane.rotation.promises import Promises
 from trustplane.rotation.queue import AdmissionQueue, Limits, Shed
-from trustplane.rotation.slots import SLOT, Promise
+from trustplane.rotation.slots import Promise
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MARKS = 20  # how often progress is told
@@ -27,6 +27,7 @@ SAMPLES = 240
 SAMPLED = 4000  # workloads looked at for each sample of the life left
 _NO_TIME = timedelta(0)
 _SERVER = 0  # the one address
+_FAILED = Failed(_SERVER)
 
 Progress = Callable[[timedelta], None]
 
@@ -127,16 +128,16 @@ class _Fleet:
         """The time that the machine gave the answer is over."""
         self._unanswered.discard(workload)
         self._queue.withdraw(workload)
-        self._feed(workload, Failed(_SERVER), at)
+        self._feed(workload, _FAILED, at)
 
     def _feed(self, workload: int, event: Event, at: datetime) -> None:
         skew = self._skews[workload]
-        for effect in self._agents[workload].feed(event, at + skew):
+        for effect in self._agents[workload].feed(event, at + skew if skew else at):
             match effect:
-                case AskAt():
-                    self._calendar.put(max(at, effect.at - skew), workload)
                 case Ask():
                     self._ask(workload, effect, at)
+                case AskAt():
+                    self._calendar.put(effect.at - skew if skew else effect.at, workload)
                 case _:
                     continue  # what an operator would be told changes nothing here
 
@@ -144,15 +145,15 @@ class _Fleet:
         self._figures.questions += 1
         node = workload // self._of.per_node
         if self._down:
-            self._feed(workload, Failed(_SERVER), at)
+            self._feed(workload, _FAILED, at)
             return
         lost = self._cut[node] > 0 or (self._of.loss > 0 and self._random.random() < self._of.loss)
         shed = None if lost else self._queue.offer(at, workload, node, self._not_after[workload])
-        if shed is None or shed.ticket != workload:
+        stands = shed is None or shed.ticket != workload
+        if stands and (lost or len(self._queue) > 1 or not self._serve(at)):
             # It waits for an answer, which may never come.
             self._unanswered.add(workload)
-            if lost or len(self._queue) > 1 or not self._serve(at):
-                self._calendar.put(at + ask.within, workload)
+            self._calendar.put(at + ask.within, workload)
         if shed is not None:
             self._send_away(shed, at)
 
@@ -163,17 +164,17 @@ class _Fleet:
 
     def _serve(self, at: datetime) -> bool:
         """Sign for everyone whose turn it is; whether nobody is left standing."""
-        slot = (at - START) // SLOT
         for workload in self._queue.take(at):
             self._unanswered.discard(workload)
-            self._figures.signed[slot] += 1
             self._issue(workload, at)
+        if not self._queue:
+            return True
         for shed in self._queue.overdue(at):
             self._send_away(shed, at)
         following = self._queue.next_at(at)
         if following is None:
             return True
-        self._figures.queued[slot] = max(self._figures.queued[slot], len(self._queue))
+        self._figures.note_queue(at - START, len(self._queue))
         if self._calendar.due(self._serving) is None:
             self._calendar.put(following, self._serving)
         return False
@@ -182,6 +183,7 @@ class _Fleet:
         ended = self._not_after[workload]
         if ended is None or ended <= at:
             self._settle_lack(workload, at)
+        self._figures.note_signature(at - START)
         not_after = renew_at = at + self._of.lifetime
         if self._peer is None:
             renew_at = self._promises.renew(workload, at, not_after, self._of.window, self._random.getrandbits(64))
@@ -205,7 +207,7 @@ class _Fleet:
         waiting = [one for one in sorted(self._unanswered) if self._queue.withdraw(one)]
         for workload in waiting:
             self._unanswered.discard(workload)
-            self._feed(workload, Failed(_SERVER), at)
+            self._feed(workload, _FAILED, at)
 
     def _servers_return(self, at: datetime) -> None:
         """A new server knows of its leaves what the database does, and of the queue nothing."""

@@ -46,6 +46,10 @@ class Figures:
     longest_without: timedelta = timedelta(0)
     endured: list[Endured] = field(default_factory=list)
     remaining: list[Remaining] = field(default_factory=list)
+    # The slot of the last signature: the next one is nearly always in it too.
+    _slot: int = field(default=0, init=False, repr=False)
+    _begins: timedelta = field(default=timedelta(0), init=False, repr=False)
+    _ends: timedelta = field(default=SLOT, init=False, repr=False)
 
     def __post_init__(self) -> None:
         slots = -(-self.scenario.length // SLOT)
@@ -54,6 +58,16 @@ class Figures:
     @property
     def renewals(self) -> int:
         return sum(self.signed)
+
+    def note_signature(self, at: timedelta) -> None:
+        if not self._begins <= at < self._ends:
+            self._slot = at // SLOT
+            self._begins, self._ends = self._slot * SLOT, (self._slot + 1) * SLOT
+        self.signed[self._slot] += 1
+
+    def note_queue(self, at: timedelta, standing: int) -> None:
+        slot = at // SLOT
+        self.queued[slot] = max(self.queued[slot], standing)
 
     def note_lack(self, without: timedelta) -> None:
         """One workload was without a leaf for so long."""

@@ -8,10 +8,12 @@ leaf in use, so that no leaf expires unasked while a server answers. Randomness 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
+
+import msgspec
 
 SHORTEST = timedelta(milliseconds=200)  # the least between two questions for one leaf
 FIRST = timedelta(seconds=1)  # the first wait is up to three of these
@@ -24,6 +26,11 @@ CLOCK_SLACK = timedelta(seconds=10)
 
 _QUESTIONS_LEFT = 8  # a wait is at most this part of the time to expiry
 _ANSWERS_LEFT = 4  # and so is the time given to an answer
+_UNHURRIED = LONGEST_ANSWER * _ANSWERS_LEFT  # with that much life left, an answer may take as long as any
+_TICK = timedelta(microseconds=1)
+_LONGEST, _LONGEST_EMPTY = LONGEST // _TICK, LONGEST_EMPTY // _TICK
+_MASK = (1 << 64) - 1
+_DRAWS = 1 << 53  # as many as a float tells apart
 
 
 class Phase(Enum):
@@ -42,6 +49,11 @@ class Notice(Enum):
     CLOCK_SET_BACK = "the clock is before the instant at which this leaf was received"
 
 
+# To look one up in its enumeration takes Python 3.11 longer than to call a function.
+_FRESH, _ASKING, _WAITING = Phase.FRESH, Phase.ASKING, Phase.WAITING
+_LATE, _EXPIRED = Notice.LATE, Notice.EXPIRED
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What an agent stores of a renewal. `held_since` is by its own clock."""
@@ -58,8 +70,7 @@ class Ticked:
     """The instant asked for has come, or any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True, gc=False):  # made for every renewal: a struct takes a fifth of the time
     """A new leaf, checked and in use, with the instant at which the server wants it renewed."""
 
     renew_at: datetime
@@ -103,8 +114,7 @@ Event = Ticked | Issued | Failed | Deferred | Moved | Superseded | Revoked
 TICKED = Ticked()
 
 
-@dataclass(frozen=True, slots=True)
-class AskAt:
+class AskAt(msgspec.Struct, frozen=True, gc=False):  # as often as `Issued`
     """Feed `Ticked` then; it replaces the instant asked for before."""
 
     at: datetime
@@ -124,6 +134,11 @@ class Noticed:
 
 
 Effect = AskAt | Ask | Noticed
+
+
+@lru_cache(maxsize=64)
+def _unhurried(address: int) -> Ask:
+    return Ask(address, LONGEST_ANSWER)
 
 
 class LeafRenewal:
@@ -158,12 +173,12 @@ class LeafRenewal:
         self._salt = salt
         self._address = 0
         self._again = False
-        self._noticed: frozenset[Notice] = frozenset()
+        self._noticed: tuple[Notice, ...] = ()
 
     @property
     def late(self) -> bool:
         """Whether an operator was told so, and no new leaf is there yet."""
-        return bool(self._noticed & {Notice.LATE, Notice.EXPIRED})
+        return _LATE in self._noticed or _EXPIRED in self._noticed
 
     @property
     def kept(self) -> Kept | None:
@@ -177,10 +192,10 @@ class LeafRenewal:
         match event:
             case Ticked():
                 return self._ticked(at)
-            case Issued():
-                return self._issued(event, at)
             case Failed() | Deferred():
                 return self._no_leaf(event, at)
+            case Issued():
+                return self._issued(event, at)
             case Moved():
                 return self._moved(event, at)
             case Superseded():
@@ -191,18 +206,15 @@ class LeafRenewal:
 
     def _ticked(self, at: datetime) -> tuple[Effect, ...]:
         notices = self._lapses(at)
-        match self.phase:
-            case Phase.EMPTY:
-                return (*notices, self._ask(at))
-            case Phase.FRESH:
-                return (*notices, *self._fresh(at))
-            case Phase.WAITING:
-                due = self._ask_at
-                if due is None or due <= at or self._set_back(at):
-                    return (*notices, self._ask(at))
-                return (*notices, AskAt(due))
-            case Phase.ASKING:
-                return notices
+        phase = self.phase
+        if phase is _ASKING:
+            return notices
+        if phase is _FRESH:
+            return (*notices, *self._fresh(at))
+        due = self._ask_at
+        if phase is _WAITING and due is not None and due > at and not self._set_back(at):
+            return (*notices, AskAt(due))
+        return (*notices, self._ask(at))
 
     def _set_back(self, at: datetime) -> bool:
         """Whether the clock was set back since the wait began: what is left of it cannot be told by this clock."""
@@ -222,19 +234,19 @@ class LeafRenewal:
         if self._noticed:
             if self.late:
                 recovered = (Noticed(Notice.RECOVERED),)
-            self._noticed = frozenset()
+            self._noticed = ()
         self.not_after = leaf.not_after
         self._held_since = at
         self._attempt, self._wait, self._address = 0, FIRST, 0
         self.renew_at = _sensible(leaf, at)
-        self.phase = Phase.FRESH
+        self.phase = _FRESH
         if self._again:
             self._again = False
             return (*recovered, self._ask(at))
         return (*recovered, AskAt(self.renew_at))
 
     def _no_leaf(self, answer: Failed | Deferred, at: datetime) -> tuple[Effect, ...]:
-        if self.phase is not Phase.ASKING or answer.address != self._address:
+        if self.phase is not _ASKING or answer.address != self._address:
             return ()  # the answer to a question that is over
         self._attempt += 1
         if isinstance(answer, Deferred):
@@ -245,28 +257,28 @@ class LeafRenewal:
         return self._waiting(self._wait if asked is None else max(self._wait, self._honoured(asked, at)), at)
 
     def _waiting(self, wait: timedelta, at: datetime) -> tuple[Effect, ...]:
-        self.phase = Phase.WAITING
+        self.phase = _WAITING
         self._again = False
         self._ask_at, self._waiting_since = at + wait, at
         return (*self._lapses(at), AskAt(self._ask_at))
 
     def _moved(self, event: Moved, at: datetime) -> tuple[Effect, ...]:
-        if self.phase is not Phase.FRESH or self.renew_at is None or event.renew_at >= self.renew_at:
+        if self.phase is not _FRESH or self.renew_at is None or event.renew_at >= self.renew_at:
             return ()  # never later than promised, and what is being asked for anyway is not moved
         self.renew_at = min(self.renew_at, max(event.renew_at, at))
         return (AskAt(self.renew_at),)
 
     def _at_once(self, at: datetime) -> tuple[Effect, ...]:
-        if self.phase is Phase.ASKING:
+        if self.phase is _ASKING:
             self._again = True  # the answer under way may be of the old kind
             return ()
         return (self._ask(at),)
 
     def _ask(self, at: datetime) -> Ask:
-        self.phase = Phase.ASKING
+        self.phase = _ASKING
         left = self._left(at)
-        if left is None or left >= LONGEST_ANSWER * _ANSWERS_LEFT:
-            return Ask(self._address, LONGEST_ANSWER)
+        if left is None or left >= _UNHURRIED:
+            return _unhurried(self._address)
         return Ask(self._address, max(SHORTEST_ANSWER, left / _ANSWERS_LEFT))
 
     def _left(self, at: datetime) -> timedelta | None:
@@ -276,11 +288,11 @@ class LeafRenewal:
     def _drawn(self, at: datetime) -> timedelta:
         """Decorrelated jitter: one to three times the last wait, capped before it is drawn: no cap bunches anyone."""
         left = self._left(at)
-        cap = LONGEST_EMPTY if left is None else min(LONGEST, left / _QUESTIONS_LEFT)
-        longest = min(cap, self._wait * 3)
-        digest = hashlib.sha256(b"%d retry %d" % (self._salt, self._attempt)).digest()
-        share = int.from_bytes(digest[:6], "big") / 2**48
-        return max(SHORTEST, longest * ((1 + 2 * share) / 3))
+        # In ticks: an outage is many of these, and lengths of time are slow to multiply and to divide.
+        cap = _LONGEST_EMPTY if left is None else min(_LONGEST, left // _TICK // _QUESTIONS_LEFT)
+        longest = min(cap, self._wait // _TICK * 3)
+        drawn = _TICK * int(longest * (1 + 2 * _share(self._salt, self._attempt)) / 3)
+        return max(SHORTEST, drawn)
 
     def _honoured(self, asked: timedelta, at: datetime) -> timedelta:
         left = self._left(at)
@@ -291,20 +303,31 @@ class LeafRenewal:
         if self.not_after is None or self.renew_at is None:
             return ()
         if at >= self.not_after:
-            return self._once(Notice.EXPIRED)
-        if at - self.renew_at > self.not_after - at:
-            return self._once(Notice.LATE)
+            return self._once(_EXPIRED)
+        if at > self.renew_at and at - self.renew_at > self.not_after - at:
+            return self._once(_LATE)
         return ()
 
     def _once(self, notice: Notice) -> tuple[Effect, ...]:
         if notice in self._noticed:
             return ()
-        self._noticed |= {notice}
+        self._noticed += (notice,)
         return (Noticed(notice),)
+
+
+def _share(salt: int, attempt: int) -> float:
+    """From 0 to below 1, by the finish of SplitMix64 (Steele, Lea, Flood 2014): a digest takes five times as long."""
+    mixed = (salt + attempt * 0x9E3779B97F4A7C15) & _MASK
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
+    return ((mixed ^ mixed >> 31) >> 11) / _DRAWS
 
 
 def _sensible(leaf: Issued, at: datetime) -> datetime:
     """The instant the server named, or by this clock one before expiry and not at once: never a circle of questions."""
+    after = leaf.not_after - leaf.renew_at
+    if LONGEST <= leaf.renew_at - at <= after + after:
+        return leaf.renew_at  # well inside its life, as nearly always: told without a division
     left = leaf.not_after - at
     soonest = at + (SHORTEST if left < SHORTEST else min(LONGEST, left / (2 * _QUESTIONS_LEFT)))
     latest = leaf.not_after - left / _QUESTIONS_LEFT

@@ -34,12 +34,13 @@ class Promises(Generic[Holder]):
 
     def renew(self, holder: Holder, at: datetime, not_after: datetime, window: RenewalWindow, serial: int) -> datetime:
         """The instant at which the leaf issued to it `at` is to be renewed, from now on promised."""
-        before = self._of.pop(holder, None)
+        before = self._of.get(holder)
         if before is not None and before.renew_at > at:
             self._slots.forget(before, at)
         renew_at = self._slots.place(at, not_after, window, serial)
         self._of[holder] = Promise(at, not_after, window, renew_at)
-        self._sweep(at)
+        if len(self._of) > self._room:
+            self._sweep(at)
         return renew_at
 
     def recall(self, holder: Holder, promise: Promise, at: datetime) -> None:
@@ -49,6 +50,5 @@ class Promises(Generic[Holder]):
 
     def _sweep(self, at: datetime) -> None:
         """Holders that did not come back are forgotten when there are as many of them as of the others."""
-        if len(self._of) > self._room:
-            self._of = {holder: promise for holder, promise in self._of.items() if promise.renew_at > at}
-            self._room = max(_ROOM, 2 * len(self._of))
+        self._of = {holder: promise for holder, promise in self._of.items() if promise.renew_at > at}
+        self._room = max(_ROOM, 2 * len(self._of))

@@ -13,20 +13,23 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from trustplane.fault import Refused
 
 LONGEST_WAIT = timedelta(minutes=5)
 
 _RESERVED = 0.9  # of the pace is given out as turns; the rest is for those who come unasked
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
 _GOLDEN = 0.6180339887498949  # its multiples, less their whole part, are spread evenly however many there are
 
 Ticket = TypeVar("Ticket", bound=Hashable)
 Node = TypeVar("Node", bound=Hashable)
+
+# The nearer the expiry the larger, then the order of arrival, whose it is, and since when it stands.
+_Place: TypeAlias = tuple[timedelta, int, Ticket, Node, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,9 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._places = limits.places
         self._tokens = float(limits.burst)
         self._counted = at
-        self._row: list[tuple[int, int, Ticket, Node, datetime]] = []  # nearest expiry last, and of two the older one
+        self._row: list[_Place[Ticket, Node]] = []  # nearest expiry last, and of two the older one
         # Who has stood longest is first: found at once also when many have left, which a plain dict does not promise.
-        self._standing: OrderedDict[Ticket, tuple[int, int, Ticket, Node, datetime]] = OrderedDict()
+        self._standing: OrderedDict[Ticket, _Place[Ticket, Node]] = OrderedDict()
         self._of_node: dict[Node, int] = {}
         self._order = 0
         self._turn = at  # until here, the pace of signing has been given out as turns
@@ -94,7 +97,7 @@ class AdmissionQueue(Generic[Ticket, Node]):
         if of_node >= self._limits.per_node:
             return Shed(ticket, self._limits.patience * (0.5 + self._spread()))
         self._order += 1
-        place = (-(((expires or at) - _EPOCH) // _TICK), -self._order, ticket, node, at)
+        place = (_LAST - (expires or at), -self._order, ticket, node, at)
         insort(self._row, place)
         self._standing[ticket] = place
         self._of_node[node] = of_node + 1
@@ -142,7 +145,7 @@ class AdmissionQueue(Generic[Ticket, Node]):
         self._left(place)
         return True
 
-    def _left(self, place: tuple[int, int, Ticket, Node, datetime]) -> None:
+    def _left(self, place: _Place[Ticket, Node]) -> None:
         del self._standing[place[2]]
         node = place[3]
         if self._of_node[node] == 1:
@@ -153,7 +156,7 @@ class AdmissionQueue(Generic[Ticket, Node]):
     def _refill(self, at: datetime) -> None:
         # A clock set back brings nothing, and costs nothing: counting goes on from where it is now.
         if at > self._counted:
-            earned = (at - self._counted) / _SECOND * self._limits.per_second
+            earned = (at - self._counted).total_seconds() * self._limits.per_second
             self._tokens = min(float(self._limits.burst), self._tokens + earned)
         self._counted = at
 

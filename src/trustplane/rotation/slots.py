@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+
+import msgspec
 
 from trustplane.fault import Broken
 from trustplane.registry.model import RenewalWindow
@@ -28,7 +29,7 @@ _GOLDEN = 0x9E3779B97F4A7C15  # spreads serials over a slot, also serials that c
 _MASK = (1 << 64) - 1
 
 
-class Promise(NamedTuple):
+class Promise(msgspec.Struct, frozen=True, gc=False):
     """What one leaf was told when it was issued."""
 
     issued_at: datetime
@@ -37,7 +38,8 @@ class Promise(NamedTuple):
     renew_at: datetime
 
 
-class _Shape(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Shape:
     """Where in its life a leaf may be renewed, in ticks from its issue, and how wide the slots are it is counted in."""
 
     earliest: int
@@ -47,12 +49,13 @@ class _Shape(NamedTuple):
     load: int
 
 
-def _shape(life: int, window: RenewalWindow) -> _Shape:
+def _shape(lifetime: timedelta, window: RenewalWindow) -> _Shape:
+    life = lifetime // _TICK
     if life <= 0:
         raise Broken(
             code="leaf-without-life",
             what="a renewal was to be planned for a leaf that ends when it is issued, or before",
-            why=f"its life is {life * _TICK}",
+            why=f"its life is {lifetime}",
             fix="report this; no such leaf may be issued",
         )
     opens, closes = int(life * window.opens), int(life * window.closes)
@@ -77,16 +80,17 @@ class _Book:
         moved = slot - self.start
         self.start = slot
         if abs(moved) >= _BOOK_SLOTS:
-            self.counts, self.loads = [0] * _BOOK_SLOTS, [0] * _BOOK_SLOTS
+            self.counts, self.loads, self.load = [0] * _BOOK_SLOTS, [0] * _BOOK_SLOTS, 0
         elif moved > 0:
+            self.load -= sum(self.loads[:moved])
             for row in (self.counts, self.loads):
                 del row[:moved]
                 row.extend([0] * moved)
         else:
+            self.load -= sum(self.loads[moved:])
             for row in (self.counts, self.loads):
                 del row[moved:]
                 row[:0] = [0] * -moved
-        self.load = sum(self.loads)
 
     def promise(self, place: int, load: int) -> None:
         self.counts[place] += 1
@@ -111,7 +115,7 @@ class RenewalSlots:
 
     def __init__(self) -> None:
         self._books: dict[int, _Book] = {}
-        self._last: tuple[int, RenewalWindow, _Shape] | None = None
+        self._last: tuple[timedelta, RenewalWindow, _Shape, _Book] | None = None
 
     @property
     def promised(self) -> int:
@@ -121,8 +125,7 @@ class RenewalSlots:
     def place(self, at: datetime, not_after: datetime, window: RenewalWindow, serial: int) -> datetime:
         """The instant at which the leaf issued `at` is to be renewed, from now on promised."""
         now = (at - _EPOCH) // _TICK
-        shape = self._shape((not_after - at) // _TICK, window)
-        book = self._book(shape.width, now)
+        shape, book = self._book(not_after - at, window, now)
         slot = _choose(book, shape, now)
         book.promise(slot, shape.load)
         begins, opens = (book.start + slot) * shape.width, now + shape.opens
@@ -130,7 +133,7 @@ class RenewalSlots:
         if begins < opens < ends:
             begins = opens
         spread = (serial * _GOLDEN & _MASK) * (ends - begins) >> 64
-        return at + timedelta(0, 0, begins - now + spread)
+        return at + _TICK * (begins - now + spread)
 
     def recall(self, promise: Promise, at: datetime) -> None:
         """Count a promise that is not in this book yet: it was made before this server started, or by another one."""
@@ -145,24 +148,23 @@ class RenewalSlots:
             book.release(slot)
 
     def _find(self, promise: Promise, at: datetime) -> tuple[_Shape, _Book, int | None]:
-        shape = self._shape((promise.not_after - promise.issued_at) // _TICK, promise.window)
-        book = self._book(shape.width, (at - _EPOCH) // _TICK)
+        life = promise.not_after - promise.issued_at
+        shape, book = self._book(life, promise.window, (at - _EPOCH) // _TICK)
         place = (promise.renew_at - _EPOCH) // _TICK // shape.width - book.start
         return shape, book, place if 0 <= place < _BOOK_SLOTS else None
 
-    def _shape(self, life: int, window: RenewalWindow) -> _Shape:
+    def _book(self, life: timedelta, window: RenewalWindow, now: int) -> tuple[_Shape, _Book]:
         # Most leaves of a fleet are alike; working this out takes as long as all the rest.
-        if self._last is None or self._last[0] != life or self._last[1] is not window:
-            self._last = (life, window, _shape(life, window))
-        return self._last[2]
-
-    def _book(self, width: int, now: int) -> _Book:
-        book = self._books.get(width)
-        if book is None:
-            book = self._books[width] = _Book(width)
-        if book.start != now // width:
-            book.turn_to(now // width)
-        return book
+        last = self._last
+        if last is None or last[0] != life or last[1] is not window:
+            shape = _shape(life, window)
+            book = self._books.setdefault(shape.width, _Book(shape.width))
+            self._last = last = (life, window, shape, book)
+        _, _, shape, book = last
+        slot = now // shape.width
+        if book.start != slot:
+            book.turn_to(slot)
+        return shape, book
 
 
 def _choose(book: _Book, shape: _Shape, now: int) -> int:

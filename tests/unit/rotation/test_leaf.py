@@ -155,6 +155,17 @@ def test_leaves_that_failed_together_do_not_come_back_together() -> None:
     assert len(seconds) > 30
 
 
+def test_first_waits_fill_their_span_evenly_also_when_salts_count_up() -> None:
+    def first_wait(salt: int) -> timedelta:
+        play = Play(LeafRenewal(salt)) >> TICKED >> LEAF >> HALF_PAST >> TICKED >> Failed(0)
+        return play.again_at - HALF_PAST
+
+    waits = sorted(first_wait(salt) for salt in range(2000))
+    assert all(timedelta(seconds=1 + 2 * n / 2000 - 0.1) < wait for n, wait in enumerate(waits))
+    assert all(wait < timedelta(seconds=1 + 2 * n / 2000 + 0.1) for n, wait in enumerate(waits))
+    assert first_wait(7) == first_wait(7)
+
+
 def test_lateness_and_expiry_are_told_once_and_their_end_too() -> None:
     play = Play() >> TICKED >> LEAF >> HALF_PAST >> TICKED << ask(0) >> Failed(0) << SOON
     assert play >> NOON + 46 * MINUTE >> TICKED << (Noticed(Notice.LATE), ask(1))

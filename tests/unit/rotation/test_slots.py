@@ -93,6 +93,22 @@ def test_what_is_over_is_dropped() -> None:
     assert slots.promised == 1
 
 
+def test_what_is_over_weighs_no_more_also_after_the_clock_was_set_back() -> None:
+    old, new = RenewalSlots(), RenewalSlots()
+    seconds = [NOON + timedelta(seconds=n) for n in range(3000)]
+    promised = [Promise(at, at + HOUR, WINDOW, place(old, at, n)) for n, at in enumerate(seconds)]
+    latest = seconds[-1]
+    for promise in promised:
+        if promise.renew_at >= latest - (latest - NOON) % SLOT:
+            new.recall(promise, latest)
+    assert new.promised == old.promised < 3000
+    assert [place(new, latest, n) for n in range(500)] == [place(old, latest, n) for n in range(500)]
+    for n in range(60):  # so far ahead that a book that begins two minutes earlier does not reach there
+        old.place(latest, latest + timedelta(seconds=6800), RenewalWindow(0.74, 0.75), n)
+    back = latest - timedelta(minutes=2)
+    assert [place(new, back, n) for n in range(500)] == [place(old, back, n) for n in range(500)]
+
+
 def test_a_clock_set_back_a_little_keeps_promises_and_set_back_far_forgets_them() -> None:
     slots = RenewalSlots()
     for n in range(100):
