@@ -6,7 +6,7 @@ WORKERS ?= 2
 
 export PYTHON
 
-# Scenarios share one worker, which they keep busy while the other runs the rest.
+# Tests of one `xdist_group` share a worker: what they set up together is set up once.
 PYTEST = .venv/bin/pytest --quiet --numprocesses=$(WORKERS) --dist=loadgroup
 OFFLINE = scripts/without_network.sh
 

@@ -45,11 +45,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Scenarios run one after another in one worker; all other tests get a short time limit unless they set one."""
+    """Scenarios are marked as such; all other tests get a short time limit unless they set one."""
     for item in items:
         if SCENARIOS in item.path.parents:
             item.add_marker(pytest.mark.scenario)
-            item.add_marker(pytest.mark.xdist_group("scenarios"))
         elif item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT.total_seconds()))
 

@@ -26,6 +26,7 @@ from trustplane.spiffe.x509_svid import X509Svid
 
 KEYS = {"web": "standard", "pay": "modern", "ledger": "old", "clerk": "standard", "till": "old"}
 CALLS = {"web": ["pay", "ledger"], "pay": ["ledger", "till"], "ledger": ["web"], "till": ["pay"]}
+pytestmark = pytest.mark.xdist_group("who-gets-in")
 # Each kind of key as caller and as callee of each kind.
 EDGES = [(caller, callee) for caller, callees in CALLS.items() for callee in callees]
 

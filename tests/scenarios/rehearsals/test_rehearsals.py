@@ -14,7 +14,7 @@ import pytest
 from trustplane.flows.rehearsal import Outcome, Rehearsal, Verdict
 from trustplane.main import rehearse
 
-pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600), pytest.mark.xdist_group("rehearsals")]
 
 SLOWER = {"clock-ahead", "clock-behind", "partition-one", "partition-all"}
 PLAYED = [name for name in rehearse.NAMES if name not in SLOWER or os.environ.get("TRUSTPLANE_REHEARSE") == "all"]
