@@ -15,10 +15,11 @@ from tests.kit.tokens import SigningKey, sign
 from trustplane.flows.feed import Feed
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.host.clock import SystemClock
+from trustplane.host.inner_socket import inner_socket
 from trustplane.host.peers import PeerTable, Pin
 from trustplane.host.pidfd import of_peer
 from trustplane.host.proc import ProcCallers, ProcReader
-from trustplane.host.relay import Relay, RelayLimits, inner_socket
+from trustplane.host.relay import Relay, RelayLimits
 from trustplane.host.unix_socket import ListeningSocket, listen
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import Entry

@@ -8,14 +8,10 @@ closes or the process exits, both ends are closed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import secrets
-import shutil
 import socket
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +20,6 @@ import structlog
 from trustplane.fault import Broken, Refused
 from trustplane.host.peers import Peer, PeerTable, Pin, peer_of
 from trustplane.host.pidfd import of_peer
-from trustplane.host.unix_socket import check_length
 
 CHUNK = 16 * 1024
 CONNECT_TRIES = 200
@@ -41,18 +36,6 @@ class RelayLimits:
 
     connections: int = 4096
     connections_per_uid: int = 1024
-
-
-@contextlib.contextmanager
-def inner_socket() -> Iterator[Path]:
-    """A path for gRPC's own socket, in a new directory only this user may enter, gone afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="trustplane-"))  # 0700
-    try:
-        path = directory / "grpc"
-        check_length(path)
-        yield path
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Relay:

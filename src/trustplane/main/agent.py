@@ -44,10 +44,11 @@ from trustplane.host.handshake_probe import knock
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.identity_cache import IdentityCache
 from trustplane.host.identity_file import IdentityFile
+from trustplane.host.inner_socket import inner_socket
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.peers import PeerTable
 from trustplane.host.proc import ProcCallers, ProcReader
-from trustplane.host.relay import Relay, inner_socket
+from trustplane.host.relay import Relay
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.unix_socket import PRIVATE, listen
 from trustplane.keys.cache_seal import choose_cache_seal

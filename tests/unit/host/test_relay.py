@@ -19,9 +19,10 @@ import uvloop
 
 from tests.kit.workload import until
 from trustplane.fault import Refused
+from trustplane.host.inner_socket import inner_socket
 from trustplane.host.peers import Peer, PeerTable, Pin
 from trustplane.host.pidfd import PidFd, of_peer
-from trustplane.host.relay import Relay, RelayLimits, inner_socket
+from trustplane.host.relay import Relay, RelayLimits
 from trustplane.host.unix_socket import listen
 
 pytestmark = pytest.mark.network
