@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trustplane.fault import Place, Refused
+from trustplane.policy.operations import declared
 from trustplane.policy.question import identity
 from trustplane.policy.target import normalised
 from trustplane.policy.tree import Headers, Request
-from trustplane.registry.fields import Fields, integer, nearest, one_of, text, wrong_type
-from trustplane.registry.findings import Findings, shown
+from trustplane.registry.fields import Fields, integer, one_of, text, wrong_type
+from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.yaml_tree import Items, Mapping, Node, Text
 
@@ -89,17 +90,8 @@ class CaseFile:
                 raise wrong_type("a method and a target such as POST /charge", node)
 
     def _operation(self, node: Node) -> tuple[str, str]:
-        name = text(node)
-        known = {one.name: one for one in self._service.operations}
-        if name not in known:
-            raise Refused(
-                code="policy-unknown-operation",
-                what=f"{shown(name)} is no operation of {self._service.name}{nearest(name, known)}",
-                why="operations are declared in service.yaml; a rule about another would never apply",
-                fix=f"use one of {', '.join(sorted(known)) or 'none: it declares no operations yet'}",
-                place=node.place,
-            )
-        return known[name].method, known[name].path.replace("*", "example")
+        found = declared(self._service, node)
+        return found.method, found.path.replace("*", "example")
 
     def _headers(self, node: Node) -> Headers:
         if not isinstance(node, Mapping):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from trustplane.fault import Place, Refused
 from trustplane.policy import literals
 from trustplane.policy.callers import Callers
+from trustplane.policy.operations import declared
 from trustplane.policy.schema import PEER, methods
 from trustplane.policy.template import Filling, Kind, Template, expand
 from trustplane.registry.fields import Fields, each, nearest, text
@@ -124,17 +125,7 @@ class PolicyFile:
         return str(found)
 
     def _operation(self, node: Node) -> str:
-        name = text(node)
-        known = {one.name: one for one in self._service.operations}
-        if name not in known:
-            raise Refused(
-                code="policy-unknown-operation",
-                what=f"{shown(name)} is no operation of {self._service.name}{nearest(name, known)}",
-                why="operations are declared in service.yaml; a rule about another would never apply",
-                fix=f"use one of {', '.join(sorted(known)) or 'none: it declares no operations yet'}",
-                place=node.place,
-            )
-        return name
+        return declared(self._service, node).name
 
     def _reading_operation(self, node: Node) -> str:
         name = self._operation(node)
