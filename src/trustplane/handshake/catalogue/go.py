@@ -143,4 +143,8 @@ RULES: Final = (
         "go-reset", 61, G, Match(("connection reset by peer",)),
         (("rejected-by-server", 0.4), ("peer-closed", 0.4), ("secret-not-delivered", 0.2)), S, "the server's record",
     ),
+    Signature(
+        "go-broken-pipe", 61, G, Match(("write: broken pipe",)),
+        (("rejected-by-server", 0.4), ("peer-closed", 0.4), ("secret-not-delivered", 0.2)), S, "the server's record",
+    ),
 )  # fmt: skip

@@ -183,6 +183,9 @@ _CURL: Final = (
         "curl-reset", 45, U, Match(("connection reset by peer",)), SILENT, S, "the server's record", C,
     ),
     Signature(
+        "curl-broken-pipe", 45, U, Match(("send failure", "broken pipe")), SILENT, S, "the server's record", C,
+    ),
+    Signature(
         "curl-closed", 45, U, Match(("unexpected eof",)), SILENT, S, "the server's record", C,
     ),
     Signature(
