@@ -31,7 +31,7 @@ from trustplane.main.demo_directory import free_loopback
 from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, HoldingsShape, ServerStatusShape
 
 TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 STOPPED_WITHIN_SECONDS = 15.0
 MEMBERS = 8
 
