@@ -1,8 +1,9 @@
 """The agent's own identity: loaded, earned by enrolment, renewed, and used to reach a server.
 
 The identity is kept on disk as one file, replaced whole, so that a restart never finds half of it. A node whose SVID
-has expired while no server could be reached proves itself anew with the evidence it has. When it has none left it says
-which command is needed, serves on what it still holds, and takes up new evidence by itself.
+has expired while no server could be reached, or that slept through a change of root and knows no server any more,
+proves itself anew with the evidence it has. When it has none left it says which command is needed, serves on what it
+still holds, and takes up new evidence by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from trustplane.clock import Clock
 from trustplane.fault import Fault, Finding, Refused, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.leaf import LeafKey
-from trustplane.flows.node_link import Link, NodeIdentity
+from trustplane.flows.node_link import SERVER_NOT_TRUSTED, Link, NodeIdentity
 from trustplane.flows.retry import Patience, asked
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import LeavingIssuer, NodeView
@@ -65,6 +66,7 @@ class KeepNodeIdentity:
         self._fresh_key = fresh_key
         self._clock = clock
         self._unsaved = False
+        self._left_behind = False
         self._leaving: tuple[LeavingIssuer, ...] = ()
         self._hastened = asyncio.Event()
         self._log = structlog.get_logger("node")
@@ -102,7 +104,7 @@ class KeepNodeIdentity:
             svid = current.keyed.svid
             due = brought_forward(svid, current.renew_at, self._leaving) or current.renew_at
             wait = due - self._clock.now()
-            if wait > timedelta(0):
+            if wait > timedelta(0) and not self._left_behind:
                 await self._pause(min(wait, LONGEST_SLEEP))
                 continue
             try:
@@ -123,7 +125,16 @@ class KeepNodeIdentity:
             sleeping.cancel()
         self._hastened.clear()
 
+    def know_no_server(self) -> None:
+        """No server can be had, and one shows a root not trusted here: try once what else this node is believed by."""
+        self._left_behind = True
+        self._hastened.set()
+
     async def _renew(self, current: NodeIdentity, dial: Callable[[], Awaitable[Link]]) -> None:
+        if self._left_behind:
+            self._left_behind = False
+            await self._return(current)
+            return
         if self._clock.now() < current.keyed.svid.not_after:
             link = await dial()
             await self._adopt(link.renew_node)
@@ -132,6 +143,14 @@ class KeepNodeIdentity:
             await self._adopt(lambda csr: self._enrol(csr, current))
         except Refused as fault:
             raise self._expired(current, fault) from None
+
+    async def _return(self, current: NodeIdentity) -> None:
+        try:
+            await self._adopt(lambda csr: self._enrol(csr, current))
+        except Fault as fault:
+            if isinstance(fault, Unavailable) and fault.code != SERVER_NOT_TRUSTED:
+                raise
+            raise self._unknown_servers(fault) from None
 
     async def _adopt(self, ask: Callable[[bytes], Awaitable[Answer]]) -> NodeIdentity:
         key = self._fresh_key(KeyKind.P256)
@@ -200,6 +219,17 @@ class KeepNodeIdentity:
         )
         return Refused.all_of((expired, *fault.findings))
 
+    def _unknown_servers(self, fault: Fault) -> Refused:
+        node = node_of(self._own)
+        left_behind = Finding(
+            code="node-left-behind",
+            what=f"node {node} trusts none of the roots that its servers show",
+            why="the root was changed while this node was away, or these are not its servers",
+            fix="trustplane server bundle, and put it where --bundle-file says; then trustplane server token create "
+            f"{node}, and put the token where --join-token-file says; no restart",
+        )
+        return Refused.all_of((left_behind, *fault.findings))
+
     def _failed(self, event: str, fault: Fault) -> None:
         if self.last_fault is None or self.last_fault.code != fault.code:
             self._log.warning(event, code=fault.code, what=fault.finding.what, fix=fault.finding.fix)
@@ -218,10 +248,13 @@ class KeepLink:
         addresses: Sequence[str],
         connect: Callable[[str, NodeIdentity, Bundle], Awaitable[ClosableLink]],
         identity: Feed[NodeIdentity | None],
+        strangers: Callable[[], None] = lambda: None,
     ) -> None:
+        """`strangers` is called when no server can be had and the trusted roots do not vouch for one that answered."""
         self._addresses = list(addresses)
         self._connect = connect
         self._identity = identity
+        self._strangers = strangers
         self._dialling = asyncio.Lock()
         self._open: tuple[NodeIdentity, ClosableLink] | None = None
 
@@ -286,6 +319,8 @@ class KeepLink:
             except (Unavailable, Refused) as fault:
                 faults.append(fault)
                 self._addresses = [*self._addresses[1:], address]
+        if any(one.code == SERVER_NOT_TRUSTED for one in faults):
+            self._strangers()
         raise faults[0]
 
 

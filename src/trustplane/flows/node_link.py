@@ -19,6 +19,8 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 
+SERVER_NOT_TRUSTED = "server-not-trusted"  # the code of a link to a server that no trusted root vouches for
+
 
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:

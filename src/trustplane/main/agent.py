@@ -164,7 +164,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     latest = LatestClock(clock, watch)
     node = KeepNodeIdentity(own, file, Enrolment(settings, trust), LeafKey.generate, latest)
 
-    links = KeepLink([str(one) for one in settings.servers], connect, node.identity)
+    links = KeepLink([str(one) for one in settings.servers], connect, node.identity, node.know_no_server)
     asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)

@@ -63,6 +63,8 @@ _STATUS = {
     "xds-too-many-names": grpc.StatusCode.INVALID_ARGUMENT,
     "xds-type-unknown": grpc.StatusCode.INVALID_ARGUMENT,
 }
+# What BoringSSL says of a path that ends nowhere.
+_UNKNOWN_ISSUER = "CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate"
 _MAY_PASS = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -263,6 +265,13 @@ def _refusal_in(error: grpc.aio.AioRpcError) -> Refusal | None:
 def _unexplained(error: grpc.aio.AioRpcError) -> Fault:
     status = error.code()
     why = f"{status.name}: {_clip(error.details() or 'no details')}"
+    if status in _MAY_PASS and _UNKNOWN_ISSUER in why:
+        return Unavailable(
+            code="server-not-trusted",
+            what="the other side shows a certificate that chains to no root trusted here",
+            why=why,
+            fix="look whether the root was changed meanwhile, and whether this is the server it should be",
+        )
     if status in _MAY_PASS:
         return Unavailable(
             code="peer-unavailable",

@@ -18,6 +18,7 @@ from tests.kit.mesh_peers import shown_by
 from tests.kit.mesh_repository import DOMAIN, Repository
 from tests.kit.mesh_traffic import Traffic, status
 from trustplane.cli import admin
+from trustplane.fault import Fault
 from trustplane.main.demo_directory import free_loopback
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import BundleSet
@@ -58,6 +59,18 @@ def phase(mesh: Mesh) -> str:
 
 def roots(mesh: Mesh) -> dict[str, str]:
     return {one.id: one.state for one in mesh.server.status().authorities if one.kind == "root"}
+
+
+def said_by(node: Node) -> str:
+    """What its agent says of its servers; nothing while it starts."""
+    try:
+        return node.status().server_error or ""
+    except Fault:
+        return ""
+
+
+def connected(mesh: Mesh) -> set[str]:
+    return {one.node for one in mesh.server.status().agents if one.connected}
 
 
 @contextlib.contextmanager
@@ -138,6 +151,28 @@ def test_a_change_is_taken_back_after_the_switch_and_nobody_notices(mesh: Mesh) 
     states = roots(mesh)
     assert states.pop(old) == "active"
     assert list(states.values()) == ["retired"]
+
+
+@pytest.mark.timeout(400)
+def test_in_an_emergency_nobody_waits_for_who_is_away_nor_for_what_is_still_valid(mesh: Mesh) -> None:
+    """Leaves of an hour, and the old root is gone long before one of them ends: who is there notices nothing."""
+    repository = started(mesh, "1h")
+    away = mesh.join("node-b")
+    (old,) = roots(mesh)
+    away.part.kill()
+    with Traffic(mesh.address, {"pay": repository["web"].listen("pay")}) as counts:
+        until(lambda: connected(mesh) == {"node-a"}, "the server sees that it is away")
+        rotate(mesh, "start", "--emergency", "--reason", "the key of the root was stolen")
+        assert rotation(mesh).gives_up
+        until(lambda: phase(mesh) == "done", "the change is done", CHANGED_WITHIN)
+    assert not counts.wrong
+    assert counts.good > 0
+    assert roots(mesh)[old] == "retired"
+    away.part.start()
+    until(lambda: "node-left-behind" in said_by(away), "it says why it knows no server any more, and what helps")
+    mesh.bundle()
+    mesh.token("node-b")
+    until(lambda: mesh.run("bundle", "verify", "--server-socket", str(mesh.server.admin)).returncode == 0, "it is back")
 
 
 # The same server with its gates open: whatever it should wait for, it does not.

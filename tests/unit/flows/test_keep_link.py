@@ -11,7 +11,7 @@ from tests.kit.node_line import ACME, Domain, Line, away
 from trustplane.fault import Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.node_identity import ClosableLink, KeepLink
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node_link import SERVER_NOT_TRUSTED, NodeIdentity
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.spiffe.bundle import Bundle
@@ -29,7 +29,12 @@ class Doors:
         self.made: list[tuple[str, NodeIdentity, Line]] = []
         self.slow: asyncio.Event | None = None
         self.identity: Feed[NodeIdentity | None] = Feed(None)
-        self.links = KeepLink(["a:1", "b:1", "c:1"], self._connect, self.identity)
+        self.strange: set[str] = set()
+        self.strangers = 0
+        self.links = KeepLink(["a:1", "b:1", "c:1"], self._connect, self.identity, self._met_strangers)
+
+    def _met_strangers(self) -> None:
+        self.strangers += 1
 
     def become(self) -> NodeIdentity:
         key = LeafKey.generate(KeyKind.P256)
@@ -45,6 +50,8 @@ class Doors:
             await self.slow.wait()
         if address in self.shut:
             raise away()
+        if address in self.strange:
+            raise Unavailable(code=SERVER_NOT_TRUSTED, what="not trusted", why="another root", fix="look")
         self.made.append((address, identity, Line(self.domain, self.clock)))
         return self.made[-1][2]
 
@@ -81,6 +88,20 @@ def test_when_no_address_answers_each_was_tried_once() -> None:
             await doors.links.dial()
         assert doors.tried == ["a:1", "b:1", "c:1"]
         assert doors.links.address is None
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("strange", "said"), [({"a:1", "c:1"}, 1), ({"a:1"}, 0), (set[str](), 0)])
+def test_when_nobody_can_be_had_and_one_is_a_stranger_that_is_said(strange: set[str], said: int) -> None:
+    async def play() -> None:
+        doors = Doors()
+        doors.become()
+        doors.strange = strange
+        doors.shut = {"b:1"} if strange == {"a:1", "c:1"} else set()
+        await asyncio.gather(doors.links.dial(), return_exceptions=True)
+        assert doors.strangers == said
+        assert (doors.links.address is None) == bool(said)
 
     asyncio.run(play())
 

@@ -13,7 +13,7 @@ from tests.kit.node_line import ACME, AGENT, NODE, Domain, Line, away, running
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.node_identity import Answer, KeepNodeIdentity
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node_link import SERVER_NOT_TRUSTED, NodeIdentity
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import LeavingIssuer, NodeView, TrustedBundle, Withdrawn
@@ -212,6 +212,44 @@ def test_one_that_expired_while_no_server_answered_is_earned_anew_as_soon_as_new
             bench.evidence.clear()
             await bench.clock.advance(timedelta(seconds=31))
             assert bench.now().keyed.svid.not_after > first.keyed.svid.not_after
+
+    asyncio.run(play())
+
+
+def no_root_known() -> Unavailable:
+    return Unavailable(code=SERVER_NOT_TRUSTED, what="not trusted", why="another root", fix="look")
+
+
+def test_who_slept_through_a_change_of_root_says_what_helps_and_comes_back_by_new_evidence() -> None:
+    async def play() -> None:
+        bench = Bench()
+        first = bench.keep()
+        bench.evidence = [no_root_known(), spent()]
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            for told in (["node-left-behind", SERVER_NOT_TRUSTED], ["node-left-behind", "join-token-spent"]):
+                bench.node.know_no_server()
+                await bench.clock.advance(timedelta(seconds=31))
+                fault = bench.node.last_fault
+                assert fault is not None
+                assert [one.code for one in fault.findings] == told
+                assert bench.now() is first
+            bench.node.know_no_server()
+            await bench.clock.advance(timedelta(seconds=31))
+            assert bench.now().keyed.svid.serial != first.keyed.svid.serial
+            assert bench.fault() is None
+
+    asyncio.run(play())
+
+
+def test_each_time_no_server_is_known_costs_one_enrolment() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.keep()
+        bench.evidence = [away() for _ in range(9)]
+        async with running(bench.node.run(bench.line.dial, Random(7))):
+            bench.node.know_no_server()
+            await bench.clock.advance(timedelta(minutes=2))
+            assert bench.enrolments == 1
 
     asyncio.run(play())
 

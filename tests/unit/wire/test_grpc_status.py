@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustplane.fault import Broken, Finding, Refused, Unavailable
+from trustplane.flows.node_link import SERVER_NOT_TRUSTED
 from trustplane.wire.gen.trustplane.node.v1.node_pb2 import Refusal
 from trustplane.wire.grpc_status import FAULT_KEY, MAX_TEXT, PUSHBACK_KEY, Status, answering, fault_of, status_of
 
@@ -207,3 +208,9 @@ def test_cancellation_is_not_answered() -> None:
         assert context.aborted is None
 
     asyncio.run(scenario())
+
+
+def test_a_server_below_a_root_of_elsewhere_is_not_taken_for_one_that_is_away() -> None:
+    said = "Tls handshake failed: CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate: OK"
+    found = fault_of(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), said))
+    assert found.code == SERVER_NOT_TRUSTED
