@@ -31,8 +31,15 @@ def left_running(mark: str, *, patience_seconds: float = 10) -> list[str]:
     return running
 
 
-def still_served(folder: Path) -> list[str]:
-    """The sockets in this folder that someone still listens on."""
+def still_served(folder: Path, *, patience_seconds: float = 10) -> list[str]:
+    """The sockets in this folder that someone goes on listening on: a process that is killed takes a moment to end."""
+    give_up = time.monotonic() + patience_seconds
+    while (served := _served(folder)) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return served
+
+
+def _served(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_socket() and _answers(path)]
 
 

@@ -32,5 +32,5 @@ def test_a_socket_is_served_only_while_someone_listens(socket_dir: Path) -> None
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        assert still_served(socket_dir) == [str(path)]
+        assert still_served(socket_dir, patience_seconds=0) == [str(path)]
     assert still_served(socket_dir) == []
