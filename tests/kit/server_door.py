@@ -168,7 +168,7 @@ class MemoryDoor:
     async def agents(self) -> Sequence[Agent]:
         return list(self.enrolled.values())
 
-    def connected(self) -> Mapping[NodeName, Skew | None]:
+    async def connected(self) -> Mapping[NodeName, Skew | None]:
         return dict.fromkeys(self.enrolled)
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:

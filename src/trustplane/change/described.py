@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from trustplane.policy import document
 from trustplane.registry.budgets import Waiver
+from trustplane.registry.clusters import Cluster
 from trustplane.registry.durations import as_written
 from trustplane.registry.federation import ForeignCall, Relation
 from trustplane.registry.model import Call, DesiredState, Namespace, Profile, Service
@@ -23,6 +24,7 @@ class Kind(Enum):
 
     TRUST_DOMAIN = "trust domain"
     FEDERATION = "federation"
+    CLUSTER = "cluster"
     PROFILE = "profile"
     NAMESPACE = "namespace"
     SERVICE = "service"
@@ -39,6 +41,7 @@ Described: TypeAlias = Mapping[tuple[Kind, str], Fields]
 def described(state: DesiredState) -> Described:
     found: dict[tuple[Kind, str], Fields] = {(Kind.TRUST_DOMAIN, state.trust_domain.name): _domain(state)}
     found.update({(Kind.FEDERATION, name.name): _relation(one) for name, one in state.federation.items()})
+    found.update({(Kind.CLUSTER, str(name)): _cluster(one) for name, one in state.clusters.declared.items()})
     found.update({(Kind.PROFILE, name): _profile(one) for name, one in state.profiles.items()})
     found.update({(Kind.NAMESPACE, name): _namespace(one) for name, one in state.namespaces.items()})
     found.update({(Kind.SERVICE, str(name)): _service(one) for name, one in state.services.items()})
@@ -68,6 +71,10 @@ def _relation(relation: Relation) -> Fields:
             "first bundle": _first_bundle(relation.first_bundle),
         }
     )
+
+
+def _cluster(cluster: Cluster) -> Fields:
+    return _said({"nodes": _listed(map(str, cluster.nodes)), "servers": _listed(map(str, cluster.servers))})
 
 
 def _first_bundle(bundle: Bundle | None) -> str:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from trustplane.change.budget_effects import of_budgets
+from trustplane.change.cluster_effects import of_clusters
 from trustplane.change.described import Kind
 from trustplane.change.effect import Effect, Subject
 from trustplane.change.federation_effects import of_federation
@@ -38,7 +39,8 @@ def effects(old: DesiredState | None, new: DesiredState) -> Mapping[Subject, tup
         found[Kind.READER, reader].add(effect)
     for profile, effect in _of_profiles(old, new):
         found[Kind.PROFILE, profile].add(effect)
-    for subject, effect in (*of_budgets(old, new), *of_federation(old, new), *of_policies(old, new)):
+    further = (*of_budgets(old, new), *of_federation(old, new), *of_policies(old, new), *of_clusters(old, new))
+    for subject, effect in further:
         found[subject].add(effect)
     return {subject: tuple(sorted(of_one)) for subject, of_one in found.items()}
 

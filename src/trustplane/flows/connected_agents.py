@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,14 +23,38 @@ class Connection:
 class ConnectedAgents:
     def __init__(self) -> None:
         self._open: defaultdict[NodeName, set[Connection]] = defaultdict(set)
+        self._turned: set[NodeName] = set()
+        self._news = asyncio.Event()
 
     def opened(self, connection: Connection) -> None:
+        if connection.node not in self._open:
+            self._turn(connection.node)
         self._open[connection.node].add(connection)
 
     def closed(self, connection: Connection) -> None:
         self._open[connection.node].discard(connection)
         if not self._open[connection.node]:
             del self._open[connection.node]
+            self._turn(connection.node)
+
+    def _turn(self, node: NodeName) -> None:
+        self._turned.add(node)
+        self._news.set()
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._turned)
+
+    async def have_turned(self) -> None:
+        """Wait until a node has come or gone that was not taken yet."""
+        await self._news.wait()
+
+    def take_turned(self) -> frozenset[NodeName]:
+        """Nodes that came or went since this was last asked."""
+        turned = frozenset(self._turned)
+        self._turned.clear()
+        self._news.clear()
+        return turned
 
     def nodes(self) -> frozenset[NodeName]:
         return frozenset(self._open)

@@ -23,6 +23,7 @@ from trustplane.flows.admit_policies import admitted, admitted_at
 from trustplane.flows.push_views import ViewFeed
 from trustplane.issuance.admit import Right
 from trustplane.registry import layout
+from trustplane.registry.clusters import Clusters
 from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.records import Agent, Hosting, Revision
@@ -171,6 +172,9 @@ class KeepDesiredState:
             for service in state.services.values()
         )
         return max(ages, default=timedelta(0))
+
+    def clusters(self) -> Clusters:
+        return self._state().clusters
 
     def service_count(self) -> int:
         return len(self._state().services)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.clusters import Clusters
+from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Participant, RootChange, Seen, Survey
@@ -49,20 +50,26 @@ class Records(Protocol):
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]: ...
 
 
+class Present(Protocol):
+    async def attendance(self) -> Attendance:
+        """Which agents are connected, to whichever server."""
+        ...
+
+
 def _nobody_of_elsewhere(_node: NodeName, _participant: str) -> str:
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What this server has published, and to whom it can speak now."""
+    """What this server has published, and who belongs together."""
 
     bundle: Bundle
     withdrawn: Withdrawn
-    connected: AbstractSet[NodeName]
     longest_connection: timedelta
     # Of a sidecar that other domains may call: by which digest it holds our bundle and theirs.
     peers: Callable[[NodeName, str], str] = _nobody_of_elsewhere
+    clusters: Clusters = field(default_factory=Clusters)
 
     @property
     def digests(self) -> frozenset[str]:
@@ -77,9 +84,12 @@ class Surveyed:
 
 
 class SurveyTrust:
-    def __init__(self, records: Records, published: Callable[[], Published], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, records: Records, published: Callable[[], Published], present: Present, now: Callable[[], datetime]
+    ) -> None:
         self._records = records
         self._published = published
+        self._present = present
         self._now = now
         self._leaf_roots: Mapping[str, AuthorityId | None] = {}
 
@@ -91,6 +101,7 @@ class SurveyTrust:
             tuple(one for one in await self._records.agents() if not one.banned),
             await self._records.hosting(),
             await self._records.newest_certificates(),
+            await self._present.attendance(),
         )
         last = await self._records.last_leaf_ends()
         authorities = await self._records.authorities()
@@ -106,6 +117,7 @@ class _Fleet:
     agents: Sequence[Agent]
     hosting: Sequence[Hosting]
     newest: Sequence[IssuedCertificate]
+    attendance: Attendance
     leaf_roots: Mapping[str, AuthorityId | None] = field(default_factory=dict)  # by a leaf's digest
 
 
@@ -139,8 +151,8 @@ def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
         root = parents.get(authority)
         if root is not None:
             last[root] = max(last.get(root, ends), ends)
-    eyes = _Eyes(fleet, roots, parents, published, change)
-    seen = tuple(sorted((*eyes.servers(authorities, at), *eyes.agents(), *eyes.proxies()), key=_name))
+    eyes = _Eyes(fleet, (roots, parents, _signing(authorities, at)), published, change)
+    seen = tuple(sorted((*eyes.servers(), *eyes.agents(), *eyes.proxies()), key=_name))
     ready = frozenset(root for root in roots if not owners_without(authorities, root, at))
     survey = Survey(roots, ready, seen, last, published.longest_connection)
     return Surveyed(survey, tuple(eyes.bundles()))
@@ -150,21 +162,27 @@ def _name(one: Seen) -> Participant:
     return one.participant
 
 
-class _Eyes:
-    """One look at everyone."""
+def _signing(authorities: Iterable[Authority], at: datetime) -> frozenset[NodeName]:
+    """Servers that can issue now."""
+    active = (one for one in authorities if one.kind is AuthorityKind.ISSUING and one.state is AuthorityState.ACTIVE)
+    return frozenset(one.owner for one in active if one.owner is not None and at < one.not_after)
 
-    def __init__(
-        self,
-        fleet: _Fleet,
-        roots: Mapping[AuthorityId, AuthorityState],
-        parents: Mapping[AuthorityId, AuthorityId],
-        published: Published,
-        change: RootChange | None,
-    ) -> None:
+
+_Known = tuple[Mapping[AuthorityId, AuthorityState], Mapping[AuthorityId, AuthorityId], frozenset[NodeName]]
+
+
+class _Eyes:
+    """One look at everyone. `known`: roots, the parent of each authority, and the servers that sign."""
+
+    def __init__(self, fleet: _Fleet, known: _Known, published: Published, change: RootChange | None) -> None:
         self._fleet = fleet
         self._published = published
+        roots, parents, servers = known
         self._roots = roots
         self._parents = parents
+        self._servers = servers
+        # A server of an older version does not tell who is connected to it, so whoever nobody tells of may be there.
+        self._is_everyone_told_of = servers <= fleet.attendance.servers
         self._trusted = frozenset(root for root, state in roots.items() if state not in _HIDDEN)
         coming = change.coming if change else None
         self._doubtful = frozenset(roots) - {coming}
@@ -173,18 +191,21 @@ class _Eyes:
         self._held: defaultdict[tuple[NodeName, str], list[Holding]] = defaultdict(list)
         for one in fleet.holdings:
             self._held[one.node, one.participant].append(one)
+        self._newest: defaultdict[tuple[Purpose, NodeName], list[IssuedCertificate]] = defaultdict(list)
+        for each in fleet.newest:
+            self._newest[each.purpose, each.node].append(each)
 
-    def servers(self, authorities: Iterable[Authority], at: datetime) -> Iterator[Seen]:
-        signing = [
-            each for each in authorities if each.kind is AuthorityKind.ISSUING and each.state is AuthorityState.ACTIVE
-        ]
-        for owner in sorted({each.owner for each in signing if each.owner is not None and at < each.not_after}):
-            yield self._own(f"server {owner}", owner, Purpose.SERVER, is_away=False)
+    def servers(self) -> Iterator[Seen]:
+        away = self._fleet.attendance.servers_away_since
+        for owner in sorted(self._servers):
+            seen = self._own(f"server {owner}", owner, Purpose.SERVER)
+            cluster = self._published.clusters.of_server(owner)
+            yield replace(seen, cluster=cluster, is_away=owner in away, away_since=away.get(owner))
 
     def agents(self) -> Iterator[Seen]:
         for agent in self._fleet.agents:
-            seen = self._own(f"agent {agent.node}", agent.node, Purpose.NODE, is_away=self._is_away(agent.node))
-            yield replace(seen, since=seen.since or agent.enrolled_at)
+            seen = self._own(f"agent {agent.node}", agent.node, Purpose.NODE)
+            yield self._placed(replace(seen, since=seen.since or agent.enrolled_at), agent.node)
 
     def proxies(self) -> Iterator[Seen]:
         """Sidecars, other Envoys and workloads, as agents tell of them; a hosted sidecar is one, heard of or not."""
@@ -194,7 +215,14 @@ class _Eyes:
         for node, name in sorted({*since, *(key for key in self._held if key[1].startswith(kinds))}):
             if node in nodes and len(name.split()) > 1:
                 seen = self._proxy(node, name)
-                yield replace(seen, since=seen.since or since.get((node, name)))
+                yield self._placed(replace(seen, since=seen.since or since.get((node, name))), node)
+
+    def _placed(self, seen: Seen, node: NodeName) -> Seen:
+        """With the cluster of its node, and whether that node's agent is away."""
+        attendance = self._fleet.attendance
+        is_away = self._is_everyone_told_of and node not in attendance.connected
+        since = attendance.away_since.get(node) if is_away else None
+        return replace(seen, cluster=self._published.clusters.of_node(node), is_away=is_away, away_since=since)
 
     def bundles(self) -> Iterator[Holding]:
         """Desired is what this server publishes, whatever an agent meant when it spoke."""
@@ -213,17 +241,16 @@ class _Eyes:
             return self._published.peers(one.node, one.participant)
         return bundle.x509_digest if one.thing == BUNDLE else bundle.digest
 
-    def _own(self, name: str, node: NodeName, purpose: Purpose, *, is_away: bool) -> Seen:
+    def _own(self, name: str, node: NodeName, purpose: Purpose) -> Seen:
         """A server or an agent. Its identity is the newest it was issued; a lost one ends before its root may leave."""
         held = [one for one in self._held[node, name] if self._is_bundle(one.thing)]
-        shown = {self._root_of(one) for one in self._fleet.newest if (one.purpose, one.node) == (purpose, node)}
+        shown = {self._root_of(one) for one in self._newest[purpose, node]}
         return Seen(
             participant=Participant(name),
             trusts=self._trust(held),
             accepts=None,
             shows=self._known(shown or {None}),
             since=max((one.since for one in held), default=None),
-            is_away=is_away,
         )
 
     def _proxy(self, node: NodeName, name: str) -> Seen:
@@ -240,7 +267,6 @@ class _Eyes:
             accepts=probed if is_sidecar else None,
             shows=self._known({self._fleet.leaf_roots.get(one.held) for one in leaves}),
             since=max((one.since for one in (*bundles, *leaves)), default=None),
-            is_away=self._is_away(node),
             refusal=next((one.refusal for one in (*bundles, *leaves) if one.refusal), ""),
         )
 
@@ -256,9 +282,6 @@ class _Eyes:
 
     def _root_of(self, one: IssuedCertificate) -> AuthorityId | None:
         return self._parents.get(one.authority)
-
-    def _is_away(self, node: NodeName) -> bool:
-        return node not in self._published.connected
 
     def _is_bundle(self, thing: str) -> bool:
         own = self._published.bundle.trust_domain

@@ -41,6 +41,7 @@ from trustplane.flows.replace_issuers import ReplaceIssuers
 from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
+from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.survey_trust import Published, SurveyTrust
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
@@ -133,6 +134,7 @@ class Flows:
     identity: KeepServerIdentity
     checkpoints: SealCheckpoint
     connected: ConnectedAgents
+    presence: SharePresence
     outage: WatchOutageBudget
     revocations: KeepRevocations
     replacing: ReplaceIssuers
@@ -151,11 +153,11 @@ class _Publishing:
     desired: KeepDesiredState
     revocations: KeepRevocations
     federate: Federate
-    connected: ConnectedAgents
 
     def now(self) -> Published:
         bundle, withdrawn = self.authorities.bundle(), self.revocations.withdrawn.value
-        return Published(bundle, withdrawn, self.connected.nodes(), self.desired.longest_connection(), self.peers)
+        clusters = self.desired.clusters()
+        return Published(bundle, withdrawn, self.desired.longest_connection(), self.peers, clusters)
 
     def peers(self, node: NodeName, participant: str) -> str:
         others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
@@ -225,7 +227,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     connected = ConnectedAgents()
     endpoints = BundleEndpoints(settings.federation.web_authorities)
     federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
-    published = _Publishing(authorities, desired, revocations, federate, connected)
+    presence = SharePresence(store, connected, settings.instance, clock)
+    survey = SurveyTrust(store, _Publishing(authorities, desired, revocations, federate).now, presence, clock.now)
     return Flows(
         store=store,
         authorities=authorities,
@@ -237,11 +240,12 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
         checkpoints=checkpoints,
         connected=connected,
+        presence=presence,
         outage=WatchOutageBudget(store, desired, clock),
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
-        changing=ChangeRoot(store, authorities, SurveyTrust(store, published.now, clock.now), clock),
+        changing=ChangeRoot(store, authorities, survey, clock),
         federate=federate,
         published=PublishBundle(authorities, desired, store),
         audit_key=str(note_key),
@@ -257,6 +261,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             desired=flows.desired,
             enrol=flows.enrol,
             connected=flows.connected,
+            presence=flows.presence,
             outage=flows.outage,
             revocations=flows.revocations,
             revoke=flows.revoke,
@@ -281,6 +286,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.revocations.run(),
         flows.replacing.run(),
         flows.changing.run(),
+        flows.presence.run(),
         flows.federate.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),

@@ -22,6 +22,7 @@ from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
 from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
+from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
@@ -52,6 +53,7 @@ class Behind:
     desired: KeepDesiredState
     enrol: EnrolNodes
     connected: ConnectedAgents
+    presence: SharePresence
     outage: WatchOutageBudget
     revocations: KeepRevocations
     revoke: Revoke
@@ -153,8 +155,9 @@ class Door:
     async def agents(self) -> Sequence[Agent]:
         return await self._store.agents()
 
-    def connected(self) -> Mapping[NodeName, Skew | None]:
-        return self._behind.connected.skews()
+    async def connected(self) -> Mapping[NodeName, Skew | None]:
+        elsewhere = (await self._behind.presence.attendance()).connected
+        return {**dict.fromkeys(elsewhere), **self._behind.connected.skews()}
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:
         agent = await self._store.agent(node)

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from trustplane.fault import Place
 from trustplane.registry.budgets import Budgets, Waiver
+from trustplane.registry.clusters import Clusters
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState, Namespace, Profile, Service
 from trustplane.registry.yaml_tree import Node, locate
@@ -43,6 +44,7 @@ class DomainFile:
     budgets: Budgets = field(default_factory=Budgets)
     federation: Mapping[TrustDomain, Relation] = field(default_factory=dict)
     refresh_hint: timedelta = DEFAULT_REFRESH_HINT
+    clusters: Clusters = field(default_factory=Clusters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +80,5 @@ class Draft:
             waivers={name: one.value for name, one in sorted(self.waivers.items())},
             federation=self.relations(),
             refresh_hint=domain.refresh_hint,
+            clusters=domain.clusters,
         )

@@ -11,6 +11,8 @@ from datetime import timedelta
 
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets
+from trustplane.registry.cluster_file import clusters
+from trustplane.registry.clusters import Clusters
 from trustplane.registry.draft import DomainFile, Drafted
 from trustplane.registry.federation_file import refresh_hint, relations
 from trustplane.registry.fields import Fields, duration, each, integer, nearest, text, wrong_type
@@ -30,7 +32,9 @@ STANDARD = Profile(
     renew=RenewalWindow(0.5, 0.75),
 )
 
-_DOMAIN_KEYS = frozenset({"trust_domain", "default_profile", "readers", "mttd", "mttr", "federation", "refresh_hint"})
+_DOMAIN_KEYS = frozenset(
+    {"trust_domain", "default_profile", "readers", "mttd", "mttr", "federation", "refresh_hint", "clusters"}
+)
 _WINDOW = re.compile(r"([1-9][0-9]?)%-([1-9][0-9]?)%")
 _OWNER = re.compile(r"[A-Za-z0-9@._/:+-]{1,128}")
 
@@ -45,9 +49,10 @@ def domain_file(tree: Node, findings: Findings) -> DomainFile | None:
     mttr = fields.optional("mttr", lambda node: _budget(node, "mttr"), None)
     federation = fields.optional("federation", lambda node: relations(node, findings), {})
     hint = fields.optional("refresh_hint", refresh_hint, DEFAULT_REFRESH_HINT)
+    declared = fields.optional("clusters", lambda node: clusters(node, findings), Clusters())
     if name is None or len(findings) > before:
         return None
-    return DomainFile(name, default_profile, frozenset(readers), Budgets(mttd, mttr), federation, hint)
+    return DomainFile(name, default_profile, frozenset(readers), Budgets(mttd, mttr), federation, hint, declared)
 
 
 def namespaces_file(tree: Node, findings: Findings) -> tuple[Dictionary[str, Drafted[Namespace]], frozenset[str]]:

@@ -13,6 +13,7 @@ from enum import Enum
 
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets, Waivers
+from trustplane.registry.clusters import Clusters
 from trustplane.registry.endpoint import check_port
 from trustplane.registry.federation import ForeignCall, ForeignCaller, Relation
 from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT
@@ -225,6 +226,7 @@ class DesiredState:
     waivers: Waivers = field(default_factory=dict)
     federation: Mapping[TrustDomain, Relation] = field(default_factory=dict)
     refresh_hint: timedelta = DEFAULT_REFRESH_HINT
+    clusters: Clusters = field(default_factory=Clusters)
     policies: Mapping[ServiceName, bytes] = field(default_factory=dict)  # compiled; `policy.document` reads them
 
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from trustplane.fault import Refused
 from trustplane.rotation.root_change import Phase, RootChange, Survey, Waiver
-from trustplane.rotation.root_gates import last_leaf_of, waits
+from trustplane.rotation.root_gates import excused, last_leaf_of, waits
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 
@@ -193,11 +193,8 @@ def _drained(change: RootChange, survey: Survey, at: datetime, *, is_open: bool)
 
 
 def _shows_leaving(change: RootChange, survey: Survey, at: datetime) -> bool:
-    waived = change.waived(at)
-    return any(
-        change.leaving in one.shows and one.participant not in waived and not (change.is_emergency and one.is_away)
-        for one in survey.seen
-    )
+    is_excused = excused(change, at)
+    return any(change.leaving in one.shows and not is_excused(one) for one in survey.seen)
 
 
 def _enter(change: RootChange, phase: Phase, at: datetime) -> Fed:

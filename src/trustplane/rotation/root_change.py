@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from trustplane.fault import Refused
+from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 MAX_TEXT = 500
@@ -35,13 +36,14 @@ class Phase(Enum):
 
 
 class ParticipantKind(Enum):
-    """Who verifies certificates of this trust domain."""
+    """Who verifies certificates of this trust domain; in a waiver also a cluster, for those of it that are away."""
 
     SERVER = "server"
     AGENT = "agent"
     SIDECAR = "sidecar"
     ENVOY = "envoy"
     WORKLOAD = "workload"
+    CLUSTER = "cluster"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,7 +106,8 @@ class Waiver:
 class Seen:
     """What is proven of one participant: the roots it trusts, those it let a probe in by, those behind its identity.
 
-    `accepts` is None where no probe can be made. `since` is when it last said something else than before.
+    `accepts` is None where no probe can be made. `since` is when it last said something else than before. It is away
+    when its node's agent, or the server itself, is not there to say anything.
     """
 
     participant: Participant
@@ -114,6 +117,8 @@ class Seen:
     since: datetime | None
     is_away: bool = False
     refusal: str = ""
+    cluster: ClusterName | None = None
+    away_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 
 from trustplane.rotation.root_change import Participant, ParticipantKind, Phase, RootChange, Seen, Survey
+from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 # What an emergency buys its speed with.
@@ -44,6 +45,7 @@ class Waiting:
     until: datetime | None = None
     refusal: str = ""
     is_away: bool = False
+    cluster: ClusterName | None = None
 
     @property
     def unblock(self) -> str:
@@ -126,12 +128,28 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
 
 
 def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:
-    is_fit = _judge(change, lack)
-    waived = change.waived(at)
+    is_fit, is_excused = _judge(change, lack), excused(change, at)
     for one in survey.seen:
-        is_excused = one.participant in waived or (change.is_emergency and one.is_away)
-        if not is_excused and not is_fit(one):
-            yield Waiting(lack, one.participant, one.since, refusal=one.refusal, is_away=one.is_away)
+        if not is_fit(one) and not is_excused(one):
+            yield Waiting(
+                lack, one.participant, one.since, refusal=one.refusal, is_away=one.is_away, cluster=one.cluster
+            )
+
+
+def excused(change: RootChange, at: datetime) -> Callable[[Seen], bool]:
+    """Whom nothing is waited for: by a waiver, or, if away, by its cluster's waiver or by an emergency.
+
+    Who of a waived cluster is there is waited for all the same: it can prove what it holds, and breaks if it does not.
+    """
+    waived = change.waived(at)
+    clusters = frozenset(one.name.partition(" ")[2] for one in waived if one.kind is ParticipantKind.CLUSTER)
+
+    def is_excused(one: Seen) -> bool:
+        if one.participant in waived:
+            return True
+        return one.is_away and (change.is_emergency or (one.cluster is not None and one.cluster.name in clusters))
+
+    return is_excused
 
 
 def _judge(change: RootChange, lack: Lack) -> Callable[[Seen], bool]:

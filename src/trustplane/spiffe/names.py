@@ -35,6 +35,19 @@ class NodeName:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class ClusterName:
+    """Nodes and servers that are spoken of together."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_label("cluster", self.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class ServiceName:
     namespace: str
     name: str

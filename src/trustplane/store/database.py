@@ -49,6 +49,10 @@ class Database:
             raise
         return database
 
+    @property
+    def is_shared(self) -> bool:
+        return isinstance(self._others, Replicas)
+
     async def close(self) -> None:
         """What was asked for before is still done."""
         self._closed = True

@@ -7,7 +7,7 @@ comes out as a fault, and once it is well again so is the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Self
 from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
 from trustplane.issuance.record import IssuedCertificate
+from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.ids import SpiffeId
@@ -26,6 +27,7 @@ from trustplane.store import (
     certificates,
     federation,
     nodes,
+    presence,
     revisions,
     revocations,
     root_changes,
@@ -68,6 +70,11 @@ class Store:
     @property
     def counts(self) -> Counts:
         return self._database.counts
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may use the same database."""
+        return self._database.is_shared
 
     def changes(self) -> Changes:
         """Signals from now on: subscribe first, then read, and nothing is missed."""
@@ -137,6 +144,18 @@ class Store:
 
     async def drop_participants(self, node: NodeName, participants: Sequence[str]) -> None:
         await self._write(lambda to: uptake.drop_participants(to, node, participants))
+
+    async def put_presence(
+        self, life: ServerLife, came: Iterable[NodeName], left: Iterable[NodeName], at: datetime
+    ) -> None:
+        """Prolongs that life, and says who came to its server and who left."""
+        await self._write(lambda to: presence.put(to, life, came, left, at))
+
+    async def forget_ended_lives(self, at: datetime) -> None:
+        await self._write(lambda to: presence.forget_ended(to, at))
+
+    async def presence(self) -> tuple[Sequence[ServerLife], Sequence[Presence]]:
+        return await self._read(lambda at: (presence.lives(at), presence.presences(at)))
 
     # Issuing
 

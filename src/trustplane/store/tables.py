@@ -230,3 +230,23 @@ federated_domains = Table(
     Column("failing_since", Instant),
     Column("ended_at", Instant),
 )
+
+server_lives = Table(
+    "server_lives",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("life", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+# One row for each node that ever was connected: what was last written of it.
+agent_presence = Table(
+    "agent_presence",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("server", Text, nullable=False),
+    Column("life", Text, nullable=False),
+    Column("is_connected", Boolean, nullable=False),
+    Column("since", Instant, nullable=False),
+)

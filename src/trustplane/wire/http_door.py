@@ -116,8 +116,8 @@ class NodesPort(Protocol):
 
     async def agents(self) -> Sequence[Agent]: ...
 
-    def connected(self) -> Mapping[NodeName, Skew | None]:
-        """With the clock's difference, if the node's agent measured it."""
+    async def connected(self) -> Mapping[NodeName, Skew | None]:
+        """To whichever server; with the clock's difference, if the node's agent measured it here."""
         ...
 
     async def ban_agent(self, node: NodeName, by: str) -> Agent:

@@ -52,7 +52,7 @@ class ServerAnswers:
 
     async def status(self, _: Call) -> shapes.ServerStatusShape:
         facts, current = await self._door.facts(), await self._door.current()
-        bundle, connected = await self._door.published_bundle(), self._door.connected()
+        bundle, connected = await self._door.published_bundle(), await self._door.connected()
         reasons = await self._door.cannot_issue()
         holdings = await self._door.holdings(MAX_NOT_HELD)
         now = self._clock.now()
@@ -141,7 +141,7 @@ class ServerAnswers:
         return shapes.TokenShape(node=node.name, token=token.text, expires_at=token.expires_at)
 
     async def agents(self, _: Call) -> shapes.AgentsShape:
-        connected = self._door.connected()
+        connected = await self._door.connected()
         return shapes.AgentsShape(agents=tuple(agent_shape(one, connected) for one in await self._door.agents()))
 
     async def ban_agent(self, call: Call) -> shapes.AgentShape:

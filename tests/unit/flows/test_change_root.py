@@ -14,6 +14,7 @@ import pytest
 
 from tests.kit.clock import VirtualClock
 from tests.kit.issuing_ports import ACME, NODE, NOON, WEB, RightsTable, authority_keys, leaf_key, profile
+from tests.kit.present import Present
 from trustplane.fault import Refused
 from trustplane.flows.change_root import LEASE_LIFE, ChangeRoot
 from trustplane.flows.issue import Issued, IssueX509, Request
@@ -21,6 +22,7 @@ from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import Purpose
+from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding
 from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Waiver
@@ -121,9 +123,14 @@ class Server:
 
 def replica(store: Store, authorities: KeepAuthorities, clock: VirtualClock) -> ChangeRoot:
     def published() -> Published:
-        return Published(authorities.bundle(), Withdrawn(), frozenset({NODE}), LONGEST_CONNECTION)
+        return Published(authorities.bundle(), Withdrawn(), LONGEST_CONNECTION)
 
-    return ChangeRoot(store, authorities, SurveyTrust(store, published, clock.now), clock)
+    return ChangeRoot(
+        store,
+        authorities,
+        SurveyTrust(store, published, Present(Attendance(frozenset({NODE}), servers=frozenset({SERVER}))), clock.now),
+        clock,
+    )
 
 
 def play(folder: Path, scenario: Callable[[Server], Awaitable[None]]) -> None:

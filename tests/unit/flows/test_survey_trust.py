@@ -11,14 +11,17 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.kit.issuing_ports import ACME, NOON, MemoryAuthority
+from tests.kit.present import Present
 from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.clusters import Cluster, Clusters, NamePattern
+from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Order, RootChange, Seen, begun
 from trustplane.spiffe.bundle import Bundle, JwtAuthority
 from trustplane.spiffe.ids import SpiffeId
-from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.spiffe.names import ClusterName, NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 
 NODE, SERVER = NodeName("node-a"), NodeName("server-1")
@@ -91,10 +94,12 @@ class Bench:
     def __init__(self) -> None:
         self.records = Records()
         self.bundle = BUNDLE
-        self.survey = SurveyTrust(self.records, self.published, lambda: NOON)
+        self.present = Present(Attendance(frozenset({NODE}), servers=frozenset({SERVER})))
+        self.clusters = Clusters()
+        self.survey = SurveyTrust(self.records, self.published, self.present, lambda: NOON)
 
     def published(self) -> Published:
-        return Published(self.bundle, Withdrawn(), frozenset({NODE}), timedelta(minutes=15), self.peers)
+        return Published(self.bundle, Withdrawn(), timedelta(minutes=15), self.peers, self.clusters)
 
     def peers(self, node: NodeName, participant: str) -> str:
         return TOGETHER if (node, participant) == (NODE, "sidecar shop/web") else ""
@@ -200,3 +205,36 @@ def test_whatever_an_agent_calls_a_participant_the_change_goes_on(name: str) -> 
 
 def test_without_a_change_everyone_is_still_shown() -> None:
     assert len(Bench().seen(None)) == 3
+
+
+def test_who_is_connected_to_no_server_is_away_and_so_is_what_runs_on_its_node() -> None:
+    bench = Bench()
+    bench.present.told = Attendance(frozenset(), {NODE: NOON}, frozenset({SERVER}))
+    seen = bench.seen()
+    away = {name: one.away_since for name, one in seen.items() if one.is_away}
+    assert away == {"agent node-a": NOON, "sidecar shop/web on node-a": NOON}
+
+
+def test_while_a_server_does_not_tell_who_is_connected_to_it_nobody_counts_as_away() -> None:
+    bench = Bench()
+    bench.present.told = Attendance()
+    assert not any(one.is_away for one in bench.seen().values())
+
+
+def test_a_server_whose_life_ended_is_away() -> None:
+    bench = Bench()
+    bench.present.told = Attendance(frozenset({NODE}), {}, frozenset({SERVER}), {SERVER: NOON})
+    assert [name for name, one in bench.seen().items() if one.is_away] == ["server server-1"]
+
+
+def test_everyone_is_in_the_cluster_of_its_node_or_server() -> None:
+    bench = Bench()
+    east, west = ClusterName("east"), ClusterName("west")
+    bench.clusters = Clusters(
+        {
+            east: Cluster(east, nodes=(NamePattern("node-*"),)),
+            west: Cluster(west, servers=(NamePattern("server-1"),)),
+        }
+    )
+    clusters = {name: str(one.cluster) for name, one in bench.seen().items()}
+    assert clusters == {"agent node-a": "east", "server server-1": "west", "sidecar shop/web on node-a": "east"}

@@ -2,12 +2,14 @@
 
 One ID is one service, under a prefix its namespace holds; no process can be two services; no two names look alike;
 every reference ends somewhere; no two services want one port of one node; profiles stay within the budgets;
-no name of another trust domain is taken for one of ours. Every violation is found in one run.
+no name of another trust domain is taken for one of ours; no node is in two clusters. Every
+violation is found in one run.
 """
 
 from __future__ import annotations
 
 from trustplane.registry.admission.budgets import check_budgets
+from trustplane.registry.admission.clusters import check_clusters
 from trustplane.registry.admission.federation import check_federation
 from trustplane.registry.admission.identities import check_identities
 from trustplane.registry.admission.look_alikes import check_look_alikes
@@ -30,5 +32,6 @@ def admit(draft: Draft, findings: Findings) -> None:
         check_ports,
         check_budgets,
         check_federation,
+        check_clusters,
     ):
         check(draft, findings)
