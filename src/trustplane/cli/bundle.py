@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import typer
 
-from trustplane.cli import admin
+from trustplane.cli import admin, cluster_text
 from trustplane.cli.output import Exit, fields, instant, relative, say, say_json, table
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Refused
-from trustplane.wire.http_rotation_shapes import BundleHolderShape, BundleStatusShape
+from trustplane.wire.http_rotation_shapes import BundleHolderShape, BundleStatusShape, ClusterProgressShape
+
+MOST_SILENT = 20
 
 EXAMPLES = """\b
 Examples:
@@ -55,6 +59,8 @@ def _text(found: BundleStatusShape) -> str:
     roots = ", ".join(f"{one.id[:12]} ({one.state}, until {instant(one.not_after)})" for one in found.roots)
     digest = f"{found.digest[:12]}, and {found.x509_digest[:12]} without its JWT keys"
     about = fields((("digest", digest), ("sequence", str(found.sequence)), ("roots", roots)))
+    cut = cluster_text.cut_off(found.clusters)
+    shown = [one for one in found.holders if one.agrees or one.cluster not in cut]
     rows = [
         (
             one.participant,
@@ -65,11 +71,22 @@ def _text(found: BundleStatusShape) -> str:
             relative(one.since, found.now),
             _state(one),
         )
-        for one in sorted(found.holders, key=lambda one: (one.agrees, one.node, one.participant, one.thing))
+        for one in sorted(shown, key=lambda one: (one.agrees, one.node, one.participant, one.thing))
     ]
     listed = table(("PARTICIPANT", "NODE", "THING", "DESIRED", "HELD", "SINCE", "STATE"), rows)
-    silent = f"nothing known of: {', '.join(found.silent)}" if found.silent else ""
-    return "\n\n".join(part for part in (about, listed, silent) if part)
+    more = f" and {len(found.silent) - MOST_SILENT} more" if len(found.silent) > MOST_SILENT else ""
+    silent = f"nothing known of: {', '.join(found.silent[:MOST_SILENT])}{more}" if found.silent else ""
+    clusters = cluster_text.holders(found.clusters, found.now)
+    return "\n\n".join(part for part in (about, clusters, *_left_out(cut), listed, silent) if part)
+
+
+def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
+    """One sentence for each cluster that is cut off, in place of its rows."""
+    return [
+        f"cluster {name} is cut off: {one.participants - one.ready} of it do not hold the bundle; {one.unblock}"
+        for name, one in cut.items()
+        if one.ready < one.participants
+    ]
 
 
 def _state(one: BundleHolderShape) -> str:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from trustplane.cli import admin
+from trustplane.cli import admin, cluster_text
 from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_rotation_shapes import RotationPlanShape, RotationShape, RotationsShape, RotationStatusShape
 
 MOST_SHOWN = 20
+_OVER = {"done", "aborted"}
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
 Emergency = Annotated[
@@ -32,6 +33,7 @@ Examples:
   trustplane rotate start --reason "yearly rotation"
   trustplane rotate status
   trustplane rotate waive "agent node-7" --reason "burnt down" --owner team-shop --until 2030-01-31
+  trustplane rotate waive "cluster east" --reason "flooded" --owner team-shop --until 2030-01-31
   trustplane rotate abort
 """
 
@@ -120,7 +122,10 @@ def waive(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Do not wait for one participant, until a day. What breaks there is its owner's."""
+    """Do not wait for one participant, until a day. What breaks there is its owner's.
+
+    Of a cluster that is waived, whoever is away is not waited for; who comes back is.
+    """
     body = shapes.WaiverRequest(participant=participant, reason=reason, owner=owner, until=ending(until))
     found = admin.server(server_socket).post("/v1/rotation/waivers", RotationShape, body)
     _tell(found, f"{participant} is not waited for until {instant(body.until)}", as_json=as_json)
@@ -131,22 +136,28 @@ def status_text(found: RotationStatusShape) -> str:
     if one is None:
         return "no root was ever changed here; begin with: trustplane rotate start --reason WHY"
     parts = [_heading(one), fields(_about(one, found))]
+    if one.phase not in _OVER:
+        parts += filter(None, [cluster_text.progress(found.clusters, found.waiting, found.now)])
     if found.waiting:
-        rows = [
-            (each.participant or "-", each.what, _since(each, found.now), each.unblock)
-            for each in found.waiting[:MOST_SHOWN]
-        ]
-        more = len(found.waiting) - MOST_SHOWN
-        parts.append(table(("WAITING FOR", "BECAUSE IT", "SINCE", "WHAT WOULD UNBLOCK IT"), rows))
-        parts += [f"and {more} more: trustplane rotate status --json"] if more > 0 else []
-        parts += [f"{each.participant} refused: {each.refusal}" for each in found.waiting[:3] if each.refusal]
+        parts += _waited_for(found)
     if found.gives_up:
         parts.append("\n".join(["this is an emergency; it gives up:", *(f"  {each}" for each in found.gives_up)]))
     return "\n\n".join(parts)
 
 
+def _waited_for(found: RotationStatusShape) -> list[str]:
+    cut = cluster_text.cut_off(found.clusters)
+    named = [each for each in found.waiting if not cluster_text.is_told_by_its_cluster(each, cut)]
+    rows = cluster_text.lines_of_cut_off(cut, found.waiting, found.now)
+    rows += [(each.participant or "-", each.what, _since(each, found.now), each.unblock) for each in named]
+    parts = [table(("WAITING FOR", "BECAUSE IT", "SINCE", "WHAT WOULD UNBLOCK IT"), rows[:MOST_SHOWN])]
+    more = len(rows) - MOST_SHOWN
+    parts += [f"and {more} more: trustplane rotate status --json"] if more > 0 else []
+    return parts + [f"{each.participant} refused: {each.refusal}" for each in named[:3] if each.refusal]
+
+
 def _about(one: RotationShape, found: RotationStatusShape) -> list[tuple[str, str]]:
-    is_over = one.phase in {"done", "aborted"}
+    is_over = one.phase in _OVER
     return [
         ("phase", f"{one.phase}, {'' if is_over else 'for '}{span(found.now - one.since)}{' ago' if is_over else ''}"),
         ("started", f"{instant(one.started_at)} by {one.by}"),

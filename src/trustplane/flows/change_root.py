@@ -35,7 +35,7 @@ from trustplane.rotation.change_root import (
     Switch,
     feed,
 )
-from trustplane.rotation.root_change import Order, RootChange, Waiver, begun, under_way
+from trustplane.rotation.root_change import Order, Participant, ParticipantKind, RootChange, Waiver, begun, under_way
 from trustplane.rotation.root_gates import Waiting, waits
 from trustplane.rotation.root_story import Chapter, story
 from trustplane.trust.authority import Authority, AuthorityId
@@ -105,6 +105,12 @@ class ChangeRoot:
         self._holder = uuid4().hex  # of the lease; which replica it is does not matter
         self._woken = asyncio.Event()
         self._log = structlog.get_logger("root-change")
+        self._driven: Progress | None = None
+
+    @property
+    def driven(self) -> Progress | None:
+        """As it was last seen, if a change is under way and this server drives it."""
+        return self._driven
 
     def wake(self) -> None:
         """A change was begun, or an operator had a word."""
@@ -129,6 +135,7 @@ class ChangeRoot:
         return await self._say(GoneBack(), "go-back", {}, by)
 
     async def waive(self, waiver: Waiver) -> RootChange:
+        await self._check_cluster(waiver.participant)
         about = {
             "participant": waiver.participant.name,
             "reason": waiver.reason,
@@ -136,6 +143,19 @@ class ChangeRoot:
             "until": waiver.until.isoformat(),
         }
         return await self._say(Excused(waiver), "waive", about, waiver.by)
+
+    async def _check_cluster(self, waived: Participant) -> None:
+        """A participant may come later; a cluster that is not there was mistyped."""
+        if waived.kind is not ParticipantKind.CLUSTER:
+            return
+        known = {f"cluster {one.cluster}" for one in (await self._survey.look(None)).survey.seen if one.cluster}
+        if waived.name not in known:
+            raise Refused(
+                code="unknown-cluster",
+                what=f"there is no {waived.name}",
+                why="a waiver of nobody would look as if it had an effect",
+                fix=f"use one of {', '.join(sorted(known))}" if known else "declare clusters in trustdomain.yaml",
+            )
 
     async def history(self, limit: int) -> Sequence[RootChange]:
         """The newest first."""
@@ -166,6 +186,7 @@ class ChangeRoot:
             try:
                 is_going = await self.go_on()
             except Fault as fault:
+                self._driven = None
                 self._log.warning("change of root not looked after", code=fault.code, what=fault.finding.what)
                 wait = backoff = min(backoff * 2, LONGEST_BACKOFF)
             else:
@@ -176,10 +197,13 @@ class ChangeRoot:
         """One look and what follows from it. False when no change is under way."""
         change = await self._newest()
         if change is None or change.phase.is_over:
+            self._driven = None
             return False
         at = self._clock.now()
         if await self._records.take_lease(LEASE, self._holder, at + LEASE_LIFE, at):
             await self._look(change)
+        else:
+            self._driven = None
         return True
 
     async def _look(self, change: RootChange) -> None:
@@ -187,6 +211,7 @@ class ChangeRoot:
         fed, effects = feed(change, Looked(surveyed.survey), self._clock.now())
         if fed != change:
             fed = await self._records.save_root_change(fed)
+        self._driven = Progress(fed, surveyed, waits(fed, surveyed.survey, self._clock.now()))
         for effect in effects:
             await self._act(fed, effect)
 

@@ -33,7 +33,6 @@ PROBED = "root/"  # then the root's key identifier, as participants name what a 
 PEERS = f"secret/{tls.PEERS}"  # our bundle beside those of other domains, in sidecars that they may call
 SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
 MAX_NAME = 400  # of what an agent calls a participant
-_HIDDEN = {AuthorityState.STAGED, AuthorityState.RETIRED}
 
 
 class Records(Protocol):
@@ -151,7 +150,9 @@ def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
         root = parents.get(authority)
         if root is not None:
             last[root] = max(last.get(root, ends), ends)
-    eyes = _Eyes(fleet, (roots, parents, _signing(authorities, at)), published, change)
+    eyes = _Eyes(
+        fleet, _Known(roots, parents, _within(authorities, published), _signing(authorities, at)), published, change
+    )
     seen = tuple(sorted((*eyes.servers(), *eyes.agents(), *eyes.proxies()), key=_name))
     ready = frozenset(root for root in roots if not owners_without(authorities, root, at))
     survey = Survey(roots, ready, seen, last, published.longest_connection)
@@ -168,24 +169,36 @@ def _signing(authorities: Iterable[Authority], at: datetime) -> frozenset[NodeNa
     return frozenset(one.owner for one in active if one.owner is not None and at < one.not_after)
 
 
-_Known = tuple[Mapping[AuthorityId, AuthorityState], Mapping[AuthorityId, AuthorityId], frozenset[NodeName]]
+def _within(authorities: Iterable[Authority], published: Published) -> frozenset[AuthorityId]:
+    """The roots of the bundle that was published, which may be behind the states that are stored."""
+    published_roots = frozenset(published.bundle.x509_authorities)
+    return frozenset(one.id for one in authorities if one.certificate in published_roots)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """`trusted`: by whoever holds the published bundle. `servers` sign now."""
+
+    roots: Mapping[AuthorityId, AuthorityState]
+    parents: Mapping[AuthorityId, AuthorityId]
+    trusted: frozenset[AuthorityId]
+    servers: frozenset[NodeName]
 
 
 class _Eyes:
-    """One look at everyone. `known`: roots, the parent of each authority, and the servers that sign."""
+    """One look at everyone."""
 
     def __init__(self, fleet: _Fleet, known: _Known, published: Published, change: RootChange | None) -> None:
         self._fleet = fleet
         self._published = published
-        roots, parents, servers = known
-        self._roots = roots
-        self._parents = parents
-        self._servers = servers
+        self._roots = known.roots
+        self._parents = known.parents
+        self._servers = known.servers
+        self._trusted = known.trusted
         # A server of an older version does not tell who is connected to it, so whoever nobody tells of may be there.
-        self._is_everyone_told_of = servers <= fleet.attendance.servers
-        self._trusted = frozenset(root for root, state in roots.items() if state not in _HIDDEN)
+        self._is_everyone_told_of = known.servers <= fleet.attendance.servers
         coming = change.coming if change else None
-        self._doubtful = frozenset(roots) - {coming}
+        self._doubtful = frozenset(known.roots) - {coming}
         self._leaving = frozenset({change.leaving}) if change else frozenset[AuthorityId]()
         self._digests = published.digests
         self._held: defaultdict[tuple[NodeName, str], list[Holding]] = defaultdict(list)

@@ -65,10 +65,12 @@ from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.queue_metrics import QueueMetrics
+from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
+from trustplane.main.store_metrics import StoreMetrics
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
@@ -307,9 +309,14 @@ async def _open_doors(
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
-    metrics.registry.register(CrlMetrics(flows.revocations))
-    metrics.registry.register(QueueMetrics(flows.turns))
-    metrics.registry.register(FederationMetrics(flows.federate, flows.published))
+    for further in (
+        CrlMetrics(flows.revocations),
+        QueueMetrics(flows.turns),
+        FederationMetrics(flows.federate, flows.published),
+        RotationMetrics(flows.changing),
+        StoreMetrics(flows.store),
+    ):
+        metrics.registry.register(further)
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from html import escape
 
@@ -62,7 +62,8 @@ def markdown(change: RootChange, chapters: Sequence[Chapter]) -> str:
 def _chapter(number: int, chapter: Chapter) -> list[str]:
     lines = [f"## {number}. {chapter.phase.value}", "", f"{_MEANS[chapter.phase].capitalize()}.", ""]
     lines += [f"- does: {_act(each)}" for each in chapter.acts]
-    lines += [f"- waits for {count} that must {proof}: {who}" for proof, count, who in _grouped(chapter.waits)]
+    for proof, waits in _grouped(chapter.waits):
+        lines += _whom(proof, waits)
     lines += [
         f"- waits until {one.until:%Y-%m-%d %H:%M:%S} UTC: {one.lack.value}" for one in chapter.waits if one.until
     ]
@@ -71,13 +72,32 @@ def _chapter(number: int, chapter: Chapter) -> list[str]:
     return [*lines, ""]
 
 
-def _grouped(waits: Sequence[Waiting]) -> list[tuple[str, int, str]]:
-    found: list[tuple[str, int, str]] = []
+def _grouped(waits: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
     for lack, proof in _PROOFS.items():
-        names = sorted({one.participant.name for one in waits if one.lack is lack and one.participant is not None})
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        found += [(proof, len(names), ", ".join(names[:NAMED]) + more)] if names else []
-    return found
+        if found := [one for one in waits if one.lack is lack and one.participant is not None]:
+            yield proof, found
+
+
+def _whom(proof: str, waits: Sequence[Waiting]) -> Iterator[str]:
+    """In one line, or in one for each cluster where there are any."""
+    clusters = {one.cluster for one in waits}
+    if clusters == {None}:
+        yield f"- waits for {_counted(waits)} that must {proof}: {_names(waits)}"
+        return
+    yield f"- waits for {_counted(waits)} that must {proof}:"
+    for name in sorted(clusters, key=lambda one: (one is None, str(one))):
+        of_it = [one for one in waits if one.cluster == name]
+        yield f"  - {f'cluster {name}' if name else 'no cluster'}, {_counted(of_it)}: {_names(of_it)}"
+
+
+def _counted(waits: Sequence[Waiting]) -> int:
+    return len({one.participant for one in waits})
+
+
+def _names(waits: Sequence[Waiting]) -> str:
+    names = sorted({one.participant.name for one in waits if one.participant is not None})
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _act(effect: Effect) -> str:

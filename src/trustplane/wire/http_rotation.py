@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from trustplane.clock import Clock
@@ -10,7 +10,8 @@ from trustplane.fault import Refused
 from trustplane.flows.change_root import Progress
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Order, Participant, RootChange, Seen, Waiver
-from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Waiting
+from trustplane.rotation.root_clusters import ClusterProgress, by_cluster
+from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Lack, Waiting
 from trustplane.rotation.root_story_text import markdown, picture
 from trustplane.spiffe.bundle import Bundle
 from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
@@ -36,6 +37,7 @@ class RotationAnswers:
             rotation=_rotation(change) if change else None,
             participants=len(seen),
             ready=len(seen) - len(late),
+            clusters=_clusters(by_cluster(seen, progress.waits)),
             waiting=tuple(map(_waiting, progress.waits)),
             gives_up=EMERGENCY_GIVES_UP if change and change.is_emergency else (),
         )
@@ -98,10 +100,43 @@ def bundle_status(
             for each in authorities
             if each.kind is AuthorityKind.ROOT and each.state not in hidden
         ),
+        clusters=_clusters(by_cluster(seen.values(), _not_holding(holdings, seen))),
         holders=holders,
         silent=silent,
         agree=not silent and all(one.held == one.desired for one in holdings),
     )
+
+
+def _not_holding(holdings: Sequence[Holding], seen: Mapping[str, Seen]) -> tuple[Waiting, ...]:
+    """Who holds another bundle, or of whom nothing is known."""
+    agreeing = {_name(one) for one in holdings} - {_name(one) for one in holdings if one.held != one.desired}
+    late = (one for name, one in seen.items() if name not in agreeing)
+    return tuple(
+        Waiting(Lack.ROOT, one.participant, one.since, is_away=one.is_away, cluster=one.cluster) for one in late
+    )
+
+
+def _clusters(found: Sequence[ClusterProgress]) -> tuple[shapes.ClusterProgressShape, ...]:
+    """Where none is declared there is nothing to tell apart."""
+    if all(one.name is None for one in found):
+        return ()
+    return tuple(
+        shapes.ClusterProgressShape(
+            name=one.name.name if one.name else None,
+            participants=one.participants,
+            ready=one.ready,
+            agents=one.agents,
+            agents_away=one.agents_away,
+            cut_off=one.is_cut_off,
+            since=one.since,
+            unblock=one.unblock or None,
+        )
+        for one in found
+    )
+
+
+def _cluster(one: Seen | Waiting) -> str | None:
+    return one.cluster.name if one.cluster else None
 
 
 def _name(one: Holding) -> str:
@@ -114,6 +149,7 @@ def _holder(one: Holding, seen: Seen | None) -> shapes.BundleHolderShape:
     return shapes.BundleHolderShape(
         participant=one.participant,
         node=one.node.name,
+        cluster=_cluster(seen) if seen else None,
         thing=one.thing,
         desired=one.desired,
         held=one.held,
@@ -154,6 +190,7 @@ def _waiting(one: Waiting) -> shapes.WaitingShape:
         code=one.lack.name.lower().replace("_", "-"),
         what=one.lack.value,
         participant=one.participant.name if one.participant else None,
+        cluster=_cluster(one),
         since=one.since,
         until=one.until,
         refusal=one.refusal or None,

@@ -53,6 +53,7 @@ class WaitingShape(Answer, frozen=True, kw_only=True):
     code: str
     what: str
     participant: str | None
+    cluster: str | None = None
     since: datetime | None
     until: datetime | None
     refusal: str | None
@@ -60,13 +61,33 @@ class WaitingShape(Answer, frozen=True, kw_only=True):
     unblock: str
 
 
+class ClusterProgressShape(Answer, frozen=True, kw_only=True):
+    """`name` is null for those that no cluster has. `cut_off`: all of its agents are away.
+
+    `since`: when the last of them went away, or when it last proved something. `unblock`, if it is cut off.
+    """
+
+    name: str | None
+    participants: int
+    ready: int
+    agents: int
+    agents_away: int
+    cut_off: bool
+    since: datetime | None
+    unblock: str | None
+
+
 class RotationStatusShape(Answer, frozen=True, kw_only=True):
-    """`rotation` is the newest; `ready` of `participants` are what the phase wants them to be."""
+    """`rotation` is the newest; `ready` of `participants` are what the phase wants them to be.
+
+    `clusters` is empty where none is declared.
+    """
 
     now: datetime
     rotation: RotationShape | None
     participants: int
     ready: int
+    clusters: tuple[ClusterProgressShape, ...] = ()
     waiting: tuple[WaitingShape, ...]
     gives_up: tuple[str, ...]
 
@@ -94,6 +115,7 @@ class BundleHolderShape(Answer, frozen=True, kw_only=True):
 
     participant: str
     node: str
+    cluster: str | None = None
     thing: str
     desired: str
     held: str
@@ -109,6 +131,7 @@ class BundleStatusShape(Answer, frozen=True, kw_only=True):
     x509_digest: str  # of the bundle without its JWT keys
     sequence: int | None
     roots: tuple[RootShape, ...]
+    clusters: tuple[ClusterProgressShape, ...] = ()  # ready: who holds it, of all participants
     holders: tuple[BundleHolderShape, ...]
     silent: tuple[str, ...]  # participants of which nothing is known
     agree: bool

@@ -16,6 +16,8 @@ from trustplane.wire.grpc_status import RefuseMalformed
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CONNECTION_AGE_MS = 30 * 60 * 1000  # so that agents spread over replicas again after one was away
 CONNECTION_GRACE_MS = 30 * 1000
+# A node that stopped answering is away within twenty seconds; without this, within two hours.
+KEEPALIVE_MS = 10 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ def open_door(
             ("grpc.server.max_pending_requests_hard_limit", 40_000),
             ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
             ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_MS),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+            ("grpc.http2.max_pings_without_data", 0),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ("grpc.so_reuseport", 0),
             # TLS records as large as most updates: gRPC keeps a buffer of this size for each connection.

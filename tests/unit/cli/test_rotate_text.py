@@ -48,11 +48,35 @@ def waiting(participant: str | None, **changed: object) -> shapes.WaitingShape:
     return shapes.WaitingShape(**about)  # type: ignore[arg-type] # one field each
 
 
-def text(one: shapes.RotationShape | None, *waits: shapes.WaitingShape, gives_up: tuple[str, ...] = ()) -> str:
+def text(
+    one: shapes.RotationShape | None,
+    *waits: shapes.WaitingShape,
+    gives_up: tuple[str, ...] = (),
+    clusters: tuple[shapes.ClusterProgressShape, ...] = (),
+) -> str:
     return status_text(
         shapes.RotationStatusShape(
-            now=NOON, rotation=one, participants=42, ready=42 - len(waits), waiting=waits, gives_up=gives_up
+            now=NOON,
+            rotation=one,
+            participants=42,
+            ready=42 - len(waits),
+            clusters=clusters,
+            waiting=waits,
+            gives_up=gives_up,
         )
+    )
+
+
+def cluster(name: str | None, ready: int, agents_away: int, *, cut_off: bool = False) -> shapes.ClusterProgressShape:
+    return shapes.ClusterProgressShape(
+        name=name,
+        participants=200,
+        ready=ready,
+        agents=40,
+        agents_away=agents_away,
+        cut_off=cut_off,
+        since=NOON - timedelta(minutes=12),
+        unblock="bring back the network" if cut_off else None,
     )
 
 
@@ -94,3 +118,31 @@ def test_a_waiver_ends_on_a_day_or_at_anending() -> None:
     assert ending("2030-01-31T12:00:00Z").isoformat() == "2030-01-31T12:00:00+00:00"
     with pytest.raises(WrongInput):
         ending("soon")
+
+
+def test_a_cluster_that_is_cut_off_is_one_line_and_the_others_are_named() -> None:
+    cut = [waiting(f"agent west-{number}", cluster="west") for number in range(200)]
+    late = [waiting(f"agent east-{number}", cluster="east", away=False) for number in range(3)]
+    clusters = (cluster("east", 197, 0), cluster("west", 0, 40, cut_off=True), cluster(None, 200, 1))
+    told = text(rotation(), *cut, *late, clusters=clusters).splitlines()
+    (line,) = [one for one in told if one.startswith("cluster west")]
+    assert "is cut off: all 40 of its agents are away, and 200 have proved nothing since" in line
+    assert line.endswith("bring back the network")
+    assert not [one for one in told if one.startswith("agent west")]
+    assert len([one for one in told if one.startswith("agent east")]) == 3
+    (east,) = [one for one in told if one.startswith("east")]
+    assert " ".join(east.split()) == "east 197 of 200 40 of 40 12m ago agent east-0, agent east-1 and 1 more"
+    (west,) = [one for one in told if one.startswith("west")]
+    assert " ".join(west.split()) == "west 0 of 200 0 of 40, cut off 12m ago its agents"
+    assert any(one.startswith("(no cluster)") and "39 of 40" in one for one in told)
+
+
+def test_a_server_of_a_cluster_that_is_cut_off_is_named_all_the_same() -> None:
+    waits = waiting("agent west-1", cluster="west"), waiting("server west", cluster="west", away=False)
+    told = text(rotation(), *waits, clusters=(cluster("west", 198, 40, cut_off=True),))
+    assert "\nserver west " in told
+    assert "and 1 has proved nothing since" in told
+
+
+def test_without_clusters_nothing_is_said_of_them() -> None:
+    assert "CLUSTER" not in text(rotation(), waiting("agent node-7"))

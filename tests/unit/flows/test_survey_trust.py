@@ -238,3 +238,11 @@ def test_everyone_is_in_the_cluster_of_its_node_or_server() -> None:
     )
     clusters = {name: str(one.cluster) for name, one in bench.seen().items()}
     assert clusters == {"agent node-a": "east", "server server-1": "west", "sidecar shop/web on node-a": "east"}
+
+
+def test_a_published_bundle_that_is_behind_what_is_stored_proves_only_what_is_in_it() -> None:
+    """Between the step and the bundle that follows from it, everyone still holds the bundle of before."""
+    bench = Bench()
+    bench.bundle = certificate_of(OLD)
+    bench.records.say("agent node-a", "bundle", bench.bundle.x509_digest)
+    assert bench.seen()["agent node-a"].trusts == {OLD_ROOT}

@@ -12,6 +12,7 @@ from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, R
 from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, begun
 from trustplane.rotation.root_story import TO_COME, Chapter, story
 from trustplane.rotation.root_story_text import NAMED, markdown, picture
+from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -73,6 +74,15 @@ def test_the_text_names_participants_and_counts_those_it_does_not_name() -> None
     assert f"waits for {NAMED + 3} that must take up the bundle with both roots: agent node-000" in text
     assert "and 3 more" in text
     assert "takes at least 1 h 15 min" in text
+
+
+def test_the_text_names_clusters_where_there_are_any() -> None:
+    east = [replace(one, cluster=ClusterName("east")) for one in (AGENT, WEB)]
+    other = replace(AGENT, participant=Participant("agent node-b"))
+    lines = markdown(CHANGE, told(CHANGE, *east, other)).splitlines()
+    at = lines.index("- waits for 3 that must take up the bundle with both roots:")
+    assert lines[at + 1] == "  - cluster east, 2: agent node-a, sidecar shop/web on node-a"
+    assert lines[at + 2] == "  - no cluster, 1: agent node-b"
 
 
 @pytest.mark.parametrize("change", [CHANGE, replace(CHANGE, is_emergency=True)])

@@ -14,6 +14,7 @@ from tests.kit.server_door import JWT_AUTHORITY, NODE, NOON, MemoryDoor
 from trustplane.flows.survey_trust import Surveyed
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Participant, Phase, Seen
+from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId
 from trustplane.wire.http_api import admin_application, public_application
 
@@ -69,6 +70,28 @@ def test_status_names_who_is_waited_for_and_what_would_unblock_it(admin: AsgiCli
     assert (waiting["code"], waiting["participant"], waiting["away"]) == ("root", "agent node-a", True)
     assert waiting["unblock"] == "on node-a: trustplane agent status; start or wake the agent"
     assert status["gives_up"] == []
+
+
+def test_clusters_are_told_of_where_there_are_any(admin: AsgiClient, door: MemoryDoor) -> None:
+    admin.post("/v1/rotations", json={"reason": "yearly"})
+    publishing(door)
+    assert admin.get("/v1/rotation").json()["clusters"] == []
+    survey = door.surveyed.survey
+    away = replace(survey.seen[0], cluster=ClusterName("east"), away_since=NOON - timedelta(minutes=5))
+    door.surveyed = replace(door.surveyed, survey=replace(survey, seen=(away, survey.seen[1])))
+    status = admin.get("/v1/rotation").json()
+    east, rest = status["clusters"]
+    assert (east["name"], east["ready"], east["participants"], east["cut_off"]) == ("east", 0, 1, True)
+    assert east["since"] == "2030-01-01T11:55:00Z"
+    assert 'rotate waive "cluster east"' in east["unblock"]
+    assert (rest["name"], rest["ready"], rest["participants"], rest["cut_off"]) == (None, 1, 1, False)
+    assert status["waiting"][0]["cluster"] == "east"
+    bundle = admin.get("/v1/bundle-status").json()
+    assert [(one["name"], one["ready"]) for one in bundle["clusters"]] == [("east", 0), (None, 1)]
+    assert {one["participant"]: one["cluster"] for one in bundle["holders"]} == {
+        "sidecar shop/web": None,
+        "agent node-a": "east",
+    }
 
 
 def test_an_emergency_says_what_it_gives_up(admin: AsgiClient, door: MemoryDoor) -> None:

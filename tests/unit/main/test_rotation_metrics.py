@@ -1,0 +1,56 @@
+"""A change of root in figures."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from tests.kit.issuing_ports import NOON
+from tests.unit.flows.test_change_root import ORDER, Server, play
+from trustplane.main.rotation_metrics import RotationMetrics
+from trustplane.main.store_metrics import StoreMetrics
+from trustplane.rotation.root_change import Phase
+
+
+def test_phase_and_progress_are_shown_while_a_change_is_driven_here(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        registry = CollectorRegistry()
+        registry.register(RotationMetrics(server.changing))
+
+        def figure(name: str, **labels: str) -> float | None:
+            return registry.get_sample_value(f"trustplane_rotation_{name}", labels)
+
+        assert figure("phase", phase="publish") is None
+        await server.changing.start(ORDER)
+        for _ in range(4):
+            await server.changing.go_on()
+        assert (figure("phase", phase="publish"), figure("phase", phase="drain")) == (1, 0)
+        assert figure("phase_start_timestamp_seconds") == NOON.timestamp()
+        assert figure("paused") == 0
+        assert (figure("participants", cluster=""), figure("participants_waited_for", cluster="")) == (3, 3)
+        await server.until(Phase.DRAIN)
+        assert figure("participants_ready", cluster="") == 3
+        await server.clock.advance(timedelta(hours=2))
+        await server.until(Phase.DONE)
+        await server.changing.go_on()
+        assert figure("phase", phase="done") is None
+
+    play(tmp_path, scenario)
+
+
+def test_what_the_database_is_asked_is_counted(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        registry = CollectorRegistry()
+        registry.register(StoreMetrics(server.store))
+
+        def statements() -> float:
+            return registry.get_sample_value("trustplane_store_statements_total") or 0
+
+        before = statements()
+        await server.store.agents()
+        assert statements() > before > 0
+        assert (registry.get_sample_value("trustplane_store_commits_total") or 0) > 0
+
+    play(tmp_path, scenario)
