@@ -127,6 +127,14 @@ def root_change(step: str, number: int, action: str, about: Mapping[str, str], b
     return canonical(f"root-change-{step}", at, body)
 
 
+def proxy_doubt(node: NodeName, participant: str, thing: str, why: str, at: datetime) -> bytes:
+    """What a node says of one of its proxies; without a `why`, that it is over."""
+    about = {"node": node.name, "participant": participant[:MAX_TEXT], "thing": thing[:MAX_TEXT]}
+    if not why:
+        return canonical("proxy-no-longer-in-doubt", at, about)
+    return canonical("proxy-in-doubt", at, {**about, "why": why[:MAX_TEXT]})
+
+
 def crl_intent(authority: str, number: int, serials: Sequence[int], tbs_sha256: bytes, at: datetime) -> bytes:
     body: Mapping[str, Plain] = {
         "authority": authority,

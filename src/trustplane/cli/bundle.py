@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import typer
 
@@ -13,6 +13,8 @@ from trustplane.fault import Refused
 from trustplane.wire.http_rotation_shapes import BundleHolderShape, BundleStatusShape, ClusterProgressShape
 
 MOST_SILENT = 20
+
+MOST_DOUBTS = 10
 
 EXAMPLES = """\b
 Examples:
@@ -45,12 +47,12 @@ def verify(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
     if as_json:
         say_json(found)
         raise typer.Exit(Exit.FAILED)
-    differing = [f"{one.participant} on {one.node}" for one in found.holders if not one.agrees]
+    differing = dict.fromkeys(f"{one.participant} on {one.node}" for one in found.holders if not one.agrees)
     wrong = [*differing, *found.silent]
     raise Refused(
         code="bundle-not-held",
-        what=f"{len(wrong)} do not hold {found.digest[:12]}: {', '.join(wrong[:10])}",
-        why="they hold another bundle, or said nothing yet",
+        what=f"{len(wrong)} cannot be said to hold {found.digest[:12]}: {', '.join(wrong[:10])}",
+        why="they hold another bundle, said nothing yet, or contradict what they said",
         fix="trustplane bundle status shows since when; then trustplane agent status on their nodes",
     )
 
@@ -77,7 +79,7 @@ def _text(found: BundleStatusShape) -> str:
     more = f" and {len(found.silent) - MOST_SILENT} more" if len(found.silent) > MOST_SILENT else ""
     silent = f"nothing known of: {', '.join(found.silent[:MOST_SILENT])}{more}" if found.silent else ""
     clusters = cluster_text.holders(found.clusters, found.now)
-    return "\n\n".join(part for part in (about, clusters, *_left_out(cut), listed, silent) if part)
+    return "\n\n".join(part for part in (about, clusters, *_left_out(cut), listed, silent, *_doubts(shown)) if part)
 
 
 def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
@@ -89,7 +91,15 @@ def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
     ]
 
 
+def _doubts(shown: Sequence[BundleHolderShape]) -> list[str]:
+    found = [f"{one.participant} on {one.node} is in doubt: {one.refusal}" for one in shown if one.in_doubt]
+    more = len(found) - MOST_DOUBTS
+    return found[:MOST_DOUBTS] + ([f"and {more} more: trustplane bundle status --json"] if more > 0 else [])
+
+
 def _state(one: BundleHolderShape) -> str:
+    if one.in_doubt:
+        return "in doubt, see below"
     if one.refusal:
         return f"refused: {one.refusal[:80]}"
     probed = f", probe {' '.join(one.proven_by_probe)}" if one.proven_by_probe else ""

@@ -153,7 +153,10 @@ def _waited_for(found: RotationStatusShape) -> list[str]:
     parts = [table(("WAITING FOR", "BECAUSE IT", "SINCE", "WHAT WOULD UNBLOCK IT"), rows[:MOST_SHOWN])]
     more = len(rows) - MOST_SHOWN
     parts += [f"and {more} more: trustplane rotate status --json"] if more > 0 else []
-    return parts + [f"{each.participant} refused: {each.refusal}" for each in named[:3] if each.refusal]
+    said = {True: "is in doubt", False: "refused"}
+    return parts + [
+        f"{each.participant} {said[each.code == 'doubt']}: {each.refusal}" for each in named[:3] if each.refusal
+    ]
 
 
 def _about(one: RotationShape, found: RotationStatusShape) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.xds.guards import Published, published
+from trustplane.xds.resources import Offer
 from trustplane.xds.sds_names import secrets_offer
 from trustplane.xds.snapshot import snapshot
 from trustplane.xds.surroundings import Surroundings
@@ -107,6 +108,11 @@ class OfferConfiguration:
         while self._changes.value <= since:
             await self._changes.moved()
         return self._changes.value
+
+    def offered(self, service: ServiceName) -> Offer | None:
+        """What that sidecar should hold now."""
+        found = self._offers.get(service)
+        return found.offer if found else None
 
     def sidecar(self, selectors: frozenset[Selector], node_id: str) -> Published | None:
         service = ServiceName.parse(node_id)

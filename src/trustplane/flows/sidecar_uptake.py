@@ -19,6 +19,7 @@ from trustplane.flows.follow_server import Outbox
 from trustplane.registry.records import Holding
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.xds.conversation import Held
+from trustplane.xds.cross_check import PROXY
 
 INBOUND = "listener/inbound"
 LINGER = timedelta(seconds=30)
@@ -42,6 +43,10 @@ class HostingFile(Protocol):
     def load(self) -> frozenset[ServiceName]: ...
 
     def save(self, services: frozenset[ServiceName]) -> None: ...
+
+
+def _nobody(_service: ServiceName) -> bool:
+    return False
 
 
 class SidecarUptake:
@@ -95,7 +100,7 @@ class SidecarUptake:
         refusal = held.refusal[:2000]
         self._holdings[key] = Holding(self._node, *key, held.desired, held.held, refusal, since)
         self._outbox.hold(self._holdings[key])
-        if refusal and not same:
+        if refusal and not same and not held.thing.startswith(PROXY):
             self._log.warning("refused by its proxy", sidecar=participant, thing=held.thing, refusal=refusal)
         if held.thing == INBOUND:
             service = ServiceName.parse(participant)
@@ -109,17 +114,22 @@ class SidecarUptake:
             self._log.warning("configuration held back", sidecar=str(service), code=fault.code, what=fault.finding.what)
         self._change(service, lambda one: replace(one, refusal=str(fault)))
 
-    async def run(self) -> None:
-        """Let go of sidecars whose stream ended a while ago."""
+    async def run(self, lives: Callable[[ServiceName], bool] = _nobody) -> None:
+        """Let go of sidecars whose stream ended a while ago.
+
+        One whose process `lives` is no longer reached by callers, since it cannot be told anything, but goes on holding
+        what it held: it has only stopped listening.
+        """
         while True:
             await self._clock.sleep(LINGER / 6)
             at = self._clock.now()
-            gone = [one for one in self.sidecars if one.ended_at and at - one.ended_at >= LINGER]
-            for one in gone:
-                del self._sidecars[one.service]
-                self._forget(_participant(str(one.service)))
-            if gone:
-                self._publish()
+            for one in self.sidecars:
+                if one.ended_at and at - one.ended_at >= LINGER:
+                    self._change(one.service, lambda each: replace(each, listening=False))
+                    if not lives(one.service):
+                        del self._sidecars[one.service]
+                        self._forget(_participant(str(one.service)))
+            self._publish()
 
     def _without_stream(self, one: Attached) -> Attached:
         streams = max(one.streams - 1, 0)

@@ -25,6 +25,7 @@ from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.trust.lifecycle import owners_without
 from trustplane.xds import tls
+from trustplane.xds.cross_check import PROXY
 from trustplane.xds.sds_names import DEFAULT, ROOTCA
 from trustplane.xds.secrets import bundle_digest
 
@@ -240,17 +241,19 @@ class _Eyes:
     def bundles(self) -> Iterator[Holding]:
         """Desired is what this server publishes, whatever an agent meant when it spoke."""
         for one in self._fleet.holdings:
-            if self._is_bundle(one.thing):
+            if self._is_bundle(one.thing) or (one.thing.startswith(PROXY) and one.refusal):
                 yield replace(one, desired=one.held if self._is_current(one) else self._desired(one))
 
     def _is_current(self, one: Holding) -> bool:
-        if one.thing == PEERS:
+        if one.thing.removeprefix(PROXY) == PEERS:
             return bool(one.held) and one.held == self._desired(one)
         return one.held in self._digests
 
     def _desired(self, one: Holding) -> str:
         bundle = self._published.bundle
-        if one.thing == PEERS:
+        if not self._is_bundle(one.thing):
+            return one.desired
+        if one.thing.removeprefix(PROXY) == PEERS:
             return self._published.peers(one.node, one.participant)
         return bundle.x509_digest if one.thing == BUNDLE else bundle.digest
 
@@ -270,7 +273,9 @@ class _Eyes:
         told = self._held[node, name]
         # What it is offered no more, and has let go of, says nothing: its trust is in another secret now.
         bundles = [one for one in told if self._is_bundle(one.thing) and (one.held or one.desired)]
-        leaves = [one for one in told if self._is_leaf(one.thing) and one.held]
+        doubts = [one for one in told if one.thing.startswith(PROXY) and one.refusal]
+        leaves = [one for one in told if self._is_leaf(one.thing) and (one.held or one in doubts)]
+        refusals = [one.refusal for one in (*bundles, *leaves, *told) if one.refusal and one not in doubts]
         probed = frozenset(root for root in self._roots for one in told if _proves(one, root))
         is_sidecar = name.startswith("sidecar ")
         verifies = bool(bundles) or is_sidecar
@@ -279,8 +284,9 @@ class _Eyes:
             trusts=self._trust(bundles) if verifies else self._trusted | self._doubtful - self._leaving,
             accepts=probed if is_sidecar else None,
             shows=self._known({self._fleet.leaf_roots.get(one.held) for one in leaves}),
-            since=max((one.since for one in (*bundles, *leaves)), default=None),
-            refusal=next((one.refusal for one in (*bundles, *leaves) if one.refusal), ""),
+            since=max((one.since for one in doubts or (*bundles, *leaves)), default=None),
+            refusal=next(iter(refusals), ""),
+            doubt=next((one.refusal for one in doubts), ""),
         )
 
     def _trust(self, bundles: Sequence[Holding]) -> frozenset[AuthorityId]:
@@ -298,11 +304,12 @@ class _Eyes:
 
     def _is_bundle(self, thing: str) -> bool:
         own = self._published.bundle.trust_domain
-        return thing in {BUNDLE, SECRET + str(own.id), SECRET + ROOTCA, PEERS}
+        return thing.removeprefix(PROXY) in {BUNDLE, SECRET + str(own.id), SECRET + ROOTCA, PEERS}
 
     def _is_leaf(self, thing: str) -> bool:
-        name = thing.removeprefix(SECRET)
-        return name != thing and (name == DEFAULT or _names_a_workload(name, self._published.bundle.trust_domain))
+        secret = thing.removeprefix(PROXY)
+        name = secret.removeprefix(SECRET)
+        return name != secret and (name == DEFAULT or _names_a_workload(name, self._published.bundle.trust_domain))
 
 
 def _names_a_workload(name: str, own: TrustDomain) -> bool:

@@ -24,6 +24,7 @@ import uvloop
 from trustplane.attest.entitlement import needs_digest
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
+from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
@@ -49,6 +50,7 @@ from trustplane.host.logs import log_to_stderr
 from trustplane.host.peers import PeerTable
 from trustplane.host.proc import ProcCallers, ProcReader
 from trustplane.host.relay import Relay
+from trustplane.host.sidecar_process import process_of
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.unix_socket import PRIVATE, listen
 from trustplane.keys.cache_seal import choose_cache_seal
@@ -115,6 +117,8 @@ class Flows:
     uptake: SidecarUptake
     trust: ReportTrust
     probes: ProbeSidecars
+    peers: PeerTable
+    checks: CrossCheckSidecars
     views: Feed[NodeView | None]
     identities: Feed[HeldIdentities]
 
@@ -168,6 +172,8 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
     asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
+    offers = OfferConfiguration(views, identities, here, uptake, clock)
+    peers = PeerTable()
     return Flows(
         clock=clock,
         started_at=clock.now(),
@@ -178,10 +184,12 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         memory=memory,
         remembered=remembered,
         watch=watch,
-        offers=OfferConfiguration(views, identities, here, uptake, clock),
+        offers=offers,
         uptake=uptake,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
         probes=_probes(settings, links, (views, identities), uptake, clock),
+        peers=peers,
+        checks=CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock),
         views=views,
         identities=identities,
     )
@@ -235,7 +243,8 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.watch.run(partial(_compare_clocks, flows)),
         flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
         flows.offers.run(),
-        flows.uptake.run(),
+        flows.uptake.run(flows.checks.lives),
+        flows.checks.run(),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]
@@ -254,14 +263,16 @@ async def _open_sockets(
     settings: AgentSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack
 ) -> list[Coroutine[None, None, None]]:
     """Both public sockets behind their relays, and the one for people; answers with what is still to be run."""
-    peers = PeerTable()
+    peers = flows.peers
     callers = ProcCallers(peers, ProcReader())
     serve = ServeIdentities(flows.identities, _Minter(flows.links), clock, flows.trust)
     inner = doors.enter_context(inner_socket())
     workloads = Relay(_listen(settings.workload_socket, doors), inner, peers)
     await _start(workload_server(serve, callers, inner), doors)
 
-    ports = XdsPorts(_Xds(callers, flows.views), flows.offers, flows.uptake)
+    ports = XdsPorts(
+        _Xds(ProcCallers(flows.peers, ProcReader()), flows.views), flows.offers, flows.uptake, flows.checks
+    )
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
     await _start(_xds_server(settings, ports, inner), doors)
@@ -273,7 +284,7 @@ async def _open_sockets(
     door = Door(behind, lambda: workloads.connections)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, clock)
+    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, flows.checks, clock)
     http = HttpServer(agent_application(door, agent_metrics(watched)), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 

@@ -17,6 +17,7 @@ from trustplane.main.settings import AgentSettings
 from trustplane.registry.view_change import digest
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_findings import finding_shape
+from trustplane.xds.cross_check import PROXY
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Door:
     def _sidecar(self, one: Attached) -> shapes.AgentSidecarShape:
         holdings = self._behind.uptake.holdings_of(one.service)
         refusals = [holding.refusal for holding in holdings if holding.refusal]
-        serving = one.listening and all(holding.held == holding.desired for holding in holdings)
+        told = [holding for holding in holdings if not holding.thing.startswith(PROXY)]
+        serving = one.listening and all(holding.held == holding.desired for holding in told)
         return shapes.AgentSidecarShape(
             service=str(one.service),
             attached_at=one.since,

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from trustplane.clock import Clock
 from trustplane.flows.clock_watch import ClockWatch
+from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.follow_server import FollowServer
 from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepNodeIdentity
@@ -29,6 +30,7 @@ class Watched:
     leaves: KeepLeaves
     memory: RememberIdentities
     watch: ClockWatch
+    checks: CrossCheckSidecars
     clock: Clock
 
 
@@ -51,6 +53,7 @@ class _Figures(Collector):
         yield from self._identities()
         yield from self._failures()
         yield from self._clock()
+        yield from self._sidecars()
 
     def _identities(self) -> Iterator[Metric]:
         at, leaves = self._watched.clock.now(), self._watched.leaves.leaves
@@ -94,3 +97,13 @@ class _Figures(Collector):
             yield GaugeMetricFamily("trustplane_agent_clock_skew_error_seconds", "Bound of that figure's error", error)
         steps = self._watched.watch.steps
         yield CounterMetricFamily("trustplane_agent_clock_steps", "How often the clock was set", steps)
+
+    def _sidecars(self) -> Iterator[Metric]:
+        checks = self._watched.checks
+        what = "Sidecars that contradict what they acknowledged, or have stopped listening"
+        doubted = GaugeMetricFamily("trustplane_agent_sidecars_in_doubt", what, labels=["because"])
+        doubted.add_metric(["contradicts"], checks.doubted(silent=False))
+        doubted.add_metric(["silent"], checks.doubted(silent=True))
+        yield doubted
+        failed = "Looks at a sidecar's administration that failed"
+        yield CounterMetricFamily("trustplane_agent_sidecar_looks_failed", failed, checks.failed_looks)

@@ -35,6 +35,7 @@ from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
+from trustplane.flows.note_doubts import NoteDoubts
 from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.readmit import NodeEvidence
 from trustplane.flows.replace_issuers import ReplaceIssuers
@@ -347,7 +348,7 @@ async def _open_agent_doors(
         metrics.counted(flows.turns),
         flows.minter,
         flows.desired.views,
-        flows.store,
+        NoteDoubts(flows.store, clock),
         flows.connected,
         VouchForNodes(flows.revocations, flows.store),
         IssueProbes(flows.issuer, flows.authorities.probe_signer, clock),

@@ -107,7 +107,8 @@ class Seen:
     """What is proven of one participant: the roots it trusts, those it let a probe in by, those behind its identity.
 
     `accepts` is None where no probe can be made. `since` is when it last said something else than before. It is away
-    when its node's agent, or the server itself, is not there to say anything.
+    when its node's agent, or the server itself, is not there to say anything. `doubt`: how what was seen of it
+    contradicts what it says.
     """
 
     participant: Participant
@@ -119,6 +120,7 @@ class Seen:
     refusal: str = ""
     cluster: ClusterName | None = None
     away_since: datetime | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ EMERGENCY_GIVES_UP = (
 class Lack(Enum):
     """What is not proven yet."""
 
+    DOUBT = "contradicts what it acknowledged, or has stopped listening"
     ROOT = "has not taken up the bundle with both roots"
     PROBE = "has not let in a probe whose certificate chains to the new root"
     LEAF = "still shows an identity below the root that leaves"
@@ -52,6 +53,9 @@ class Waiting:
         """What an operator can do."""
         if self.participant is None:
             return "nothing; it ends by itself" if self.until else "look at the servers' logs"
+        if self.lack is Lack.DOUBT:
+            node = self.participant.name.rpartition(" ")[2]
+            return f"on {node}: look at that proxy's process (ps: state T is stopped); wake it or start it anew"
         if self.refusal:
             return "its proxy refused what it was sent: see the refusal, and the end of the sidecar's log"
         return _unblocking(self.participant, is_away=self.is_away)
@@ -76,6 +80,8 @@ def waits(change: RootChange, survey: Survey, at: datetime) -> tuple[Waiting, ..
 
 
 def _waits(change: RootChange, survey: Survey, at: datetime) -> Iterator[Waiting]:
+    if change.phase is not Phase.PREPARE and not change.phase.is_over:
+        yield from _lacking(change, survey, at, Lack.DOUBT)
     match change.phase:
         case Phase.PUBLISH:
             yield from _lacking(change, survey, at, Lack.ROOT)
@@ -130,10 +136,10 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
 def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:
     is_fit, is_excused = _judge(change, lack), excused(change, at)
     for one in survey.seen:
-        if not is_fit(one) and not is_excused(one):
-            yield Waiting(
-                lack, one.participant, one.since, refusal=one.refusal, is_away=one.is_away, cluster=one.cluster
-            )
+        is_said = one.doubt and lack is not Lack.DOUBT  # whatever else it lacks, that is the reason
+        if not is_said and not is_fit(one) and not is_excused(one):
+            refusal = one.doubt or one.refusal
+            yield Waiting(lack, one.participant, one.since, refusal=refusal, is_away=one.is_away, cluster=one.cluster)
 
 
 def excused(change: RootChange, at: datetime) -> Callable[[Seen], bool]:
@@ -155,6 +161,8 @@ def excused(change: RootChange, at: datetime) -> Callable[[Seen], bool]:
 def _judge(change: RootChange, lack: Lack) -> Callable[[Seen], bool]:
     coming, leaving = change.coming, change.leaving
     match lack:
+        case Lack.DOUBT:
+            return lambda one: not one.doubt
         case Lack.ROOT:
             return lambda one: coming in one.trusts
         case Lack.PROBE:

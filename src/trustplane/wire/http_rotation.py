@@ -18,6 +18,7 @@ from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
 from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_door import RotationPort
 from trustplane.wire.http_routes import Call
+from trustplane.xds.cross_check import PROXY
 
 MAX_HOLDERS = 10_000
 
@@ -156,6 +157,7 @@ def _holder(one: Holding, seen: Seen | None) -> shapes.BundleHolderShape:
         agrees=one.held == one.desired,
         since=one.since,
         refusal=one.refusal or None,
+        in_doubt=bool(one.refusal) and one.thing.startswith(PROXY),
         proven_by_probe=tuple(str(root) for root in proven),
     )
 

@@ -111,7 +111,7 @@ class RootShape(Answer, frozen=True, kw_only=True):
 
 
 class BundleHolderShape(Answer, frozen=True, kw_only=True):
-    """`proven_by_probe` are roots, by the first digits of their names."""
+    """`proven_by_probe` are roots, by the first digits of their names. `in_doubt`: `refusal` is what was seen of it."""
 
     participant: str
     node: str
@@ -122,6 +122,7 @@ class BundleHolderShape(Answer, frozen=True, kw_only=True):
     agrees: bool
     since: datetime
     refusal: str | None
+    in_doubt: bool
     proven_by_probe: tuple[str, ...]
 
 

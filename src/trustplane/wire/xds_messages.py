@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from trustplane.fault import Refused
 from trustplane.wire.descriptors import Descriptors
+from trustplane.xds.bootstrap import ADMIN, METADATA
 from trustplane.xds.conversation import Dialect, Requested
 from trustplane.xds.resources import KIND_OF_TYPE_URL, Kind, Resource
 from trustplane.xds.topic import Answer
@@ -23,8 +24,20 @@ class _Status(Protocol):
     message: str
 
 
+class _Value(Protocol):
+    string_value: str
+
+    @property
+    def struct_value(self) -> _Struct: ...
+
+
+class _Struct(Protocol):
+    fields: Mapping[str, _Value]
+
+
 class _Node(Protocol):
     id: str
+    metadata: _Struct
 
 
 class _Request(Protocol):
@@ -63,6 +76,12 @@ class XdsMessages:
 
     def node_of(self, message: Message) -> str:
         return cast("_Request", message).node.id
+
+    def admin_of(self, message: Message) -> str:
+        """Where the proxy says its administration is; empty: it does not say."""
+        fields = cast("_Request", message).node.metadata.fields
+        own = fields[METADATA].struct_value.fields if METADATA in fields else {}
+        return own[ADMIN].string_value if ADMIN in own else ""
 
     def request(self, message: Message, dialect: Dialect, default_kind: Kind | None) -> Requested:
         """Refused if it is about a type we do not serve."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any, Protocol
 
 import grpc
@@ -37,6 +38,7 @@ from trustplane.xds.topic import Answer
 RETRY_REFUSED_AFTER = timedelta(seconds=15)
 FIRST_REQUEST_WITHIN = timedelta(seconds=10)
 MAX_NODE_CHARACTERS = 200
+_numbers = count(1)  # of streams, never the same twice
 
 
 class Peers(Protocol):
@@ -67,11 +69,35 @@ class UptakeSink(Protocol):
     def closed(self, participant: str, *, managed: bool) -> None: ...
 
 
+class Proxies(Protocol):
+    """Who watches that a sidecar still listens. A stream is `peer`'s, who says where its `admin` is."""
+
+    def attached(self, service: str, stream: int, peer: str, admin: str) -> None: ...
+
+    def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
+        """What was sent on that stream and is not answered yet."""
+        ...
+
+    def detached(self, stream: int) -> None: ...
+
+
+class _Nobody:
+    def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
+        """Nobody watches."""
+
+    def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
+        """Nobody watches."""
+
+    def detached(self, stream: int) -> None:
+        """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class XdsPorts:
     peers: Peers
     offers: Offers
     uptake: UptakeSink
+    proxies: Proxies = field(default_factory=_Nobody)
 
 
 class Stream:
@@ -92,6 +118,7 @@ class Stream:
         self._context = context
         self._conversation = Conversation(dialect, Unknown.WAITS if only is None else Unknown.ENDS)
         self._node = self._participant = ""
+        self._number = next(_numbers)
         self._turn = asyncio.Lock()
 
     async def run(self, requests: AsyncIterator[Message]) -> None:
@@ -106,6 +133,9 @@ class Stream:
         look = self._look(selectors)
         look()  # refuses a peer that is not entitled before it is told anything
         self._ports.uptake.opened(self._participant, managed=managed)
+        if managed:
+            admin = self._messages.admin_of(first)
+            self._ports.proxies.attached(self._node, self._number, self._context.peer(), admin)
         try:
             async with asyncio.TaskGroup() as tasks:
                 followers = [tasks.create_task(self._follow(look)), tasks.create_task(self._retry())]
@@ -118,6 +148,7 @@ class Stream:
             raise _cause(group) from None
         finally:
             self._ports.uptake.closed(self._participant, managed=managed)
+            self._ports.proxies.detached(self._number)
 
     def _look(self, selectors: frozenset[Selector]) -> Callable[[], Published | None]:
         offers = self._ports.offers
@@ -153,7 +184,10 @@ class Stream:
 
     async def _feed(self, event: Event) -> None:
         async with self._turn:  # writes to one stream must not overlap, nor be reordered
-            for effect in self._conversation.feed(event):
+            effects = self._conversation.feed(event)
+            # Before anything is written: to a proxy that does not read, writing never ends.
+            self._ports.proxies.on_its_way(self._number, self._conversation.on_its_way)
+            for effect in effects:
                 await self._do(effect)
 
     async def _do(self, effect: Effect) -> None:

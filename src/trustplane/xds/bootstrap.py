@@ -17,6 +17,7 @@ from trustplane.xds.resources import typed
 MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its final zero
 MAX_CONNECTIONS = 20_000
 AGENT = "agent"
+METADATA, ADMIN = "trustplane", "admin"  # where a sidecar tells its agent of its administration
 # Envoy's own waits grow to half a minute, in which a short leaf expires unrenewed; the agent is on this very machine.
 _RECONNECTING = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "2s"}}
 BOOTSTRAP = "envoy.config.bootstrap.v3.Bootstrap"
@@ -53,7 +54,11 @@ def bootstrap(service: ServiceName, sockets: Sockets) -> dict[str, object]:
     """As JSON for Envoy's `--config-path`; the node's ID is the service's name."""
     ads = {"ads": {}, "resource_api_version": "V3"}
     return {
-        "node": {"id": str(service), "cluster": service.namespace},
+        "node": {
+            "id": str(service),
+            "cluster": service.namespace,
+            "metadata": {METADATA: {ADMIN: str(sockets.admin)}},
+        },
         "admin": {"address": {"pipe": {"path": str(sockets.admin), "mode": 0o600}}},
         "dynamic_resources": {
             "ads_config": {

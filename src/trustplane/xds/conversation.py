@@ -100,6 +100,11 @@ class Conversation:
         """Whether the proxy refuses something that a retry might bring home."""
         return any(topic.refused or topic.refused_whole for topic in self._topics.values())
 
+    @property
+    def on_its_way(self) -> frozenset[str]:
+        """The nonces of what was sent and is not answered yet."""
+        return frozenset(topic.on_its_way.nonce for topic in self._topics.values() if topic.on_its_way is not None)
+
     def feed(self, event: Event) -> tuple[Effect, ...]:
         if self._closed:
             return ()

@@ -10,17 +10,20 @@ from typing import NoReturn
 from prometheus_client import CollectorRegistry
 
 from tests.kit.clock import VirtualClock
-from tests.kit.node_line import AGENT, away
+from tests.kit.node_line import AGENT, NODE, away
 from tests.unit.flows.test_keep_leaves import API, WEB, Bench
 from tests.unit.flows.test_node_identity import MemoryFile
 from tests.unit.flows.test_remember_identities import MemoryCache
+from tests.unit.flows.test_sidecar_uptake import MemoryFile as HostingMemory
 from trustplane.flows.clock_skew import Exchange
 from trustplane.flows.clock_watch import ClockWatch
+from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.node_identity import Answer, KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
 from trustplane.flows.remember_identities import RememberIdentities
+from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.keys.leaf import LeafKey
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.agent_metrics import Watched, agent_metrics
@@ -40,7 +43,9 @@ class Node:
         links = KeepLink([], self._connect, self.node.identity)
         views: Feed[NodeView | None] = self.bench.views
         self.follower = FollowServer(links, views, Outbox(), clock)
-        watched = Watched(self.node, self.follower, self.bench.keeper, self.memory, self.watch, clock)
+        uptake = SidecarUptake(NODE, Outbox(), HostingMemory(), clock)
+        checks = CrossCheckSidecars(lambda _: None, uptake, lambda _peer, _admin: None, clock)
+        watched = Watched(self.node, self.follower, self.bench.keeper, self.memory, self.watch, checks, clock)
         self.registry: CollectorRegistry = agent_metrics(watched)
         name = NodeName("node-a")
         self.health = AgentHealth(name, self.node, self.follower, self.bench.keeper, views, self.memory, self.watch)
