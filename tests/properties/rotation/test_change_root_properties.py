@@ -58,11 +58,19 @@ class Peer:
     leaf: Leaf
     accepts: frozenset[AuthorityId] = frozenset()
     awake: bool = True
+    lies: bool = False  # it acknowledges what it does not use, and is seen to
     unheard: list[Seen] = field(default_factory=list)
     heard: Seen | None = None
 
-    def say(self) -> None:
-        told = Seen(self.name, self.trusts, self.accepts, frozenset({self.leaf.root}), NOON)
+    def take_up(self, published: frozenset[AuthorityId]) -> None:
+        if not self.lies:
+            self.trusts = published
+        self.say(published)
+
+    def say(self, acknowledged: frozenset[AuthorityId] | None = None) -> None:
+        doubt = "its /certs shows other roots" if self.lies else ""
+        trusts = self.trusts if acknowledged is None else acknowledged
+        told = Seen(self.name, trusts, self.accepts, frozenset({self.leaf.root}), NOON, doubt=doubt)
         self.unheard = [*self.unheard, told][-3:]
 
 
@@ -205,8 +213,12 @@ class World(RuleBasedStateMachine):
     def a_push_arrives(self, number: int) -> None:
         peer = self.peer(number)
         if peer.awake:
-            peer.trusts = self.published
-            peer.say()
+            peer.take_up(self.published)
+
+    @rule(number=someone)
+    def one_begins_or_ends_to_lie(self, number: int) -> None:
+        peer = self.peer(number)
+        peer.lies = not peer.lies
 
     @rule(number=someone)
     def a_leaf_is_renewed(self, number: int) -> None:
@@ -239,10 +251,10 @@ class World(RuleBasedStateMachine):
     def all_goes_well(self) -> None:
         for peer in self.peers:
             if peer.awake:
-                peer.trusts = self.published
                 peer.leaf = self.issue(peer.name)
+                peer.take_up(self.published)
                 peer.accepts |= peer.trusts
-                peer.say()
+                peer.say(self.published)
                 peer.heard, peer.unheard = peer.unheard[-1], []
         self.a_connection_is_made(0)  # with the oldest of all valid leaves
         if self.change is not None:
@@ -325,7 +337,7 @@ class World(RuleBasedStateMachine):
             if self.change is None:
                 break
             for peer in self.peers:
-                peer.awake = True
+                peer.awake, peer.lies = True, False
             self.all_goes_well()
             self.who_shows_a_valid_certificate_is_trusted_by_all()
             self.time_passes(timedelta(seconds=20))

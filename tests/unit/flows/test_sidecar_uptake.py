@@ -168,3 +168,21 @@ def test_what_the_guards_held_back_is_shown_until_the_next_stream() -> None:
     assert "xds-unsound" in bench.uptake.sidecars[0].refusal
     bench.uptake.refused(ServiceName("shop", "unknown"), Refused(code="x", what="w", why="y", fix="f"))
     assert [one.service for one in bench.uptake.sidecars] == [WEB]
+
+
+def test_one_whose_process_lives_on_without_a_stream_is_reached_no_more_but_not_forgotten() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.attach()
+        bench.said()
+        alive = True
+        async with running(bench.uptake.run(lambda _: alive)):
+            bench.uptake.closed(str(WEB), managed=True)
+            await bench.clock.advance(LINGER * 2)
+            assert bench.said() == [hosting()]
+            assert [one.held for one in bench.uptake.holdings_of(WEB)] == ["d"]
+            alive = False
+            await bench.clock.advance(LINGER)
+            assert HoldingsReport((), (SIDECAR,)) in bench.said()
+
+    asyncio.run(play())

@@ -104,6 +104,9 @@ class Bench:
     def peers(self, node: NodeName, participant: str) -> str:
         return TOGETHER if (node, participant) == (NODE, "sidecar shop/web") else ""
 
+    def holdings(self) -> tuple[Holding, ...]:
+        return asyncio.run(self.survey.look(CHANGE)).holdings
+
     def seen(self, change: RootChange | None = CHANGE) -> dict[str, Seen]:
         found = asyncio.run(self.survey.look(change)).survey.seen
         return {str(one.participant): one for one in found}
@@ -246,3 +249,53 @@ def test_a_published_bundle_that_is_behind_what_is_stored_proves_only_what_is_in
     bench.bundle = certificate_of(OLD)
     bench.records.say("agent node-a", "bundle", bench.bundle.x509_digest)
     assert bench.seen()["agent node-a"].trusts == {OLD_ROOT}
+
+
+SIDECAR_SEEN = "sidecar shop/web on node-a"
+
+
+def test_a_bundle_that_is_acknowledged_and_not_in_use_is_not_held() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", BUNDLE.digest)
+    bench.records.say("sidecar shop/web", f"proxy/secret/{ACME.id}", BUNDLE.digest)
+    assert (NEW_ROOT in bench.seen()[SIDECAR_SEEN].trusts, bench.seen()[SIDECAR_SEEN].doubt) == (True, "")
+    bench.records.held[-1] = replace(bench.records.held[-1], held="", refusal="its /certs shows other roots")
+    one = bench.seen()[SIDECAR_SEEN]
+    assert (NEW_ROOT in one.trusts, one.doubt) == (False, "its /certs shows other roots")
+    (told,) = [each for each in bench.holdings() if each.refusal]
+    assert (told.held, told.desired) == ("", BUNDLE.digest)
+
+
+def test_one_that_was_not_looked_at_since_it_acknowledged_is_waited_for() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", BUNDLE.digest)
+    bench.records.say("sidecar shop/web", f"proxy/secret/{ACME.id}", "0" * 64)
+    assert NEW_ROOT not in bench.seen()[SIDECAR_SEEN].trusts
+
+
+def test_a_leaf_in_use_that_nobody_acknowledged_counts_as_below_the_root_that_leaves() -> None:
+    bench = Bench()
+    new = replace(LEAF, serial=2, leaf=b"second", authority=NEW.issuing.id)
+    bench.records.newest = [new]
+    bench.records.say("sidecar shop/web", f"secret/{WEB}", digest(new))
+    bench.records.say("sidecar shop/web", f"proxy/secret/{WEB}", digest(new))
+    assert bench.seen()[SIDECAR_SEEN].shows == {NEW_ROOT}
+    bench.records.held[-1] = replace(bench.records.held[-1], held="", refusal="it shows the leaf abc")
+    assert bench.seen()[SIDECAR_SEEN].shows == {NEW_ROOT, OLD_ROOT}
+    assert [one.thing for one in bench.holdings()] == [f"proxy/secret/{WEB}"], "a leaf is told of when it is in doubt"
+
+
+def test_silence_is_a_doubt_and_listening_is_nothing_to_tell() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", "proxy/xds", "listening")
+    assert bench.seen()[SIDECAR_SEEN].doubt == ""
+    assert bench.holdings() == ()
+    bench.records.held[-1] = replace(bench.records.held[-1], held="", refusal="it has not answered")
+    assert bench.seen()[SIDECAR_SEEN].doubt == "it has not answered"
+    assert [(one.desired, one.held) for one in bench.holdings()] == [("listening", "")]
+
+
+def test_a_refusal_of_anything_is_shown_with_who_is_waited_for() -> None:
+    bench = Bench()
+    bench.records.say("sidecar shop/web", "listener/inbound", "", "cannot bind: address already in use")
+    assert bench.seen()[SIDECAR_SEEN].refusal == "cannot bind: address already in use"

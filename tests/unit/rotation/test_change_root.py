@@ -358,3 +358,25 @@ def test_a_root_below_which_no_leaf_is_left_leaves_when_connections_are_old_enou
     none_left = Looked(replace(NEW_LEAVES.survey, last_leaf={}))
     at_once = at_the_switch() >> PROVEN << Switch(OLD, NEW) >> none_left << Phase.DRAIN >> NOON + AGE
     assert at_once >> none_left << None >> NOON + AGE + SECOND >> none_left << Phase.RETIRE >> none_left << Retire(OLD)
+
+
+@pytest.mark.parametrize(
+    ("phase", "survey"),
+    [
+        (Phase.PUBLISH, ALL_TOOK_IT_UP),
+        (Phase.VERIFY, PROVEN),
+        (Phase.DRAIN, NEW_LEAVES),
+        (Phase.VERIFY_AGAIN, ALL_NEW),
+    ],
+    ids=lambda one: one.value if isinstance(one, Phase) else "",
+)
+def test_whoever_contradicts_itself_is_waited_for_in_every_phase_and_named_once(phase: Phase, survey: Looked) -> None:
+    change = replace(begun(1, OLD, ORDER, NOON), phase=phase, coming=NEW, replaced_at=NOON, last_leaf=NOON)
+    agent, sidecar = survey.survey.seen
+    doubted = replace(survey.survey, seen=(agent, replace(sidecar, doubt="its /certs shows other roots", trusts=OLDS)))
+    found = [one for one in waits(change, doubted, LATE + HOUR) if one.participant == WEB]
+    assert [(one.lack, one.refusal) for one in found] == [(Lack.DOUBT, "its /certs shows other roots")]
+    assert "on node-a: look at that proxy's process" in found[0].unblock
+    assert feed(change, Looked(doubted), LATE + HOUR)[0].phase is phase
+    waiver = Waiver(WEB, "known", "team", "ann", LATE, LATE + 2 * HOUR)
+    assert not [one for one in waits(replace(change, waivers=(waiver,)), doubted, LATE + HOUR) if one.participant]

@@ -80,9 +80,33 @@ class Caller:
         return {str(one["name"]): one for one in found}
 
 
+class Watching:
+    """What was told of streams."""
+
+    def __init__(self) -> None:
+        self.attached_as: list[tuple[str, str]] = []
+        self.sent: list[int] = []  # how many answers were on their way, each time it was told
+        self.numbers: set[int] = set()
+        self.ended: list[int] = []
+
+    def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
+        assert peer.startswith("unix:")
+        self.attached_as.append((service, admin))
+        self.numbers.add(stream)
+
+    def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
+        if stream in self.numbers:
+            self.sent.append(len(answers))
+
+    def detached(self, stream: int) -> None:
+        if stream in self.numbers:
+            self.ended.append(stream)
+
+
 class World:
     def __init__(self) -> None:
         self.peers, self.desired, self.uptake = Attested(), Desired(), Recorded()
+        self.watching = Watching()
 
     def serve_identities(self, *identities: KeyedSvid) -> None:
         self.desired.identities = published(secrets_offer(identities, BUNDLES, ACME), NOW)
@@ -93,7 +117,7 @@ class World:
 async def served(folder: Path, world: World) -> AsyncIterator[Caller]:
     descriptors = Descriptors.of(find_envoy(None), DESCRIPTOR_CACHE)
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    ports = XdsPorts(world.peers, world.desired, world.uptake)
+    ports = XdsPorts(world.peers, world.desired, world.uptake, world.watching)
     server.add_generic_rpc_handlers(services(ports, XdsMessages(descriptors)))
     server.add_insecure_port(f"unix:{folder}/xds.sock")
     await server.start()
@@ -273,5 +297,33 @@ def test_identities_that_are_still_being_issued_are_something_to_wait_for(socket
         await stream.write(caller.asked("default"))
         world.serve_identities(WEB_SVID)
         assert set(caller.secrets(await stream.read())) == {"default"}
+
+    talk(socket_dir, scenario)
+
+
+def test_who_watches_is_told_what_is_on_its_way_and_where_the_administration_is(socket_dir: Path) -> None:
+    async def scenario(world: World, caller: Caller) -> None:
+        stream = caller.stream(ADS + "DeltaAggregatedResources")
+        asked = caller.asked_delta(kind=Kind.CLUSTER)
+        asked.node.metadata.update({"trustplane": {"admin": "/run/web/admin.sock"}})
+        await stream.write(asked)
+        answer = await stream.read()
+        assert world.watching.attached_as == [("shop/web", "/run/web/admin.sock")]
+        assert world.watching.sent[-1] == 1
+        await stream.write(caller.asked_delta(kind=Kind.CLUSTER, response_nonce=answer.nonce))
+        await world.uptake.until(lambda: not world.watching.sent[-1])
+        await stream.done_writing()
+        await status_of(stream)
+        assert world.watching.ended == list(world.watching.numbers)
+
+    talk(socket_dir, scenario)
+
+
+def test_one_that_names_no_administration_has_none(socket_dir: Path) -> None:
+    async def scenario(world: World, caller: Caller) -> None:
+        stream = caller.stream(ADS + "DeltaAggregatedResources")
+        await stream.write(caller.asked_delta(kind=Kind.CLUSTER))
+        await stream.read()
+        assert world.watching.attached_as == [("shop/web", "")]
 
     talk(socket_dir, scenario)

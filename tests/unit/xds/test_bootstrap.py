@@ -23,6 +23,15 @@ def test_the_node_is_the_service_and_everything_else_comes_over_delta_ads_on_a_u
     assert json.dumps({"pipe": {"path": "/run/tp/ads.sock"}}) in json.dumps(made["static_resources"])
 
 
+def test_its_agent_is_told_where_its_administration_is() -> None:
+    made = bootstrap(WEB.service, SOCKETS)
+    assert made["node"] == {
+        "id": "shop/web",
+        "cluster": "shop",
+        "metadata": {"trustplane": {"admin": "/run/tp/web/admin.sock"}},
+    }
+
+
 def test_there_is_no_tcp_address_in_it() -> None:
     made = json.dumps(bootstrap(WEB.service, SOCKETS))
     assert "socket_address" not in made
