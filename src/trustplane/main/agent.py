@@ -24,13 +24,11 @@ import uvloop
 from trustplane.attest.entitlement import needs_digest
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
-from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
-from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.probe_sidecars import Door as ProbedDoor
 from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
 from trustplane.flows.remember_identities import Remembered, RememberIdentities
@@ -42,15 +40,12 @@ from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
 from trustplane.host.envoy import find_envoy
 from trustplane.host.handshake_probe import knock
-from trustplane.host.hosting_file import HostingFile
 from trustplane.host.identity_cache import IdentityCache
 from trustplane.host.identity_file import IdentityFile
 from trustplane.host.inner_socket import inner_socket
 from trustplane.host.logs import log_to_stderr
-from trustplane.host.peers import PeerTable
 from trustplane.host.proc import ProcCallers, ProcReader
 from trustplane.host.relay import Relay
-from trustplane.host.sidecar_process import process_of
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.unix_socket import PRIVATE, listen
 from trustplane.keys.cache_seal import choose_cache_seal
@@ -60,6 +55,7 @@ from trustplane.main.agent_door import BehindAgent, Door
 from trustplane.main.agent_enrolment import Enrolment
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.agent_metrics import Watched, agent_metrics
+from trustplane.main.agent_sidecars import Sidecars, sidecars_of
 from trustplane.main.first_fault import first_fault
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
@@ -75,7 +71,6 @@ from trustplane.wire.node_client import NodeClient, ServerTrust
 from trustplane.wire.workload_api import workload_server
 from trustplane.wire.xds_messages import XdsMessages
 from trustplane.wire.xds_stream import XdsPorts
-from trustplane.xds.surroundings import Surroundings
 
 _log = structlog.get_logger("agent")
 
@@ -113,12 +108,9 @@ class Flows:
     memory: RememberIdentities
     remembered: Remembered | None
     watch: ClockWatch
-    offers: OfferConfiguration
-    uptake: SidecarUptake
+    sidecars: Sidecars
     trust: ReportTrust
     probes: ProbeSidecars
-    peers: PeerTable
-    checks: CrossCheckSidecars
     views: Feed[NodeView | None]
     identities: Feed[HeldIdentities]
 
@@ -170,10 +162,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
 
     links = KeepLink([str(one) for one in settings.servers], connect, node.identity, node.know_no_server)
     asking = AskLeaves(links.line, len(settings.servers), LeafKey.generate, SystemRandom().getrandbits(64), clock)
-    uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
-    here = Surroundings(settings.loopback, settings.address)
-    offers = OfferConfiguration(views, identities, here, uptake, clock)
-    peers = PeerTable()
+    sidecars = sidecars_of(settings, (views, identities), outbox, clock)
     return Flows(
         clock=clock,
         started_at=clock.now(),
@@ -184,12 +173,9 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         memory=memory,
         remembered=remembered,
         watch=watch,
-        offers=offers,
-        uptake=uptake,
+        sidecars=sidecars,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
-        probes=_probes(settings, links, (views, identities), uptake, clock),
-        peers=peers,
-        checks=CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock),
+        probes=_probes(settings, links, (views, identities), sidecars.uptake, clock),
         views=views,
         identities=identities,
     )
@@ -242,9 +228,9 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.leaves.run(),
         flows.watch.run(partial(_compare_clocks, flows)),
         flows.memory.run(flows.leaves.changes, partial(_to_remember, flows), random),
-        flows.offers.run(),
-        flows.uptake.run(flows.checks.lives),
-        flows.checks.run(),
+        flows.sidecars.offers.run(),
+        flows.sidecars.uptake.run(flows.sidecars.checks.lives),
+        flows.sidecars.checks.run(),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]
@@ -263,7 +249,7 @@ async def _open_sockets(
     settings: AgentSettings, flows: Flows, clock: SystemClock, doors: AsyncExitStack
 ) -> list[Coroutine[None, None, None]]:
     """Both public sockets behind their relays, and the one for people; answers with what is still to be run."""
-    peers = flows.peers
+    peers = flows.sidecars.peers
     callers = ProcCallers(peers, ProcReader())
     serve = ServeIdentities(flows.identities, _Minter(flows.links), clock, flows.trust)
     inner = doors.enter_context(inner_socket())
@@ -271,7 +257,10 @@ async def _open_sockets(
     await _start(workload_server(serve, callers, inner), doors)
 
     ports = XdsPorts(
-        _Xds(ProcCallers(flows.peers, ProcReader()), flows.views), flows.offers, flows.uptake, flows.checks
+        _Xds(ProcCallers(flows.peers, ProcReader()), flows.views),
+        flows.sidecars.offers,
+        flows.sidecars.uptake,
+        flows.sidecars.checks,
     )
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
@@ -280,11 +269,11 @@ async def _open_sockets(
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
     )
-    behind = BehindAgent(settings, flows.started_at, flows.links, flows.uptake, health, clock)
+    behind = BehindAgent(settings, flows.started_at, flows.links, flows.sidecars.uptake, health, clock)
     door = Door(behind, lambda: workloads.connections)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, flows.checks, clock)
+    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, flows.sidecars.checks, clock)
     http = HttpServer(agent_application(door, agent_metrics(watched)), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 

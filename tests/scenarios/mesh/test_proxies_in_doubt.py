@@ -26,6 +26,14 @@ FOUND_WITHIN = 60.0
 PAY, LATE, EDITED = "sidecar shop/pay", "sidecar shop/late", "sidecar shop/edited"
 
 
+def started(mesh: Mesh) -> tuple[Member, ...]:
+    mesh.start_server("--node-lifetime", LIFE)
+    members = mesh.members("web", "pay", "late", "edited", web=["pay"])
+    mesh.apply(Repository(members, lifetime=LIFE))
+    mesh.join()
+    return members
+
+
 def envoy_of(sidecar: Part) -> int:
     found = re.search(r"envoy runs as pid (\d+)", sidecar.said())
     assert found, sidecar.said()
@@ -80,10 +88,7 @@ def doubts(mesh: Mesh) -> dict[str, str]:
 
 @pytest.mark.timeout(200)
 def test_a_stopped_a_contradicting_and_a_refusing_sidecar_are_named_and_a_change_of_root_waits(mesh: Mesh) -> None:
-    mesh.start_server("--node-lifetime", LIFE)
-    web, pay, late, edited = members = mesh.members("web", "pay", "late", "edited", web=["pay"])
-    mesh.apply(Repository(members, lifetime=LIFE))
-    mesh.join()
+    web, pay, late, edited = started(mesh)
     server = ("--server-socket", str(mesh.server.admin))
     with application("edited", mesh.address, edited.app), socket.socket() as taken:
         mesh.start_sidecars(web, pay)

@@ -27,7 +27,7 @@ _CONNECTED = "control_plane.connected_state"
 _STATS = "/stats?format=json&filter=" + quote(r"^(control_plane\.connected_state|.*\.update_rejected)$")
 
 
-class SidecarProcess:
+class WatchedEnvoy:
     """Owns `pidfd`; `close` it."""
 
     def __init__(self, pid: int, pidfd: PidFd, admin: Path | None, within: float = WITHIN_SECONDS) -> None:
@@ -98,14 +98,14 @@ class SidecarProcess:
             raise _cannot_ask(str(self._admin), f"process {listening.pid} listens there, not {self._pid}")
 
 
-def process_of(peers: PeerTable, peer: str, admin: str) -> SidecarProcess | None:
+def process_of(peers: PeerTable, peer: str, admin: str) -> WatchedEnvoy | None:
     """Who is behind that name; None if it is gone, or cannot be seen or pinned."""
     try:
         found = peers.of(peer)
         pidfd = found.pidfd.copy()
     except (OSError, Refused):
         return None
-    return SidecarProcess(found.pid, pidfd, Path(admin) if PurePath(admin).is_absolute() else None)
+    return WatchedEnvoy(found.pid, pidfd, Path(admin) if PurePath(admin).is_absolute() else None)
 
 
 def shown(certs: bytes, stats: bytes) -> Shown:

@@ -18,7 +18,7 @@ import pytest
 from trustplane.fault import Refused, Unavailable
 from trustplane.host.peers import Peer, PeerTable
 from trustplane.host.pidfd import of_number
-from trustplane.host.sidecar_process import MAX_ANSWER_BYTES, SidecarProcess, process_of, shown
+from trustplane.host.watched_envoy import MAX_ANSWER_BYTES, WatchedEnvoy, process_of, shown
 from trustplane.xds.cross_check import Context, Shown
 
 CERTS = {
@@ -81,8 +81,8 @@ class Administration:
         await asyncio.gather(*self._serving)
 
 
-def process(admin: Path | None, pid: int | None = None) -> SidecarProcess:
-    return SidecarProcess(pid or os.getpid(), of_number(os.getpid()), admin, WITHIN)
+def process(admin: Path | None, pid: int | None = None) -> WatchedEnvoy:
+    return WatchedEnvoy(pid or os.getpid(), of_number(os.getpid()), admin, WITHIN)
 
 
 def looked_at(folder: Path, administration: Administration, pid: int | None = None) -> Shown:
@@ -174,7 +174,7 @@ def test_a_socket_that_is_not_there_is_not_silence(socket_dir: Path) -> None:
 
 def test_a_stopped_process_is_told_from_a_running_and_an_ended_one() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-    one = SidecarProcess(child.pid, of_number(child.pid), None)
+    one = WatchedEnvoy(child.pid, of_number(child.pid), None)
     try:
         assert (one.alive(), one.is_stopped(), one.can_be_asked) == (True, False, False)
         child.send_signal(signal.SIGSTOP)

@@ -1,0 +1,42 @@
+"""What an agent keeps of the sidecars of its node, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from trustplane.clock import Clock
+from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
+from trustplane.flows.feed import Feed
+from trustplane.flows.follow_server import Outbox
+from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.host.hosting_file import HostingFile
+from trustplane.host.peers import PeerTable
+from trustplane.host.watched_envoy import process_of
+from trustplane.main.settings import AgentSettings
+from trustplane.registry.view import NodeView
+from trustplane.xds.surroundings import Surroundings
+
+Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecars:
+    """`peers`: who is behind a connection to one of the agent's sockets."""
+
+    peers: PeerTable
+    uptake: SidecarUptake
+    offers: OfferConfiguration
+    checks: CrossCheckSidecars
+
+
+def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
+    peers = PeerTable()
+    uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
+    here = Surroundings(settings.loopback, settings.address)
+    offers = OfferConfiguration(*held, here, uptake, clock)
+    return Sidecars(
+        peers, uptake, offers, CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
+    )
