@@ -256,12 +256,8 @@ async def _open_sockets(
     workloads = Relay(_listen(settings.workload_socket, doors), inner, peers)
     await _start(workload_server(serve, callers, inner), doors)
 
-    ports = XdsPorts(
-        _Xds(ProcCallers(flows.peers, ProcReader()), flows.views),
-        flows.sidecars.offers,
-        flows.sidecars.uptake,
-        flows.sidecars.checks,
-    )
+    local = flows.sidecars
+    ports = XdsPorts(_Xds(callers, flows.views), local.offers, local.uptake, local.checks)
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
     await _start(_xds_server(settings, ports, inner), doors)
