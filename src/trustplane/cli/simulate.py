@@ -12,12 +12,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from trustplane.cli import simulate_root_change
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.output import WrongInput, fields, note, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson
 from trustplane.flows.simulate import simulate
 from trustplane.flows.simulate_figures import Figures
 from trustplane.flows.simulate_picture import picture
+from trustplane.flows.simulate_root_scenario import Asleep, RootScenario
 from trustplane.flows.simulate_scenario import Outage, Partition, Restart, Rule, Scenario
 from trustplane.registry.model import RenewalWindow
 
@@ -26,6 +28,7 @@ Examples:
   trustplane simulate --outage 20m@6h --restart all@12h
   trustplane simulate --workloads 20000 --restart all@12h --rule ours --rule spire --json
   trustplane simulate --partition 20%@3h+40m --skew 30s --loss 1% --plot run.svg
+  trustplane simulate --rotate --asleep 1%@0s+2h --partition 5%@30m+20m --loss 1%
 """
 
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
@@ -53,6 +56,12 @@ Rules = Annotated[
     list[Rule],
     typer.Option("--rule", help="Whose renewal rule. Repeatable: the first is told in full, the others compared."),
 ]
+Rotate = Annotated[bool, typer.Option("--rotate", help="Change the fleet's root of trust, and judge that.")]
+Sleepers = Annotated[
+    list[str],
+    typer.Option("--asleep", metavar="SHARE@START+LENGTH", help="With --rotate: agents do not run. Repeatable."),
+]
+GatesOff = Annotated[bool, typer.Option("--gates-off", help="With --rotate: go on without proofs, to see what breaks.")]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the run, as SVG.")]
 
 Given = TypeVar("Given")
@@ -73,12 +82,16 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     seed: Seed = 1,
     rule: Rules = [Rule.OURS],  # noqa: B006 - typer reads it and never changes it
     plot: Plot = None,
+    asleep: Sleepers = [],  # noqa: B006 - typer reads it and never changes it
     *,
+    rotate: Rotate = False,
+    gates_off: GatesOff = False,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a fleet's renewals: outages, restarts, partitions.
 
     Production code in virtual time, for a fleet that has been running; others' published rules on it for comparison.
+    With --rotate the fleet's root is changed from the start on; ends with 1 when that breaks something, or is not done.
     """
     with as_input():
         scenario = Scenario(
@@ -95,7 +108,19 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
             partitions=tuple(map(_partition, partition)),
             restarts=tuple(map(_restart, restart)),
         )
-    _tell(scenario, rule, plot, as_json=as_json)
+        changing = RootScenario(scenario, tuple(map(_asleep, asleep)), has_gates=not gates_off)
+        _check_fit(changing, rotates=rotate, is_compared=plot is not None or rule != [Rule.OURS])
+    if rotate:
+        simulate_root_change.tell(changing, as_json=as_json)
+    else:
+        _tell(scenario, rule, plot, as_json=as_json)
+
+
+def _check_fit(changing: RootScenario, *, rotates: bool, is_compared: bool) -> None:
+    if not rotates and (changing.asleep or not changing.has_gates):
+        raise _does_not_fit("--asleep and --gates-off go with --rotate only")
+    if rotates and is_compared:
+        raise _does_not_fit("--plot and --rule do not go with --rotate")
 
 
 def _tell(scenario: Scenario, rules: Sequence[Rule], plot: Path | None, *, as_json: bool) -> None:
@@ -207,6 +232,11 @@ def _partition(text: str) -> Partition:
     return _split(rest, "+", "20%@3h+40m", lambda at, length: Partition(share, duration(at), duration(length)))
 
 
+def _asleep(text: str) -> Asleep:
+    one = _partition(text)
+    return Asleep(one.share, one.at, one.length)
+
+
 def _split(text: str, sign: str, example: str, made: Callable[[str, str], Given]) -> Given:
     first, found, second = text.partition(sign)
     if not found:
@@ -228,6 +258,15 @@ def _window(text: str) -> RenewalWindow:
     if not found:
         raise _not_understood(text, "50-75")
     return RenewalWindow(int(found[1]) / 100, int(found[2]) / 100)
+
+
+def _does_not_fit(what: str) -> WrongInput:
+    return WrongInput(
+        code="bad-scenario",
+        what=what,
+        why="a change of root and a run of renewals are judged by different figures",
+        fix="see trustplane simulate --help",
+    )
 
 
 def _not_understood(text: str, example: str) -> WrongInput:

@@ -200,8 +200,12 @@ class KeepRevocations:
         )
 
     def window(self) -> timedelta:
-        """Over how long the leaves of a leaving issuer come to be renewed."""
-        return max(SHORTEST_WINDOW, self._declared.service_count() * A_LEAF)
+        return window_for(self._declared.service_count())
+
+
+def window_for(services: int) -> timedelta:
+    """Over how long the leaves of a leaving issuer come to be renewed."""
+    return max(SHORTEST_WINDOW, services * A_LEAF)
 
 
 class UnlessRevoked:

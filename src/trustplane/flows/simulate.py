@@ -30,14 +30,17 @@ _SERVER = 0  # the one address
 _FAILED = Failed(_SERVER)
 
 Progress = Callable[[timedelta], None]
+Happening = Callable[[datetime], None]
 
 
 def simulate(scenario: Scenario, progress: Progress = lambda _: None, *, sampled: bool = False) -> Figures:
     """Run it to its end. `sampled` also follows how much life the fleet has left, for the picture."""
-    return _Fleet(scenario, progress, sampled=sampled).run()
+    return Fleet(scenario, progress, sampled=sampled).run()
 
 
-class _Fleet:
+class Fleet:
+    """`simulate_root_change` runs one whose root is changed."""
+
     def __init__(self, scenario: Scenario, progress: Progress, *, sampled: bool) -> None:
         count = scenario.workloads
         self._of = scenario
@@ -60,6 +63,8 @@ class _Fleet:
         self._events = self._planned()
         self._serving = count + len(self._events)
         self._calendar = Calendar(START, self._serving + 1)
+        self._called: dict[int, Happening] = {}
+        self._is_over = False
 
     def run(self) -> Figures:
         self._populate()
@@ -76,10 +81,23 @@ class _Fleet:
             elif thing == self._serving:
                 self._serve(at)
             else:
-                self._events[thing - count][1](at)
+                self._happens(thing - count, at)
+                if self._is_over:
+                    end = at
+                    break
         for workload in range(count):
             self._settle_lack(workload, end)
         return self._figures
+
+    def _happens(self, number: int, at: datetime) -> None:
+        happening = self._called.pop(number, None) or self._events[number][1]
+        happening(at)
+
+    def _call_at(self, at: datetime, happening: Happening) -> None:
+        """Once, and besides what was planned."""
+        thing = self._calendar.one_more()
+        self._called[thing - self._of.workloads] = happening
+        self._calendar.put(at, thing)
 
     def _populate(self) -> None:
         """A fleet that has been running: its leaves were issued one after the other during the last interval."""
@@ -106,9 +124,9 @@ class _Fleet:
             promise = Promise(issued_at, issued_at + lifetime, self._of.window, issued_at + interval)
             self._promises.recall(workload, promise, START)
 
-    def _planned(self) -> list[tuple[datetime, Callable[[datetime], None]]]:
+    def _planned(self) -> list[tuple[datetime, Happening]]:
         scenario = self._of
-        planned: list[tuple[datetime, Callable[[datetime], None]]] = []
+        planned: list[tuple[datetime, Happening]] = []
         for outage in scenario.outages:
             planned.append((START + outage.at, partial(self._servers_die, outage)))
             planned.append((START + outage.until, self._servers_return))

@@ -23,9 +23,13 @@ def brought_forward(svid: X509Svid, renew_at: datetime | None, leaving: Iterable
     issuer = next((one for one in leaving if one.key_id == signer_key_id(svid)), None)
     if issuer is None or renew_at is None:
         return renew_at
-    serial = svid.serial.to_bytes(20)
-    share = int.from_bytes(hashlib.sha256(serial).digest()[:4]) / _STEPS
-    return min(renew_at, issuer.since + issuer.within * share)
+    return min(renew_at, turn(svid.serial, issuer))
+
+
+def turn(serial: int, issuer: LeavingIssuer) -> datetime:
+    """When the leaf of that serial number has its turn to be replaced."""
+    share = int.from_bytes(hashlib.sha256(serial.to_bytes(20)).digest()[:4]) / _STEPS
+    return issuer.since + issuer.within * share
 
 
 def signer_key_id(svid: X509Svid) -> str:

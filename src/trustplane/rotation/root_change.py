@@ -46,6 +46,9 @@ class ParticipantKind(Enum):
     CLUSTER = "cluster"
 
 
+_KINDS = frozenset(kind.value for kind in ParticipantKind)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Participant:
     """Shown, and named in a waiver, as `sidecar shop/web on node-a`."""
@@ -54,12 +57,11 @@ class Participant:
 
     def __post_init__(self) -> None:
         words = self.name.split(" ")
-        kinds = {kind.value for kind in ParticipantKind}
-        if len(words) < 2 or words[0] not in kinds or not all(words) or len(self.name) > MAX_TEXT:
+        if len(words) < 2 or words[0] not in _KINDS or not all(words) or len(self.name) > MAX_TEXT:
             raise Refused(
                 code="bad-participant",
                 what=f"{self.name!r:.100} names no participant",
-                why=f"a participant is named by its kind ({', '.join(sorted(kinds))}), its name, and its node",
+                why=f"a participant is named by its kind ({', '.join(sorted(_KINDS))}), its name, and its node",
                 fix="copy it as trustplane rotate status shows it, in quotes",
             )
 
