@@ -17,6 +17,7 @@ from trustplane.fault import Broken
 from trustplane.flows.simulate_root_scenario import RootScenario
 from trustplane.flows.survey_trust import BUNDLE, PROBED, SECRET, Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Participant, ParticipantKind, RootChange, Seen, Survey
@@ -98,7 +99,7 @@ class Told:
         self._seen: dict[Participant, Seen] = {}
         self._common: Common | None = None
         self._at = at
-        self._survey = SurveyTrust(self, self._published, lambda: self._at)
+        self._survey = SurveyTrust(self, self._published, self, lambda: self._at)
 
     @property
     def is_news(self) -> bool:
@@ -203,6 +204,9 @@ class Told:
             ),
         ]
 
+    async def attendance(self) -> Attendance:
+        return Attendance(frozenset(self.connected), servers=frozenset({SERVER}))
+
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
         return self.last_leaf
 
@@ -224,7 +228,7 @@ class Told:
         return self._common
 
     def _published(self) -> Published:
-        return Published(self._known.bundle, Withdrawn(), self.connected, self._known.longest_connection)
+        return Published(self._known.bundle, Withdrawn(), self._known.longest_connection)
 
     def _node(self, holder: int) -> NodeName:
         return node_name(holder // self._of.fleet.per_node)
