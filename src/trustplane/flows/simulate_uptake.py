@@ -17,6 +17,7 @@ from trustplane.fault import Broken
 from trustplane.flows.simulate_root_scenario import RootScenario
 from trustplane.flows.survey_trust import BUNDLE, PROBED, SECRET, Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Participant, ParticipantKind, RootChange, Seen, Survey
@@ -91,14 +92,14 @@ class Told:
         self._since = [at] * nodes
         self._issuers = [issuer] * holders
         self.server_issuer = issuer
-        self.connected = {node_name(node) for node in range(nodes)}
+        self._connected = {node_name(node) for node in range(nodes)}
         self.last_leaf: dict[AuthorityId, datetime] = {}
         self._began = at
         self._new = set(range(holders))
         self._seen: dict[Participant, Seen] = {}
         self._common: Common | None = None
         self._at = at
-        self._survey = SurveyTrust(self, self._published, lambda: self._at)
+        self._survey = SurveyTrust(self, self._published, self, lambda: self._at)
 
     @property
     def is_news(self) -> bool:
@@ -143,8 +144,8 @@ class Told:
 
     def presence(self, node: int, *, is_connected: bool) -> None:
         name = node_name(node)
-        if is_connected != (name in self.connected):
-            (self.connected.add if is_connected else self.connected.discard)(name)
+        if is_connected != (name in self._connected):
+            (self._connected.add if is_connected else self._connected.discard)(name)
             self._new.update(self.holders(node))
 
     def survey(self, common: Common, at: datetime) -> Survey:
@@ -212,6 +213,9 @@ class Told:
             _SERIAL, self._domain.id, purpose, node, "", issuer, began, ends, ends, began, _content(holder, issuer)
         )
 
+    async def attendance(self) -> Attendance:
+        return Attendance(frozenset(self._connected), servers=frozenset({SERVER}))
+
     @property
     def _known(self) -> Common:
         if self._common is None:
@@ -224,7 +228,7 @@ class Told:
         return self._common
 
     def _published(self) -> Published:
-        return Published(self._known.bundle, Withdrawn(), self.connected, self._known.longest_connection)
+        return Published(self._known.bundle, Withdrawn(), self._known.longest_connection)
 
     def _node(self, holder: int) -> NodeName:
         return node_name(holder // self._of.fleet.per_node)
