@@ -92,7 +92,7 @@ class Told:
         self._since = [at] * nodes
         self._issuers = [issuer] * holders
         self.server_issuer = issuer
-        self.connected = {node_name(node) for node in range(nodes)}
+        self._connected = {node_name(node) for node in range(nodes)}
         self.last_leaf: dict[AuthorityId, datetime] = {}
         self._began = at
         self._new = set(range(holders))
@@ -144,8 +144,8 @@ class Told:
 
     def presence(self, node: int, *, is_connected: bool) -> None:
         name = node_name(node)
-        if is_connected != (name in self.connected):
-            (self.connected.add if is_connected else self.connected.discard)(name)
+        if is_connected != (name in self._connected):
+            (self._connected.add if is_connected else self._connected.discard)(name)
             self._new.update(self.holders(node))
 
     def survey(self, common: Common, at: datetime) -> Survey:
@@ -215,6 +215,9 @@ class Told:
         return IssuedCertificate(
             _SERIAL, self._domain.id, purpose, node, "", issuer, began, ends, ends, began, _content(holder, issuer)
         )
+
+    async def attendance(self) -> Attendance:
+        return Attendance(frozenset(self._connected), servers=frozenset({SERVER}))
 
     @property
     def _known(self) -> Common:
