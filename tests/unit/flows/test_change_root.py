@@ -211,6 +211,47 @@ def test_it_names_the_node_that_does_not_report(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_an_agent_asleep_for_an_hour_is_named_and_the_change_ends_by_itself_when_it_wakes(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        sleeper = NodeName("node-z")
+        await server.store.put_agent(Agent(sleeper, "192.0.2.9", "join-token", NOON, 2, NOON + MINUTE))
+        await reports(server, sleeper)
+        async with asyncio.TaskGroup() as tasks:
+            driving = tasks.create_task(server.changing.run())
+            await server.changing.start(ORDER)
+            server.changing.wake()
+            for _ in range(20):
+                await pass_minutes(server)
+            (waiting,) = (await server.changing.progress()).waits
+            assert (str(waiting.participant), waiting.lack) == ("agent node-z", Lack.ROOT)
+            assert await server.phase() is Phase.PUBLISH
+            assert sorted(one.value for one in (await server.roots()).values()) == ["active", "prepared"]
+            for _ in range(MOST_STEPS):
+                await reports(server, sleeper)
+                await pass_minutes(server)
+                if await server.phase() is Phase.DONE:
+                    break
+            driving.cancel()
+        assert await server.phase() is Phase.DONE
+        assert sorted(one.value for one in (await server.roots()).values()) == ["active", "retired"]
+
+    async def reports(server: Server, node: NodeName) -> None:
+        """Its agent runs, renews its identity and holds what is published."""
+        bundle, at = server.authorities.bundle(), server.clock.now()
+        assert isinstance(await server.issuer.issue_node(node, leaf_key().csr(), at), Issued)
+        await server.store.put_holdings(
+            [Holding(node, f"agent {node}", "bundle", bundle.digest, bundle.digest, "", at)]
+        )
+
+    async def pass_minutes(server: Server) -> None:
+        """Nobody drives the change but its own task."""
+        await server.all_is_well()
+        await server.clock.advance(3 * MINUTE)
+        await server.clock.until_sleeping()
+
+    play(tmp_path, scenario)
+
+
 def test_a_sidecar_that_holds_the_old_bundle_or_refuses_the_probe_is_waited_for(tmp_path: Path) -> None:
     async def scenario(server: Server) -> None:
         await server.changing.start(ORDER)
