@@ -204,9 +204,6 @@ class Told:
             ),
         ]
 
-    async def attendance(self) -> Attendance:
-        return Attendance(frozenset(self.connected), servers=frozenset({SERVER}))
-
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
         return self.last_leaf
 
