@@ -31,7 +31,7 @@ from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.http_shapes import AppliedShape, RepositoryRequest, TokenRequest, TokenShape
 
 DOMAIN = TrustDomain("bench.example")
-UP_WITHIN_SECONDS = 30.0
+UP_WITHIN_SECONDS = 90.0
 ENROLLING_AT_ONCE = 16
 
 _OPTIONS = (("grpc.ssl_target_name_override", server_dns_name(DOMAIN)), ("grpc.max_receive_message_length", 64 << 20))
