@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Self
 
 from tests.kit.mesh import Part
@@ -65,7 +66,6 @@ class Chaos:
         self.ended: list[str] = []  # the last words of who ended though nobody killed it
         self._spared: set[str] = set()  # parts that somebody else has in hand
         self._at_work = threading.Lock()
-        self._dice = random.Random(lot.seed)
         self._places = places
         self._net = net
         self._may_go_on = may_go_on
@@ -97,21 +97,22 @@ class Chaos:
             self._spared.discard(part.name)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._dice.uniform(0, LONGEST_PAUSE_SECONDS)):
+        pauses, rounds = random.Random(self._lot.seed), count(1)
+        while not self._stop.wait(pauses.uniform(0, LONGEST_PAUSE_SECONDS)):
             with self._at_work:
                 if self._may_go_on():
-                    self._round()
+                    self._round(random.Random(self._lot.seed * 10_000 + next(rounds)))
 
-    def _round(self) -> None:
+    def _round(self, dice: random.Random) -> None:
         """A few at once, each for a time of its own; nobody suffers two of them at once."""
         free = [one for one in self._places if one.part.name not in self._spared]
-        victims = self._dice.sample(free, min(len(free), self._dice.randint(1, MOST_AT_ONCE)))
+        victims = dice.sample(free, min(len(free), dice.randint(1, MOST_AT_ONCE)))
         for one in free:
             if not one.part.alive():
                 self.ended.append(one.part.last_words())
                 one.part.start()
         began = time.monotonic()
-        blows = [(self._dice.uniform(0.2, self._lot.longest_seconds), self._drawn(one)) for one in victims]
+        blows = [(dice.uniform(0.2, self._lot.longest_seconds), self._drawn(one, dice)) for one in victims]
         fallen: list[tuple[float, Blow]] = []
         try:
             for span, blow in blows:
@@ -123,16 +124,17 @@ class Chaos:
                 self._stop.wait(max(began + span - time.monotonic(), 0))
                 blow.ends()
 
-    def _drawn(self, place: Place) -> Blow:
-        kinds = [self._parted, _asleep] if place.is_agent else [self._cut_off]
-        return self._dice.choice([*kinds, _killed] if self._lot.kills else kinds)(place)
+    def _drawn(self, place: Place, dice: random.Random) -> Blow:
+        apart = self._parted(place, dice.choice(place.servers)) if place.is_agent else _cut_off(place)
+        kinds = [apart, *([_asleep(place)] if place.is_agent else []), *([_killed(place)] if self._lot.kills else [])]
+        return dice.choice(kinds)
 
-    def _parted(self, place: Place) -> Blow:
-        other = self._dice.choice(place.servers)
+    def _parted(self, place: Place, other: Host) -> Blow:
         return Blow("parted", lambda: self._net.sever(place.host, other), lambda: self._net.mend(place.host, other))
 
-    def _cut_off(self, place: Place) -> Blow:
-        return Blow("server cut off", place.host.cut, place.host.heal)
+
+def _cut_off(place: Place) -> Blow:
+    return Blow("server cut off", place.host.cut, place.host.heal)
 
 
 def _killed(place: Place) -> Blow:

@@ -19,7 +19,9 @@ from pathlib import Path
 from tests.kit.mesh import FEDERATION_PORT, Mesh, Node, Server, until
 from tests.kit.mesh_repository import DOMAIN, Member, Repository
 from tests.kit.steady_load import App, Line
+from trustplane.cli import admin
 from trustplane.host.network_namespaces import Host, Network
+from trustplane.wire.http_federation_shapes import FederationShape
 
 PARTNER, BILLING = "partner.example", "billing"
 FOREIGN_CALL = 10  # a foreign callee's listener, counted from the caller's own port
@@ -158,7 +160,7 @@ class _Builder:
                     domain=mesh.domain,
                     namespace=mesh.namespace,
                     more=relation + (self._clusters() if mesh is self.ours else ""),
-                    further={f"federation/{other.domain}.json": other.bundle().read_text()},
+                    further={f"federation/{other.domain}.json": _bundle(other)},
                 )
             )
 
@@ -169,8 +171,8 @@ class _Builder:
     def _introduce(self) -> None:
         """The bundles that were handed over are older than the refresh hints that were applied since."""
         for mesh, other in ((self.ours, self.theirs), (self.theirs, self.ours)):
-            asked = mesh.run("federation", "refresh", other.domain, "--server-socket", str(mesh.server.admin))
-            assert asked.returncode == 0, asked.stdout + asked.stderr
+            asked = admin.server(mesh.server.admin).post(f"/v1/federation/{other.domain}/refresh", FederationShape)
+            assert not asked.peers[0].failure, asked
 
     def _join(self, us: Sequence[Member], them: Sequence[Member]) -> dict[str, tuple[Member, Node]]:
         nodes = [*(self._agent(self.ours, f"node-{n}", f"near-{n}", f"server-{n}") for n in self.numbers)]
@@ -210,6 +212,13 @@ class _Builder:
                     members["api"][0].app + FOREIGN_CALL + number - 1,
                     f"pay-{number}",
                 )
+
+
+def _bundle(mesh: Mesh) -> str:
+    """As it is now, and where the domain's agents will look for it."""
+    found = admin.server(mesh.server.admin).raw("/bundle")
+    (mesh.folder / "bundle.json").write_bytes(found)
+    return found.decode()
 
 
 def wait_for(started: Iterable[Future[None]]) -> None:
