@@ -33,6 +33,7 @@ from trustplane.flows.probe_sidecars import Door as ProbedDoor
 from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
 from trustplane.flows.remember_identities import Remembered, RememberIdentities
 from trustplane.flows.report_trust import ReportTrust
+from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.clock import SystemClock
@@ -63,7 +64,7 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import agent_id
 from trustplane.spiffe.selectors import Selector
-from trustplane.wire import xds
+from trustplane.wire import access_logs, xds
 from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.http_agent import agent_application
 from trustplane.wire.http_serve import HttpServer
@@ -231,6 +232,7 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.offers.run(),
         flows.sidecars.uptake.run(flows.sidecars.checks.lives),
         flows.sidecars.checks.run(),
+        flows.sidecars.links.run(),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]
@@ -260,7 +262,7 @@ async def _open_sockets(
     ports = XdsPorts(_Xds(callers, flows.views), local.offers, local.uptake, local.checks)
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
-    await _start(_xds_server(settings, ports, inner), doors)
+    await _start(_xds_server(settings, ports, local.links, inner), doors)
 
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
@@ -274,10 +276,11 @@ async def _open_sockets(
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 
-def _xds_server(settings: AgentSettings, ports: XdsPorts, inner: Path) -> grpc.aio.Server:
+def _xds_server(settings: AgentSettings, ports: XdsPorts, links: SeenLinks, inner: Path) -> grpc.aio.Server:
     descriptors = Descriptors.of(find_envoy(settings.envoy), settings.data_dir)
     server = grpc.aio.server(options=xds.SERVER_OPTIONS)
     server.add_generic_rpc_handlers(xds.services(ports, XdsMessages(descriptors)))
+    server.add_generic_rpc_handlers((access_logs.service(ports.peers, ports.offers, links, descriptors),))
     server.add_insecure_port(f"unix:{inner}")
     return server
 

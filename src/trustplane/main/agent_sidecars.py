@@ -10,6 +10,7 @@ from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
 from trustplane.flows.offer_configuration import OfferConfiguration
+from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.hosting_file import HostingFile
@@ -17,6 +18,8 @@ from trustplane.host.peers import PeerTable
 from trustplane.host.watched_envoy import process_of
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import ServiceName
 from trustplane.xds.surroundings import Surroundings
 
 Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
@@ -30,6 +33,7 @@ class Sidecars:
     uptake: SidecarUptake
     offers: OfferConfiguration
     checks: CrossCheckSidecars
+    links: SeenLinks
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -37,6 +41,11 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
     offers = OfferConfiguration(*held, here, uptake, clock)
-    return Sidecars(
-        peers, uptake, offers, CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
-    )
+    checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
+    links = SeenLinks(settings.node, outbox, partial(_id_of, held[0]), clock)
+    return Sidecars(peers, uptake, offers, checks, links)
+
+
+def _id_of(views: Feed[NodeView | None], service: ServiceName) -> SpiffeId | None:
+    view = views.value
+    return next((one.spiffe_id for one in view.sidecars if one.service == service), None) if view else None

@@ -6,11 +6,15 @@ address. Identity fields of a failed handshake are what the peer claimed, never 
 
 from __future__ import annotations
 
+from trustplane.registry.links import Side
+from trustplane.xds.bootstrap import AGENT
 from trustplane.xds.resources import typed
 
+PEER, ISSUER = "peer", "issuer"  # how an entry for the agent names what it saw
 STDOUT = "/dev/stdout"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _STDOUT = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
+_GRPC = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 _CEL = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 
 _DOWNSTREAM_TLS = {
@@ -64,11 +68,27 @@ _FAILED_HANDSHAKE = {
 
 def of_inbound_requests(path: str) -> list[dict[str, object]]:
     rbac = {"rbac": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}
-    return [_file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **rbac})]
+    return [
+        _file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **rbac}),
+        _to_agent(Side.CALLER, "DOWNSTREAM"),
+    ]
 
 
 def of_outbound_requests(path: str) -> list[dict[str, object]]:
-    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS})]
+    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _to_agent(Side.CALLEE, "UPSTREAM")]
+
+
+def _to_agent(side: Side, stream: str) -> dict[str, object]:
+    """Whom a request met and below which issuer, in batches; an agent that is away costs the request nothing."""
+    tags = {PEER: f"%{stream}_PEER_URI_SAN%", ISSUER: f"%{stream}_PEER_ISSUER%"}
+    config = {
+        "log_name": side.value,
+        "grpc_service": {"envoy_grpc": {"cluster_name": AGENT}},
+        "transport_api_version": "V3",
+        "buffer_flush_interval": "1s",
+        "custom_tags": [{"tag": tag, "value": value} for tag, value in tags.items()],
+    }
+    return {"name": "agent", "typed_config": typed(_GRPC, common_config=config)}
 
 
 def of_failed_handshakes(path: str) -> list[dict[str, object]]:
