@@ -47,6 +47,8 @@ COMMANDS = (
     "audit",
     "audit show",
     "audit verify",
+    "federation",
+    "federation story",
     "runbook",
     "runbook show",
     "runbook search",

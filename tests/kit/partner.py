@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.kit.ca import TestCa
+from tests.kit.clock import START
 from tests.kit.repository import PAYMENTS, WEB, repository
 from trustplane.spiffe import bundle_document
-from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.bundle import Bundle, JwtAuthority
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.revoked import digest_of
+from trustplane.trust.statement import Statement, sign
 
 PARTNER = TrustDomain("partner.example")
 ENDPOINT_ID = f"{PARTNER.id}/trustplane/server/server-1"
@@ -51,6 +57,38 @@ class Partner:
     @property
     def bundle_path(self) -> str:
         return f"federation/{self.name}.json"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A partner that makes statements: its JWT key is in its bundle."""
+
+    partner: Partner = field(default_factory=Partner)
+    kid: str = "key-1"
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+
+    def bundle(self, sequence: int = 1) -> Bundle:
+        return replace(self.partner.bundle(sequence), jwt_authorities=(JwtAuthority(self.kid, self.key.public_key()),))
+
+    def sign(self, message: bytes) -> bytes:
+        return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    def statement(self, held: Bundle, behind: int = 0, at: datetime = START) -> Statement:
+        """That its participants hold this bundle, but for so many."""
+        now = at.replace(microsecond=0)
+        return Statement(
+            by=self.partner.name,
+            about=held.trust_domain,
+            sequence=held.sequence or 0,
+            digest=held.digest,
+            x509_digest=held.x509_digest,
+            behind=behind,
+            issued_at=now,
+            expires_at=now + timedelta(minutes=5),
+        )
+
+    def shows(self, held: Bundle, behind: int = 0, at: datetime = START) -> bytes:
+        return sign(self.statement(held, behind, at), self.kid, self.sign)
 
 
 def federated(*partners: Partner, domain: str = "", **changes: str | None) -> dict[str, bytes]:

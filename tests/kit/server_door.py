@@ -36,6 +36,8 @@ from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.trust.federation import Peer, published_before_use
+from trustplane.trust.lifecycle import JwtTurn
+from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
@@ -91,6 +93,8 @@ class MemoryDoor:
     changes: list[RootChange] = field(default_factory=list)
     surveyed: Surveyed = field(default_factory=lambda: Surveyed(Survey(_ROOTS, frozenset(), (), {}, timedelta(0)), ()))
     peers: list[Peer] = field(default_factory=list)
+    stated: dict[TrustDomain, bytes] = field(default_factory=dict)
+    showing: list[Shown] = field(default_factory=list)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -128,6 +132,17 @@ class MemoryDoor:
 
     async def forget_peer(self, name: TrustDomain, by: str) -> None:
         self.acts.append(f"forget {name} by {by}")
+
+    async def statement(self, about: TrustDomain) -> bytes:
+        if about not in self.stated:
+            raise Refused(code="nothing-stated", what=f"nothing about {about}", why="no relation", fix="ask for one")
+        return self.stated[about]
+
+    async def next_jwt_key(self) -> JwtTurn | None:
+        return JwtTurn(NOON + timedelta(days=15), NOON + timedelta(days=20))
+
+    async def shown(self) -> Sequence[Shown]:
+        return self.showing
 
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self.kept[-1] if self.kept else None
@@ -224,7 +239,7 @@ class MemoryDoor:
 
     async def rotation_plan(self, order: RotationOrder) -> Told:
         change = begun(len(self.changes) + 1, JWT_AUTHORITY, order, NOON)
-        return Told(change, story(change, self.surveyed.survey, NOON))
+        return Told(change, story(change, self.surveyed.survey, NOON), self.surveyed.survey.seen)
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return self.changes[::-1][:limit]

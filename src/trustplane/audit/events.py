@@ -182,7 +182,7 @@ def revision_applied(number: int, digest: str, by: str, restored_from: int | Non
 def federation(  # noqa: PLR0917 - one field each
     phase: str, step: str, trust_domain: TrustDomain, what: Mapping[str, Plain], by: str, at: datetime
 ) -> bytes:
-    """`phase` is `intent` or `outcome`; `step` is `begun`, `taken`, `ended` or `forgotten`."""
+    """`phase` is `intent` or `outcome`; `step` is `begun`, `taken`, `stated`, `ended` or `forgotten`."""
     body = {**what, "step": step, "trust_domain": trust_domain.name, "by": by[:MAX_TEXT]}
     return canonical(f"federation-{phase}", at, body)
 

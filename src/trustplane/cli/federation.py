@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trustplane.cli import admin
 from trustplane.cli.arguments import trust_domain
-from trustplane.cli.output import Exit, fields, instant, relative, say, say_json, span, table
+from trustplane.cli.output import Exit, fields, instant, relative, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
-from trustplane.wire.http_federation_shapes import FederationShape, HolderShape, PeerShape
+from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape, HolderShape, PeerShape
 
 MAX_HOLDERS = 20
 HOLDS = "holds it"
@@ -22,8 +23,10 @@ Examples:
   trustplane federation status
   trustplane federation status --json | jq '.peers[] | {trust_domain, sequence, failure}'
   trustplane federation refresh partner.example
+  trustplane federation story --svg story.svg
 """
 
+Picture = Annotated[Path | None, typer.Option("--svg", help="Write the picture to this file.")]
 Domain = Annotated[str, typer.Argument(metavar="TRUST_DOMAIN", help="The other trust domain.")]
 
 group = typer.Typer(
@@ -45,7 +48,7 @@ def status(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
 
 @group.command()
 def refresh(domain: Domain, server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
-    """Ask its endpoint now, whatever the interval says. Ends with 1 when no bundle was taken."""
+    """Ask its endpoint now, for its bundle and for who there holds ours. Ends with 1 when no bundle was taken."""
     name = trust_domain(domain)
     found = admin.server(server_socket).post(f"/v1/federation/{name}/refresh", FederationShape)
     _tell(found, only=name.name, as_json=as_json)
@@ -62,6 +65,18 @@ def forget(domain: Domain, server_socket: ServerSocket, *, as_json: AsJson = Fal
     name = trust_domain(domain)
     found = admin.server(server_socket).post(f"/v1/federation/{name}/forget", FederationShape)
     _tell(found, only=name.name, as_json=as_json)
+
+
+@group.command()
+def story(server_socket: ServerSocket, *, svg: Picture = None, as_json: AsJson = False) -> None:
+    """How the keys are changed with these partners: the exact sequence, as Markdown and as a picture.
+
+    Told by the machine that would do it: whom it waits for, and by which rule each other trust domain is believed.
+    """
+    found = admin.server(server_socket).get("/v1/federation/story", FederationStoryShape)
+    if svg is not None:
+        write_picture(svg, found.svg)
+    say_json(found) if as_json else say(found.markdown)
 
 
 def _tell(found: FederationShape, *, only: str = "", as_json: bool) -> None:
@@ -94,6 +109,7 @@ def _peer(peer: PeerShape, found: FederationShape) -> str:
         ("  next", f"{instant(peer.next_at)} ({relative(peer.next_at, found.now)})" if peer.next_at else ""),
         ("  failing", f"since {instant(peer.failing_since)}" if peer.failing_since else ""),
         ("  held by", _counted(peer.holders)),
+        ("  of ours", f"it {peer.shows}" if peer.shows else ""),
     ]
     shown = [fields(about)]
     if peer.failure:

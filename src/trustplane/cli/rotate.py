@@ -140,6 +140,9 @@ def status_text(found: RotationStatusShape) -> str:
         parts += filter(None, [cluster_text.progress(found.clusters, found.waiting, found.now)])
     if found.waiting:
         parts += _waited_for(found)
+    if found.partners:
+        shown = [(one.trust_domain, one.rule, one.shows) for one in found.partners[:MOST_SHOWN]]
+        parts.append(table(("OTHER TRUST DOMAIN", "BELIEVED BY", "NOW IT"), shown))
     if found.gives_up:
         parts.append("\n".join(["this is an emergency; it gives up:", *(f"  {each}" for each in found.gives_up)]))
     return "\n\n".join(parts)

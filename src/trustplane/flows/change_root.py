@@ -35,7 +35,16 @@ from trustplane.rotation.change_root import (
     Switch,
     feed,
 )
-from trustplane.rotation.root_change import Order, Participant, ParticipantKind, RootChange, Waiver, begun, under_way
+from trustplane.rotation.root_change import (
+    Order,
+    Participant,
+    ParticipantKind,
+    RootChange,
+    Seen,
+    Waiver,
+    begun,
+    under_way,
+)
 from trustplane.rotation.root_gates import Waiting, waits
 from trustplane.rotation.root_story import Chapter, story
 from trustplane.trust.authority import Authority, AuthorityId
@@ -94,6 +103,7 @@ class Progress:
 class Told:
     change: RootChange
     chapters: tuple[Chapter, ...]
+    seen: tuple[Seen, ...] = ()
 
 
 class ChangeRoot:
@@ -176,7 +186,7 @@ class ChangeRoot:
         else:
             change = begun(newest.number + 1 if newest else 1, await self._root(), order, at)
         surveyed = await self._survey.look(change)
-        return Told(change, story(change, surveyed.survey, at))
+        return Told(change, story(change, surveyed.survey, at), surveyed.survey.seen)
 
     async def run(self) -> None:
         wait, backoff = IDLE, STEP

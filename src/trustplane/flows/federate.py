@@ -175,7 +175,7 @@ class Federate:
         if relation is None:
             raise _no_relation(name)
         try:
-            document = await self._endpoints.fetch(relation, self._endpoint_bundle(relation))
+            document = await self._endpoints.fetch(relation, self.endpoint_bundle(relation))
             fetched = await asyncio.to_thread(bundle_document.decode, document, name)
         except Fault as fault:
             return await self._failed(name, fault.finding)
@@ -184,7 +184,7 @@ class Federate:
             return await self._failed(name, _unforeseen(name, error))
         return await self._take(name, relation, fetched)
 
-    def _endpoint_bundle(self, relation: Relation) -> Bundle | None:
+    def endpoint_bundle(self, relation: Relation) -> Bundle | None:
         """FE-13: the newest one held of the trust domain that the endpoint's ID is in; not always the peer's."""
         if relation.endpoint_id is None:
             return None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from trustplane.registry.records import Holding
+from trustplane.registry.records import Holding, Hosting
 from trustplane.registry.view import NodeView, Sidecar
 from trustplane.spiffe.bundle import BundleSet
 from trustplane.spiffe.ids import TrustDomain
@@ -61,6 +61,33 @@ def reach(
     return tuple(sorted(found, key=lambda one: (order.index(one.state), one.node, one.participant)))
 
 
+def behind(
+    name: TrustDomain,
+    known: tuple[Sequence[Holding], Sequence[Hosting]],
+    views: Mapping[NodeName, tuple[NodeView, str]],
+    bundles: BundleSet,
+) -> int:
+    """How many do not provably hold the bundle of `name` as it is held here; who was never heard of counts too."""
+    holdings, hosting = known
+    found = reach(name, holdings, views, bundles)
+    heard = {(one.node, one.participant) for one in holdings}
+    nodes = {one.node for one in holdings if one.thing == _VIEW}
+    told = {node: one.digest for node, (view, _) in views.items() for one in view.bundles if one.trust_domain == name}
+    # A node that is itself only about to be told of the newest one proves nothing by holding what it was told.
+    untold = {node for node, digest in told.items() if name in bundles and digest != bundles[name].digest}
+    sidecars = {(one.node, f"{_SIDECAR}{one.service}") for one in hosting if one.node in views}
+    silent = [
+        participant
+        for node, participant in sidecars - heard
+        if _expected(name, _sidecar_of(views[node][0], participant), bundles)
+    ]
+    return len((told.keys() - nodes) | untold) + len(silent) + sum(one.state is not State.HOLDS for one in found)
+
+
+def _sidecar_of(view: NodeView, participant: str) -> Sidecar | None:
+    return next((one for one in view.sidecars if f"{_SIDECAR}{one.service}" == participant), None)
+
+
 def _state(
     name: TrustDomain, participant: str, held: Things, meant: tuple[NodeView, str] | None, bundles: BundleSet
 ) -> State | None:
@@ -71,9 +98,7 @@ def _state(
     if _VIEW in held:
         return _of_agent(held[_VIEW], digest, wanted=in_view)
     if participant.startswith(_SIDECAR):
-        service = participant.removeprefix(_SIDECAR)
-        sidecar = next((one for one in view.sidecars if str(one.service) == service), None)
-        return _of_sidecar(name, held, _expected(name, sidecar, bundles))
+        return _of_sidecar(name, held, _expected(name, _sidecar_of(view, participant), bundles))
     return _of_client(held.get(f"secret/{name.id}"), wanted=in_view)
 
 
@@ -97,7 +122,7 @@ def _expected(name: TrustDomain, sidecar: Sidecar | None, bundles: BundleSet) ->
 
 def peers_of(view: NodeView, participant: str, bundles: BundleSet) -> str:
     """The digest by which a sidecar holds all domains that may call it; empty if only its own may, or it is none."""
-    sidecar = next((one for one in view.sidecars if f"{_SIDECAR}{one.service}" == participant), None)
+    sidecar = _sidecar_of(view, participant)
     return peers_digest(sidecar, bundles) if sidecar and sidecar.foreign_domains() else ""
 
 

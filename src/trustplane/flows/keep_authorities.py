@@ -8,7 +8,7 @@ share one root: whoever holds the lease makes it, the others find it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -30,6 +30,7 @@ from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, Au
 from trustplane.trust.bundles import bundle_of, sequence_of
 from trustplane.trust.lifecycle import (
     Activate,
+    JwtTurn,
     Lifetimes,
     MakeRoot,
     Prepare,
@@ -37,6 +38,7 @@ from trustplane.trust.lifecycle import (
     Step,
     active,
     due,
+    next_jwt,
     owners_without,
     prepared_below,
     root_in_use,
@@ -107,14 +109,22 @@ class Standing:
 
 
 class KeepAuthorities:
-    def __init__(
-        self, records: Records, keys: AuthorityKeys, instance: Instance, lifetimes: Lifetimes, clock: Clock
+    def __init__(  # noqa: PLR0917 - the ports of one flow
+        self,
+        records: Records,
+        keys: AuthorityKeys,
+        instance: Instance,
+        lifetimes: Lifetimes,
+        clock: Clock,
+        ahead: Callable[[], timedelta] = timedelta,
     ) -> None:
+        """`ahead`: how long other trust domains need a JWT key to be published before it signs."""
         self._records = records
         self._keys = keys
         self._instance = instance
         self._lifetimes = lifetimes
         self._clock = clock
+        self._ahead = ahead
         self._unsealed: dict[AuthorityId, SigningKey] = {}
         self._log = structlog.get_logger("authorities")
         self.standing: Feed[Standing | None] = Feed(None)
@@ -154,7 +164,7 @@ class KeepAuthorities:
         """Take every step that is due, then stand by what is stored."""
         for _ in range(MAX_STEPS):
             authorities = await self._records.authorities()
-            step = due(authorities, self._instance.name, self._lifetimes, self._clock.now())
+            step = due(authorities, self._instance.name, self._lifetimes, self._clock.now(), self._ahead())
             if step is None or not await self._take(step, authorities):
                 return await self._stand_by(authorities)
         raise Broken(
@@ -163,6 +173,10 @@ class KeepAuthorities:
             why="each step should bring them closer to rest",
             fix="report this with: trustplane status --json",
         )
+
+    async def next_jwt_key(self) -> JwtTurn | None:
+        authorities = await self._records.authorities()
+        return next_jwt(authorities, self._instance.name, self._lifetimes, self._clock.now(), self._ahead())
 
     async def prepare_successor(self, owner: NodeName) -> None:
         """Make an issuing authority for this or another instance, unless one waits; it signs nothing yet."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from trustplane.flows.partner_trust import NOBODY, Partners, with_partners
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.clusters import Clusters
 from trustplane.registry.presence import Attendance
@@ -56,6 +57,10 @@ class Present(Protocol):
         ...
 
 
+async def _no_partners() -> Partners:
+    return NOBODY
+
+
 def _nobody_of_elsewhere(_node: NodeName, _participant: str) -> str:
     return ""
 
@@ -85,16 +90,23 @@ class Surveyed:
 
 class SurveyTrust:
     def __init__(
-        self, records: Records, published: Callable[[], Published], present: Present, now: Callable[[], datetime]
+        self,
+        records: Records,
+        published: Callable[[], Published],
+        present: Present,
+        now: Callable[[], datetime],
+        partners: Callable[[], Awaitable[Partners]] = _no_partners,
     ) -> None:
         self._records = records
         self._published = published
         self._present = present
         self._now = now
+        self._partners = partners
         self._leaf_roots: Mapping[str, AuthorityId | None] = {}
 
     async def look(self, change: RootChange | None) -> Surveyed:
         """What is read first may be older than what is read last, never the other way round: proofs come first."""
+        partners = await self._partners()
         holdings = await self._records.holdings()
         fleet = _Fleet(
             holdings,
@@ -106,9 +118,9 @@ class SurveyTrust:
         last = await self._records.last_leaf_ends()
         authorities = await self._records.authorities()
         self._leaf_roots = leaf_roots(fleet, authorities, self._leaf_roots)
-        return surveyed(
-            replace(fleet, leaf_roots=self._leaf_roots), authorities, last, self._published(), change, self._now()
-        )
+        published, at = self._published(), self._now()
+        found = surveyed(replace(fleet, leaf_roots=self._leaf_roots), authorities, last, published, change, at)
+        return replace(found, survey=with_partners(found.survey, partners, published.bundle, change, at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from random import SystemRandom
 
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
 from trustplane.fault import Unavailable
+from trustplane.flows.ask_partners import AskPartners
 from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -43,6 +45,7 @@ from trustplane.flows.revoke import Revoke
 from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.flows.share_presence import SharePresence
+from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.survey_trust import Published, SurveyTrust
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
@@ -65,6 +68,7 @@ from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
+from trustplane.main.partner_ports import PartnerPorts, hints_before_use
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
@@ -145,6 +149,8 @@ class Flows:
     changing: ChangeRoot
     federate: Federate
     published: PublishBundle
+    asking: AskPartners
+    stating: StateUptake
     audit_key: str
 
 
@@ -183,13 +189,14 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
     async with await Store.open(settings.database, clock) as store:
         flows = _flows(settings, store, clock)
         changes = store.changes()  # before anything is read, so that nothing is missed
+        await flows.desired.load()  # first: with whom there are relations says how early keys are published
         await flows.authorities.start()
-        await flows.desired.load()
         flows.issuer.recall(await store.newest_certificates(), clock.now())
         await flows.revocations.settle()
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
         await flows.federate.settle()
+        await flows.asking.settle()
         await flows.published.current()  # numbered before anyone asks, and for the metrics
         await flows.identity.obtain()
         async with asyncio.TaskGroup() as tasks:
@@ -215,28 +222,35 @@ def _facts(settings: ServerSettings, clock: SystemClock) -> ServerFacts:
     return ServerFacts(settings.trust_domain, settings.instance, version("trustplane"), database, clock.now())
 
 
+def _ahead(desired: KeepDesiredState) -> timedelta:
+    current = desired.current
+    return hints_before_use(current[1] if current else None)
+
+
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
     instance = Instance(settings.trust_domain, settings.instance)
     keys = AuthorityKeys(kek)
-    authorities = KeepAuthorities(store, keys, instance, settings.lifetimes, clock)
     desired = KeepDesiredState(settings.trust_domain, store, store, store, clock)
+    authorities = KeepAuthorities(store, keys, instance, settings.lifetimes, clock, partial(_ahead, desired))
     revocations = KeepRevocations(store, keys, desired, clock)
     replacing = ReplaceIssuers(store, authorities, revocations, desired, clock)
     rights = UnlessRevoked(desired, revocations)
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
-    enrol = EnrolNodes(store, store, store, issuer, clock)
     note_key, checkpoints = _checkpoints(settings, store, kek)
     connected = ConnectedAgents()
     endpoints = BundleEndpoints(settings.federation.web_authorities)
     federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
+    published = PublishBundle(authorities, desired, store)
     presence = SharePresence(store, connected, settings.instance, clock)
-    survey = SurveyTrust(store, _Publishing(authorities, desired, revocations, federate).now, presence, clock.now)
+    partners = PartnerPorts(store, authorities, desired, federate)
+    current = _Publishing(authorities, desired, revocations, federate)
+    survey = SurveyTrust(store, current.now, presence, clock.now, partners.known)
     return Flows(
         store=store,
         authorities=authorities,
         desired=desired,
-        enrol=enrol,
+        enrol=EnrolNodes(store, store, store, issuer, clock),
         issuer=issuer,
         turns=IssueInTurn(issuer, SigningPace(settings.signing_rate), clock),
         minter=MintJwt(store, authorities.jwt_signer, rights),
@@ -250,7 +264,9 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         revoke=Revoke(store, revocations, replacing, clock),
         changing=ChangeRoot(store, authorities, survey, clock),
         federate=federate,
-        published=PublishBundle(authorities, desired, store),
+        published=published,
+        asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
+        stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
         audit_key=str(note_key),
     )
 
@@ -271,6 +287,8 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             changing=flows.changing,
             federate=flows.federate,
             published=flows.published,
+            asking=flows.asking,
+            stating=flows.stating,
             audit_key=flows.audit_key,
             clock=clock,
         )
@@ -291,6 +309,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.changing.run(),
         flows.presence.run(),
         flows.federate.run(),
+        flows.asking.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),
         follow_store(flows, changes, clock),

@@ -11,6 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.ask_partners import AskPartners
 from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
@@ -23,6 +24,7 @@ from trustplane.flows.keep_revocations import KeepRevocations
 from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.share_presence import SharePresence
+from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
@@ -39,6 +41,8 @@ from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.trust.authority import Authority
 from trustplane.trust.federation import Peer, published_before_use
+from trustplane.trust.lifecycle import JwtTurn
+from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.wire.http_door import ServerFacts
 
@@ -60,6 +64,8 @@ class Behind:
     changing: ChangeRoot
     federate: Federate
     published: PublishBundle
+    asking: AskPartners
+    stating: StateUptake
     audit_key: str
     clock: Clock
 
@@ -127,9 +133,20 @@ class Door:
 
     async def refresh_peer(self, name: TrustDomain) -> None:
         await self._behind.federate.poll(name)
+        await self._behind.asking.ask(name)
 
     async def forget_peer(self, name: TrustDomain, by: str) -> None:
         await self._behind.federate.forget(name, by)
+        await self._store.drop_shown(name)  # also that it has made statements
+
+    async def statement(self, about: TrustDomain) -> bytes:
+        return await self._behind.stating.about(about)
+
+    async def next_jwt_key(self) -> JwtTurn | None:
+        return await self._behind.authorities.next_jwt_key()
+
+    async def shown(self) -> Sequence[Shown]:
+        return await self._store.shown()
 
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self._behind.desired.current

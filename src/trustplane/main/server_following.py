@@ -61,10 +61,14 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)
                 await _take_over(flows.federate.settle, clock)
+                await _take_over(flows.asking.settle, clock)
+                await _take_over(flows.authorities.settle, clock)  # keys are published ahead for who federates
             case Topic.FEDERATION:
                 await _take_over(flows.federate.settle, clock)
+                await _take_over(flows.asking.settle, clock)
             case Topic.ROOT_CHANGES:
                 flows.changing.wake()
+                await _take_over(flows.asking.settle, clock)
             case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS:

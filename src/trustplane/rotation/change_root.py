@@ -6,8 +6,9 @@ An emergency and a waiver are the only exceptions, and both are on record.
 
 `feed` takes the change as it is stored, one event and an instant, and answers with the change as it is to be stored
 and what must be done then. What is to be done follows from what is proven to be undone, so whoever reads the record
-after a crash is told the same again, and each effect may be done twice. Time alone opens no gate. Going back is the
-same way with the roots exchanged, possible until the leaving root has left.
+after a crash is told the same again, and each effect may be done twice. Time alone opens no gate, but for other trust
+domains that can show nothing. Going back is the same way with the roots exchanged, possible until the leaving root has
+left.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _prepared(change: RootChange, coming: AuthorityId, survey: Survey, at: datet
         return change, (PrepareIssuers(coming),)
     if survey.roots.get(coming) is AuthorityState.STAGED:
         return change, (Publish(coming),)
-    return _enter(change, Phase.PUBLISH, at)
+    return _enter(replace(change, published_at=at), Phase.PUBLISH, at)
 
 
 def _with_issuers(change: RootChange, coming: AuthorityId, survey: Survey) -> Fed:
@@ -181,7 +182,7 @@ def _switched(change: RootChange, coming: AuthorityId, survey: Survey, at: datet
 def _drained(change: RootChange, survey: Survey, at: datetime, *, is_open: bool) -> Fed:
     state = survey.roots.get(change.leaving)
     if change.phase is Phase.RETIRE and state is AuthorityState.RETIRED:
-        return _enter(change, Phase.VERIFY_AGAIN, at)
+        return _enter(replace(change, left_at=at), Phase.VERIFY_AGAIN, at)
     if state is AuthorityState.ACTIVE or _shows_leaving(change, survey, at):
         return _enter(replace(change, replaced_at=None), Phase.SWITCH, at)
     change = replace(change, last_leaf=last_leaf_of(change, survey))

@@ -14,6 +14,7 @@ from enum import Enum
 from trustplane.fault import Refused
 from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId, AuthorityState
+from trustplane.trust.partner import Rule
 
 MAX_TEXT = 500
 LONGEST_WAIVER = timedelta(days=90)
@@ -44,6 +45,7 @@ class ParticipantKind(Enum):
     ENVOY = "envoy"
     WORKLOAD = "workload"
     CLUSTER = "cluster"
+    DOMAIN = "domain"  # another trust domain, as one: who is behind in it is its own to know
 
 
 _KINDS = frozenset(kind.value for kind in ParticipantKind)
@@ -110,7 +112,8 @@ class Seen:
 
     `accepts` is None where no probe can be made. `since` is when it last said something else than before. It is away
     when its node's agent, or the server itself, is not there to say anything. `doubt`: how what was seen of it
-    contradicts what it says.
+    contradicts what it says. `takes`: nothing but
+    time shows that it holds a newer bundle, and so much of it is given. `told`: what is known of another trust domain.
     """
 
     participant: Participant
@@ -123,6 +126,9 @@ class Seen:
     cluster: ClusterName | None = None
     away_since: datetime | None = None
     doubt: str = ""
+    rule: Rule | None = None  # of another trust domain, and of nobody else
+    takes: timedelta | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class RootChange:
     last_leaf: datetime | None = None  # when the last of those ends
     waivers: tuple[Waiver, ...] = ()
     version: int = 0
+    published_at: datetime | None = None  # from when on the new root was in every bundle
+    left_at: datetime | None = None  # from when on the leaving one was in none
 
     def waived(self, at: datetime) -> frozenset[Participant]:
         return frozenset(one.participant for one in self.waivers if one.is_in_force(at))

@@ -1,13 +1,13 @@
 """The gates of a change of root: whom and what each phase waits for, and what would unblock it.
 
 A gate is open when it waits for nothing. What a participant proved opens it; time alone never does, it only adds to
-what a phase waits for.
+what a phase waits for. The exception is another trust domain that can show nothing: it is given time to fetch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -20,6 +20,7 @@ EMERGENCY_GIVES_UP = (
     "participants that are away are not waited for: they refuse others, and are refused, until they come back",
     "certificates that are still valid are not waited for: whoever kept one without reading on is refused later",
     "open connections made with such certificates are not waited for: they last until their age ends them",
+    "other trust domains without a fresh statement are not waited for: calls across fail until they have fetched",
 )
 
 
@@ -47,12 +48,20 @@ class Waiting:
     refusal: str = ""
     is_away: bool = False
     cluster: ClusterName | None = None
+    told: str = ""
+
+    @property
+    def because(self) -> str:
+        """What is not proven yet, or what another trust domain shows instead of a proof."""
+        return self.told or self.lack.value
 
     @property
     def unblock(self) -> str:
         """What an operator can do."""
         if self.participant is None:
             return "nothing; it ends by itself" if self.until else "look at the servers' logs"
+        if self.participant.kind is ParticipantKind.DOMAIN:
+            return _unblocking_domain(self.participant.name.partition(" ")[2], is_timed=self.until is not None)
         if self.lack is Lack.DOUBT:
             node = self.participant.name.rpartition(" ")[2]
             return f"on {node}: look at that proxy's process (ps: state T is stopped); wake it or start it anew"
@@ -72,6 +81,12 @@ def _unblocking(participant: Participant, *, is_away: bool) -> str:
             return f"on {node}: trustplane agent status, and the end of the proxy's log"
         case _:
             return f"on {node}: trustplane agent status; start or wake the agent"
+
+
+def _unblocking_domain(name: str, *, is_timed: bool) -> str:
+    if is_timed:
+        return "nothing; it ends by itself"
+    return f"trustplane federation status; then ask the operators of {name}, or waive it: trustplane rotate waive"
 
 
 def waits(change: RootChange, survey: Survey, at: datetime) -> tuple[Waiting, ...]:
@@ -136,10 +151,25 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
 def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:
     is_fit, is_excused = _judge(change, lack), excused(change, at)
     for one in survey.seen:
+        due = _due(change, lack, one)
         is_said = one.doubt and lack is not Lack.DOUBT  # whatever else it lacks, that is the reason
-        if not is_said and not is_fit(one) and not is_excused(one):
-            refusal = one.doubt or one.refusal
-            yield Waiting(lack, one.participant, one.since, refusal=refusal, is_away=one.is_away, cluster=one.cluster)
+        is_timely = due is None or at >= due
+        if is_said or (is_fit(one) and is_timely) or is_excused(one):
+            continue
+        until = due if is_fit(one) else None
+        yield replace(_wanting(lack, one), until=until)
+
+
+def _wanting(lack: Lack, one: Seen) -> Waiting:
+    return Waiting(
+        lack,
+        one.participant,
+        one.since,
+        refusal=one.doubt or one.refusal,
+        is_away=one.is_away,
+        cluster=one.cluster,
+        told=one.told,
+    )
 
 
 def excused(change: RootChange, at: datetime) -> Callable[[Seen], bool]:
@@ -156,6 +186,19 @@ def excused(change: RootChange, at: datetime) -> Callable[[Seen], bool]:
         return one.is_away and (change.is_emergency or (one.cluster is not None and one.cluster.name in clusters))
 
     return is_excused
+
+
+def _due(change: RootChange, lack: Lack, one: Seen) -> datetime | None:
+    """From when on time has shown what nothing else can. None: it is no question of time, or not yet one."""
+    if one.takes is None:
+        return None
+    match lack:
+        case Lack.ROOT if not change.is_going_back:  # the root of before never left
+            return (change.published_at or change.since) + one.takes
+        case Lack.OLD_ROOT:
+            return (change.left_at or change.since) + one.takes
+        case _:
+            return None
 
 
 def _judge(change: RootChange, lack: Lack) -> Callable[[Seen], bool]:

@@ -7,14 +7,15 @@ from datetime import timedelta
 from html import escape
 
 from trustplane.rotation.change_root import Effect, MakeRoot, PrepareIssuers, Publish, Retire, Switch
-from trustplane.rotation.root_change import Phase, RootChange
+from trustplane.rotation.root_change import Phase, RootChange, Seen
 from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Lack, Waiting
 from trustplane.rotation.root_story import TO_COME, Chapter
 from trustplane.trust.authority import AuthorityId
+from trustplane.trust.partner import Rule
 
 NAMED = 12  # participants listed by name in a step
 _WIDTH, _ROW, _LEFT, _BAR = 960, 46, 150, 24
-_COLOURS = {
+COLOURS = {
     Phase.PREPARE: "#8d99ae",
     Phase.PUBLISH: "#2a6f97",
     Phase.VERIFY: "#2a9d8f",
@@ -23,7 +24,7 @@ _COLOURS = {
     Phase.RETIRE: "#b23a48",
     Phase.VERIFY_AGAIN: "#2a9d8f",
 }
-_MEANS = {
+MEANS = {
     Phase.PREPARE: "a new root is made, and issuing authorities below it, before anybody is told of them",
     Phase.PUBLISH: "both roots are in every bundle; the old one goes on signing",
     Phase.VERIFY: "every sidecar lets in a probe whose certificate chains to the new root",
@@ -31,6 +32,11 @@ _MEANS = {
     Phase.DRAIN: "nothing that is valid or open may depend on the old root",
     Phase.RETIRE: "the old root leaves every bundle; from here there is no way back",
     Phase.VERIFY_AGAIN: "everyone holds the bundle without the old root",
+}
+_RULES = {
+    Rule.STATEMENT: "proves it by its signed statement, and by nothing else",
+    Rule.TIME: "can prove nothing, and is given time to fetch our bundle after each change of it",
+    Rule.UNKNOWN: "must first answer whether it makes statements",
 }
 _PROOFS = {
     Lack.ROOT: "take up the bundle with both roots",
@@ -40,7 +46,7 @@ _PROOFS = {
 }
 
 
-def markdown(change: RootChange, chapters: Sequence[Chapter]) -> str:
+def markdown(change: RootChange, chapters: Sequence[Chapter], seen: Sequence[Seen] = ()) -> str:
     """For people, as it would happen from now on."""
     heading = "Going back to the root of before" if change.is_going_back else "Changing the root"
     coming = _root(change.coming) if change.coming else "a root yet to be made"
@@ -48,9 +54,10 @@ def markdown(change: RootChange, chapters: Sequence[Chapter]) -> str:
         f"# {heading}",
         "",
         f"From root `{change.leaving}` to {coming}. Each step begins when the one before it is proven, never by time",
-        "alone. Until *retire* it can be taken back: `trustplane rotate abort`.",
+        f"alone{_but_for(seen)}. Until *retire* it can be taken back: `trustplane rotate abort`.",
         "",
     ]
+    lines += partner_rules(seen)
     for number, chapter in enumerate(chapters, 1):
         lines += _chapter(number, chapter)
     lines += ["## At the end", "", "One root is in every bundle, and everyone has proved it.", ""]
@@ -60,22 +67,45 @@ def markdown(change: RootChange, chapters: Sequence[Chapter]) -> str:
 
 
 def _chapter(number: int, chapter: Chapter) -> list[str]:
-    lines = [f"## {number}. {chapter.phase.value}", "", f"{_MEANS[chapter.phase].capitalize()}.", ""]
+    lines = [f"## {number}. {chapter.phase.value}", "", f"{MEANS[chapter.phase].capitalize()}.", ""]
     lines += [f"- does: {_act(each)}" for each in chapter.acts]
     for proof, waits in _grouped(chapter.waits):
         lines += _whom(proof, waits)
-    lines += [
-        f"- waits until {one.until:%Y-%m-%d %H:%M:%S} UTC: {one.lack.value}" for one in chapter.waits if one.until
-    ]
+    lines += [f"- waits until {one.until:%Y-%m-%d %H:%M:%S} UTC: {_reason(one)}" for one in chapter.waits if one.until]
     if chapter.ends > chapter.begins:
-        lines.append(f"- takes at least {_span(chapter.ends - chapter.begins)}")
+        lines.append(f"- takes at least {span(chapter.ends - chapter.begins)}")
     return [*lines, ""]
+
+
+def _but_for(seen: Sequence[Seen]) -> str:
+    return ", but for other trust domains that show nothing" if any(one.takes is not None for one in seen) else ""
+
+
+def partner_rules(seen: Sequence[Seen]) -> list[str]:
+    """By which rule each other trust domain is waited for."""
+    partners = [(one, one.rule) for one in seen if one.rule is not None]
+    if not partners:
+        return []
+    lines = ["## Other trust domains", "", "They verify our certificates too, and are waited for as one each:", ""]
+    for one, rule in partners:
+        lines.append(f"- `{one.participant.name.partition(' ')[2]}` {_RULES[rule]}; now it {one.told}")
+    return [*lines, ""]
+
+
+def _reason(one: Waiting) -> str:
+    if one.participant is None:
+        return one.lack.value
+    return f"{one.participant} shows nothing, and is given this long to fetch our bundle again"
 
 
 def _grouped(waits: Sequence[Waiting]) -> Iterator[tuple[str, list[Waiting]]]:
     for lack, proof in _PROOFS.items():
-        if found := [one for one in waits if one.lack is lack and one.participant is not None]:
+        if found := [one for one in waits if _is_proof(one, lack)]:
             yield proof, found
+
+
+def _is_proof(one: Waiting, lack: Lack) -> bool:
+    return one.lack is lack and one.participant is not None and one.until is None
 
 
 def _whom(proof: str, waits: Sequence[Waiting]) -> Iterator[str]:
@@ -120,10 +150,14 @@ def _root(root: AuthorityId) -> str:
     return "the new root" if root == TO_COME else f"root `{root}`"
 
 
-def _span(length: timedelta) -> str:
+def span(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     hours, minutes = seconds // 3600, seconds // 60 % 60
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {seconds % 60} s" if seconds % 60 else f"{minutes} min"
+    return f"{seconds} s"
 
 
 def picture(chapters: Sequence[Chapter]) -> str:
@@ -158,10 +192,10 @@ def _bar(chapter: Chapter, x: float, y: int, wide: float) -> list[str]:
     waiting = len({one.participant for one in chapter.waits if one.participant})
     told = [f"{waiting} to prove"] if waiting else []
     if chapter.ends > chapter.begins:
-        told.append(f"at least {_span(chapter.ends - chapter.begins)}")
+        told.append(f"at least {span(chapter.ends - chapter.begins)}")
     middle = y + _BAR * 0.7
     return [
         f'<text x="16" y="{middle:.0f}" fill="#222222">{escape(chapter.phase.value)}</text>',
-        f'<rect x="{x:.0f}" y="{y}" width="{wide:.0f}" height="{_BAR}" rx="4" fill="{_COLOURS[chapter.phase]}"/>',
+        f'<rect x="{x:.0f}" y="{y}" width="{wide:.0f}" height="{_BAR}" rx="4" fill="{COLOURS[chapter.phase]}"/>',
         f'<text x="{x + wide + 8:.0f}" y="{middle:.0f}" fill="#555555">{escape(", ".join(told))}</text>',
     ]

@@ -130,6 +130,8 @@ def _row(change: RootChange) -> dict[str, object]:
         "is_going_back": change.is_going_back,
         "replaced_at": change.replaced_at,
         "last_leaf": change.last_leaf,
+        "published_at": change.published_at,
+        "left_at": change.left_at,
     }
 
 
@@ -150,6 +152,8 @@ def _change(row: Row[Any], waivers: Sequence[Waiver]) -> RootChange:
         last_leaf=row.last_leaf,
         waivers=tuple(waivers),
         version=row.version,
+        published_at=row.published_at,
+        left_at=row.left_at,
     )
 
 

@@ -19,7 +19,7 @@ from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.rotation.root_change import RootChange
-from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.store import (
     audit_log,
@@ -27,6 +27,7 @@ from trustplane.store import (
     certificates,
     federation,
     nodes,
+    partners,
     presence,
     revisions,
     revocations,
@@ -40,6 +41,7 @@ from trustplane.store.engines import Counts
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 from trustplane.trust.federation import Peer
+from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, SignedCrl
 
 __all__ = ["Changes", "Store", "Topic"]
@@ -272,6 +274,16 @@ class Store:
     async def peers(self) -> Sequence[Peer]:
         """Of every trust domain that is or was federated with."""
         return await self._read(federation.everything)
+
+    async def put_shown(self, shown: Shown) -> None:
+        await self._write(lambda to: partners.put(to, shown))
+
+    async def drop_shown(self, name: TrustDomain) -> None:
+        await self._write(lambda to: partners.drop(to, name))
+
+    async def shown(self) -> Sequence[Shown]:
+        """What each trust domain with a relation has shown of its uptake of our bundle."""
+        return await self._read(partners.everything)
 
     # Audit log
 

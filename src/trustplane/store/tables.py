@@ -202,6 +202,8 @@ root_changes = Table(
     Column("is_going_back", Boolean, nullable=False),
     Column("replaced_at", Instant),
     Column("last_leaf", Instant),
+    Column("published_at", Instant),
+    Column("left_at", Instant),
 )
 
 root_change_waivers = Table(
@@ -249,4 +251,22 @@ agent_presence = Table(
     Column("life", Text, nullable=False),
     Column("is_connected", Boolean, nullable=False),
     Column("since", Instant, nullable=False),
+)
+
+partner_statements = Table(
+    "partner_statements",
+    metadata,
+    Column("trust_domain", Text, primary_key=True),
+    Column("about", Text),  # null, and all up to expires_at: it has shown none
+    Column("sequence", Text),  # 64 bits without a sign
+    Column("digest", Text),
+    Column("x509_digest", Text),
+    Column("behind", BigInteger),
+    Column("issued_at", Instant),
+    Column("expires_at", Instant),
+    Column("since", Instant),
+    Column("asked_at", Instant),
+    Column("failure", Text),  # JSON object: a finding
+    Column("failing_since", Instant),
+    Column("is_silent", Boolean, nullable=False),
 )

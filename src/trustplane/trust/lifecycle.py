@@ -1,11 +1,13 @@
 """When authorities are made, take over and leave.
 
 Three promises. An owner never has two active authorities of a kind. Once it has one it never lacks a successor in time:
-one is prepared at half of the active one's life and takes over at two thirds. An authority retires only when it has
+one is prepared at half of the active one's life, or earlier if it must be published for long, and takes over at two
+thirds. An authority retires only when it has
 expired, and since nothing it signs outlives it, nothing alive depends on it then.
 
-A JWT key signs only after it has been in the bundle for `publish_ahead`, unless no other key could sign: then waiting
-would help nobody. An issuing authority needs no such wait, its certificate comes with every leaf.
+A JWT key signs only after it has been in the bundle for `publish_ahead`, or for as long as other trust domains need to
+fetch it (FE-1) if that is longer, unless no other key could sign: then waiting would help nobody. An issuing authority
+needs no such wait, its certificate comes with every leaf.
 
 Decisions come from what is stored and the instant alone. An authority whose time has not come counts as present, so a
 clock that was set back makes nothing new. An issuing authority succeeds only below the root that signs: those below
@@ -81,11 +83,28 @@ class Retire:
     state: AuthorityState
 
 
+@dataclass(frozen=True, slots=True)
+class JwtTurn:
+    """When an owner's next JWT key is made and published, and when it signs."""
+
+    made_at: datetime
+    signs_at: datetime
+
+
 Step = MakeRoot | Prepare | Activate | Retire
 
 
-def due(authorities: Iterable[Authority], owner: NodeName, lifetimes: Lifetimes, at: datetime) -> Step | None:
-    """The next step for this owner's authorities, or nothing. Ask again after each step."""
+def due(
+    authorities: Iterable[Authority],
+    owner: NodeName,
+    lifetimes: Lifetimes,
+    at: datetime,
+    ahead: timedelta = timedelta(0),
+) -> Step | None:
+    """The next step for this owner's authorities, or nothing. Ask again after each step.
+
+    `ahead`: how long other trust domains need to fetch a JWT key before it signs.
+    """
     known = tuple(authorities)
     root = root_in_use(known)
     if root is None:
@@ -94,7 +113,7 @@ def due(authorities: Iterable[Authority], owner: NodeName, lifetimes: Lifetimes,
         return _retirement(known, at)  # nothing new can be made below an expired root
     return (
         _succession(known, owner, root, at)
-        or _jwt_succession(known, owner, root, lifetimes.publish_ahead, at)
+        or _jwt_succession(known, owner, root, max(lifetimes.publish_ahead, ahead), at)
         or _retirement(known, at)
     )
 
@@ -164,7 +183,9 @@ def _succession(
     owner: NodeName,
     root: Authority,
     at: datetime,
+    *,
     kind: AuthorityKind = AuthorityKind.ISSUING,
+    ahead: timedelta = timedelta(0),
 ) -> Step | None:
     signing = active(known, owner, kind)
     successor = _successor(known, owner, kind, at)
@@ -172,7 +193,7 @@ def _succession(
         return Activate(successor.id, signing.id if signing else None) if successor else Prepare(kind)
     if successor is None:
         # One that ends with the root has no successor that could outlive it.
-        wanted = at >= _share(signing, PREPARE_AT) and signing.not_after < root.not_after
+        wanted = at >= _prepared_at(signing, ahead) and signing.not_after < root.not_after
         return Prepare(kind) if wanted else None
     # Not before its time: after a clock was set back, the one that signs goes on.
     if at >= _share(signing, ACTIVATE_AT) and at >= successor.not_before:
@@ -180,10 +201,28 @@ def _succession(
     return None
 
 
+def next_jwt(
+    authorities: Iterable[Authority], owner: NodeName, lifetimes: Lifetimes, at: datetime, ahead: timedelta
+) -> JwtTurn | None:
+    """As `due` will have it, if it is asked in time; None while no key of this owner signs."""
+    known = tuple(authorities)
+    signing = active(known, owner, AuthorityKind.JWT)
+    if signing is None:
+        return None
+    ahead = max(lifetimes.publish_ahead, ahead)
+    successor = _successor(known, owner, AuthorityKind.JWT, at)
+    made_at = successor.not_before if successor else max(at, _prepared_at(signing, ahead))
+    return JwtTurn(made_at, max(_share(signing, ACTIVATE_AT), made_at + ahead))
+
+
+def _prepared_at(signing: Authority, ahead: timedelta) -> datetime:
+    return min(_share(signing, PREPARE_AT), _share(signing, ACTIVATE_AT) - ahead)
+
+
 def _jwt_succession(
     known: Sequence[Authority], owner: NodeName, root: Authority, publish_ahead: timedelta, at: datetime
 ) -> Step | None:
-    step = _succession(known, owner, root, at, AuthorityKind.JWT)
+    step = _succession(known, owner, root, at, kind=AuthorityKind.JWT, ahead=publish_ahead)
     if not isinstance(step, Activate):
         return step
     keys = [each for each in known if each.kind is AuthorityKind.JWT]

@@ -1,4 +1,5 @@
-"""Fetching another trust domain's bundle document, by either endpoint profile (SPIFFE Federation §5.2).
+"""Fetching another trust domain's bundle document, by either endpoint profile (SPIFFE Federation §5.2), and beside it
+its statement of who there holds our bundle.
 
 Whatever answers is hostile until its TLS is verified, and bounded after that: one GET, a few redirects with the same
 checks at each, so many bytes, so many seconds in all. Every fetch has a thread and a connection of its own, and a trust
@@ -15,6 +16,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -25,38 +27,61 @@ from trustplane.spiffe.bundle_document import MAX_DOCUMENT_BYTES
 from trustplane.spiffe.federation_endpoint import EndpointProfile, EndpointUrl
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.trust.statement import MAX_STATEMENT_BYTES, shown_at
 
 FETCH_SECONDS = 20.0
 MAX_REDIRECTS = 3
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
+_HEADERS = {"Accept": "application/json, application/jose", "Accept-Encoding": "identity", "Connection": "close"}
+_NOT_THERE = frozenset({404, 405, 410, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    what: str
+    limit: int  # bytes
+
+
+_BUNDLE = _Wanted("bundle", MAX_DOCUMENT_BYTES)
+_STATEMENT = _Wanted("statement", MAX_STATEMENT_BYTES)
 
 
 class BundleEndpoints:
-    """Satisfies `flows.federate.Endpoints`. `web_authorities`: PEM of who vouches for https_web; none: the system's."""
+    """Satisfies `flows.federate.Endpoints` and `flows.ask_partners.Endpoints`.
+
+    `web_authorities`: PEM of who vouches for https_web; none: the system's.
+    """
 
     def __init__(self, web_authorities: Path | None = None, seconds: float = FETCH_SECONDS) -> None:
         self._web_authorities = web_authorities
         self._seconds = seconds
-        self._busy: dict[TrustDomain, _Fetch] = {}
+        self._busy: dict[tuple[TrustDomain, _Wanted], _Fetch] = {}
 
     async def fetch(self, relation: Relation, trusted: Bundle | None) -> bytes:
         """The document as served. `trusted`: the newest bundle of the trust domain of the endpoint's SPIFFE ID."""
-        name = relation.trust_domain
-        before = self._busy.get(name)
+        return await self._get(relation, trusted, relation.endpoint, _BUNDLE)
+
+    async def statement(self, relation: Relation, trusted: Bundle | None, about: TrustDomain) -> bytes:
+        """As shown, not believed yet. Unavailable as `endpoint-without-statement` where there is none to be had."""
+        return await self._get(relation, trusted, shown_at(relation.endpoint, about), _STATEMENT)
+
+    async def _get(self, relation: Relation, trusted: Bundle | None, url: EndpointUrl, wanted: _Wanted) -> bytes:
+        key = (relation.trust_domain, wanted)
+        before = self._busy.get(key)
         if before is not None and not before.over:
-            raise _too_slow(relation.endpoint, "the attempt before this one still hangs in the system")
-        fetching = _Fetch(_handshake(relation, trusted, self._web_authorities), self._seconds)
+            raise _too_slow(url, "the attempt before this one still hangs in the system")
+        fetching = _Fetch(_handshake(relation, trusted, self._web_authorities), self._seconds, wanted)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        thread = threading.Thread(target=_run, args=(fetching, relation.endpoint, answer), name=f"fetch {name}"[:40])
+        name = f"fetch {relation.trust_domain}"[:40]
+        thread = threading.Thread(target=_run, args=(fetching, url, answer), name=name)
         thread.daemon = True  # the system's name lookup cannot be interrupted, and must not keep a server from stopping
-        self._busy[name] = fetching
+        self._busy[key] = fetching
         thread.start()
         try:
             return await asyncio.wait_for(answer, self._seconds)
         except TimeoutError:
-            raise _too_slow(relation.endpoint, f"it did not answer whole within {self._seconds:.0f} seconds") from None
+            raise _too_slow(url, f"it did not answer whole within {self._seconds:.0f} seconds") from None
         finally:
             fetching.abandon()
 
@@ -151,9 +176,10 @@ def _tell(answer: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
 class _Fetch:
     """One fetch in a thread. `abandon` ends it from another: its socket is shut under it."""
 
-    def __init__(self, handshake: _Handshake, seconds: float) -> None:
+    def __init__(self, handshake: _Handshake, seconds: float, wanted: _Wanted) -> None:
         self._handshake = handshake
         self._seconds = seconds
+        self._wanted = wanted
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._abandoned = False
@@ -192,7 +218,7 @@ class _Fetch:
             connection.sock = secured
             connection.request("GET", url.target, headers=_HEADERS)  # FE-9: no credentials of any kind
             with connection.getresponse() as response:
-                return _answer(url, response)
+                return _answer(url, response, self._wanted)
 
     def _may_be_shut(self, opened: socket.socket) -> None:
         with self._lock:
@@ -201,16 +227,11 @@ class _Fetch:
             self._socket = opened
 
 
-def _answer(url: EndpointUrl, response: http.client.HTTPResponse) -> bytes | EndpointUrl:
+def _answer(url: EndpointUrl, response: http.client.HTTPResponse, wanted: _Wanted) -> bytes | EndpointUrl:
     if response.status in _REDIRECTS:
         return EndpointUrl(urljoin(url.text, response.headers.get("Location", "")))  # FE-9: valid by the same rules
     if response.status != http.HTTPStatus.OK:
-        raise Unavailable(
-            code="endpoint-without-bundle",
-            what=f"{url} answered {response.status} and no bundle",
-            why="what is there serves no bundle now, or never did",
-            fix="check the URL with the operators of the other trust domain",
-        )
+        raise _without(url, response.status, wanted)
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(
             code="bundle-encoded",
@@ -218,17 +239,33 @@ def _answer(url: EndpointUrl, response: http.client.HTTPResponse) -> bytes | End
             why="it was asked for the document as it is; what unpacks to any size is not read",
             fix="have its operators serve the document without compression to who does not ask for it",
         )
-    document = response.read(MAX_DOCUMENT_BYTES + 1)
-    if len(document) > MAX_DOCUMENT_BYTES:
+    document = response.read(wanted.limit + 1)
+    if len(document) > wanted.limit:
         raise Refused(
-            code="bundle-too-large",
-            what=f"{url} answered with more than {MAX_DOCUMENT_BYTES // 1024} KiB",
-            why="a bundle is a few certificates, and what is read must be bounded",
+            code="bundle-too-large" if wanted is _BUNDLE else "statement-too-large",
+            what=f"{url} answered with more than {wanted.limit // 1024} KiB",
+            why=f"a {wanted.what} is small, and what is read must be bounded",
             fix="ask its operators what their endpoint serves",
         )
     if response.length:
         raise http.client.IncompleteRead(document, response.length)
     return document
+
+
+def _without(url: EndpointUrl, status: int, wanted: _Wanted) -> Unavailable:
+    if wanted is _STATEMENT and status in _NOT_THERE:
+        return Unavailable(
+            code="endpoint-without-statement",
+            what=f"{url} answered {status}: no statement is to be had there",
+            why="that trust domain runs something else than trustplane, or has no relation with ours",
+            fix="nothing; it is given time to fetch. If it does run trustplane, have it declare our trust domain",
+        )
+    return Unavailable(
+        code="endpoint-without-bundle",
+        what=f"{url} answered {status} and no {wanted.what}",
+        why=f"what is there serves no {wanted.what} now, or never did",
+        fix="check the URL with the operators of the other trust domain",
+    )
 
 
 @contextlib.contextmanager

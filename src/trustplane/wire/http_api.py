@@ -15,8 +15,9 @@ from trustplane.clock import Clock
 from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
-from trustplane.wire.http_federation import FederationAnswers, bundle_operation
-from trustplane.wire.http_federation_shapes import FederationShape
+from trustplane.wire.http_federation import FederationAnswers, bundle_operation, statement_operation
+from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape
+from trustplane.wire.http_federation_story import FederationStory
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
@@ -44,7 +45,7 @@ def public_application(door: ServerDoor, metrics: CollectorRegistry, clock: Cloc
 def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tuple[Operation, ...]:
     to = ServerAnswers(door, metrics, clock)
     listed = (
-        *(*_open(to), bundle_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
+        *(*_open(to), bundle_operation(door), statement_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
         *(*_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
     )
 
@@ -102,9 +103,11 @@ def _nodes(to: ServerAnswers) -> tuple[Operation, ...]:
 def _federation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
     to, shape, one = FederationAnswers(door, clock), FederationShape, "/v1/federation/{trust_domain}"
     known = "what is known of other trust domains, and who holds their bundles"
+    story, written = FederationStory(door).story, "how the keys are changed with them, told for people"
     forgetting = "forget the bundle, sequence and roots of a trust domain"
     return (
         _read("/v1/federation", "federation", known, shape, to.status),
+        _read("/v1/federation/story", "federation_story", written, FederationStoryShape, story),
         _act(f"{one}/refresh", "refresh_peer", "ask another trust domain's endpoint now", shape, to.refresh),
         _act(f"{one}/forget", "forget_peer", forgetting, shape, to.forget),
     )

@@ -29,6 +29,8 @@ from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import Authority
 from trustplane.trust.federation import Peer
+from trustplane.trust.lifecycle import JwtTurn
+from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 
 
@@ -85,10 +87,22 @@ class FederationPort(Protocol):
         ...
 
     async def refresh_peer(self, name: TrustDomain) -> None:
-        """Ask its endpoint now. Refused as `no-relation`."""
+        """Ask its endpoint now, for its bundle and for its statement. Refused as `no-relation`."""
         ...
 
     async def forget_peer(self, name: TrustDomain, by: str) -> None: ...
+
+    async def statement(self, about: TrustDomain) -> bytes:
+        """Signed: who here holds its bundle. Refused as `nothing-stated` without a relation."""
+        ...
+
+    async def next_jwt_key(self) -> JwtTurn | None:
+        """When this server's next JWT key is made and when it signs."""
+        ...
+
+    async def shown(self) -> Sequence[Shown]:
+        """What other trust domains have shown of their uptake of ours."""
+        ...
 
 
 class RepositoryPort(Protocol):

@@ -26,6 +26,7 @@ _STATUS = {
     "body-too-large": 413,
     "no-bearer-token": 401,
     "not-a-reader": 403,
+    "nothing-stated": 404,
     "unknown-certificate": 404,
     "unknown-identity": 404,
     "unknown-path": 404,

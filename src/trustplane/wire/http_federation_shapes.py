@@ -34,6 +34,15 @@ class PeerShape(Answer, frozen=True, kw_only=True):
     failure: FindingShape | None
     failing_since: datetime | None
     holders: tuple[HolderShape, ...]
+    believed_by: str | None  # how it is known whether it holds our bundle: statement, time, or unknown yet
+    shows: str | None  # of our bundle, in words
+
+
+class FederationStoryShape(Answer, frozen=True, kw_only=True):
+    """For people: Markdown, and an SVG picture of the same."""
+
+    markdown: str
+    svg: str
 
 
 class FederationShape(Answer, frozen=True, kw_only=True):

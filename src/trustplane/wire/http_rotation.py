@@ -40,6 +40,7 @@ class RotationAnswers:
             ready=len(seen) - len(late),
             clusters=_clusters(by_cluster(seen, progress.waits)),
             waiting=tuple(map(_waiting, progress.waits)),
+            partners=tuple(_partner(one) for one in seen if one.rule is not None),
             gives_up=EMERGENCY_GIVES_UP if change and change.is_emergency else (),
         )
 
@@ -48,7 +49,7 @@ class RotationAnswers:
         told = await self._door.rotation_plan(order)
         return shapes.RotationPlanShape(
             phases=tuple(one.phase.value for one in told.chapters),
-            markdown=markdown(told.change, told.chapters),
+            markdown=markdown(told.change, told.chapters, told.seen),
             svg=picture(told.chapters),
         )
 
@@ -89,7 +90,9 @@ def bundle_status(
     seen = {one.participant.name: one for one in progress.surveyed.survey.seen}
     holdings = progress.surveyed.holdings
     holders = tuple(_holder(one, seen.get(_name(one))) for one in holdings[:MAX_HOLDERS])
-    silent = tuple(sorted(set(seen) - {_name(one) for one in holdings}))
+    # Other trust domains hold nothing that is told of here one by one: rotate status says what they show.
+    ours = {name for name, one in seen.items() if one.rule is None}
+    silent = tuple(sorted(ours - {_name(one) for one in holdings}))
     hidden = {AuthorityState.STAGED, AuthorityState.RETIRED}
     return shapes.BundleStatusShape(
         now=now,
@@ -190,7 +193,7 @@ def _waiver(one: Waiver) -> shapes.RotationWaiverShape:
 def _waiting(one: Waiting) -> shapes.WaitingShape:
     return shapes.WaitingShape(
         code=one.lack.name.lower().replace("_", "-"),
-        what=one.lack.value,
+        what=one.because,
         participant=one.participant.name if one.participant else None,
         cluster=_cluster(one),
         since=one.since,
@@ -198,6 +201,13 @@ def _waiting(one: Waiting) -> shapes.WaitingShape:
         refusal=one.refusal or None,
         away=one.is_away,
         unblock=one.unblock,
+    )
+
+
+def _partner(one: Seen) -> shapes.PartnerRuleShape:
+    name = one.participant.name.partition(" ")[2]
+    return shapes.PartnerRuleShape(
+        trust_domain=name, rule=one.rule.value if one.rule else "", shows=one.told, since=one.since
     )
 
 

@@ -77,6 +77,15 @@ class ClusterProgressShape(Answer, frozen=True, kw_only=True):
     unblock: str | None
 
 
+class PartnerRuleShape(Answer, frozen=True, kw_only=True):
+    """By which rule another trust domain is waited for: `statement`, `time` where it shows none, or `unknown` yet."""
+
+    trust_domain: str
+    rule: str
+    shows: str
+    since: datetime | None
+
+
 class RotationStatusShape(Answer, frozen=True, kw_only=True):
     """`rotation` is the newest; `ready` of `participants` are what the phase wants them to be.
 
@@ -89,6 +98,7 @@ class RotationStatusShape(Answer, frozen=True, kw_only=True):
     ready: int
     clusters: tuple[ClusterProgressShape, ...] = ()
     waiting: tuple[WaitingShape, ...]
+    partners: tuple[PartnerRuleShape, ...]
     gives_up: tuple[str, ...]
 
 

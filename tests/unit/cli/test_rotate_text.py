@@ -53,6 +53,7 @@ def text(
     *waits: shapes.WaitingShape,
     gives_up: tuple[str, ...] = (),
     clusters: tuple[shapes.ClusterProgressShape, ...] = (),
+    partners: tuple[shapes.PartnerRuleShape, ...] = (),
 ) -> str:
     return status_text(
         shapes.RotationStatusShape(
@@ -62,6 +63,7 @@ def text(
             ready=42 - len(waits),
             clusters=clusters,
             waiting=waits,
+            partners=partners,
             gives_up=gives_up,
         )
     )
@@ -88,6 +90,12 @@ def test_who_is_waited_for_stands_with_since_when_and_what_would_unblock_it() ->
     (line,) = [one for one in told.splitlines() if one.startswith("agent node-7")]
     assert "3h ago" in line
     assert line.endswith("on node-7: trustplane agent status")
+
+
+def test_another_trust_domain_stands_with_the_rule_it_is_believed_by_and_what_it_shows() -> None:
+    one = shapes.PartnerRuleShape(trust_domain="partner.example", rule="statement", shows="holds it", since=NOON)
+    (line,) = [each for each in text(rotation(), partners=(one,)).splitlines() if each.startswith("partner.example")]
+    assert line.split() == ["partner.example", "statement", "holds", "it"]
 
 
 def test_what_ends_by_itself_says_when() -> None:

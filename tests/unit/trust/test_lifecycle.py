@@ -170,3 +170,22 @@ def test_below_a_new_root_the_authority_below_it_takes_over() -> None:
 def test_who_waits_below_a_root_that_does_not_sign_does_not_take_over_early() -> None:
     waiting = replace(issuing(PREPARED, name="n"), parent=AuthorityId("new"))
     assert waiting_issuer((*SIGNING, waiting), ME, NOON) is None
+
+
+def test_fe_1_a_jwt_key_is_published_for_as_long_as_other_trust_domains_need_to_fetch_it() -> None:
+    """Five hints of a day are as long as lies between half and two thirds of its life; for more it is made earlier."""
+    for ahead, made_at in ((timedelta(days=5), LIFE / 2), (timedelta(days=10), LIFE / 3)):
+        renewed = (ROOT, issuing(ACTIVE, NOON + LIFE / 3, "m"), jwt(ACTIVE))
+        assert due(renewed, ME, LIFETIMES, NOON + made_at - timedelta(minutes=1), ahead) is None
+        assert due(renewed, ME, LIFETIMES, NOON + made_at, ahead) == Prepare(AuthorityKind.JWT)
+        made = NOON + made_at + timedelta(minutes=1)
+        waiting = (*renewed, jwt(PREPARED, made, "n"))
+        assert due(waiting, ME, LIFETIMES, made + ahead - timedelta(seconds=1), ahead) is None
+        assert due(waiting, ME, LIFETIMES, made + ahead, ahead) == Activate(AuthorityId("n"), AuthorityId("j"))
+
+
+def test_without_partners_nothing_is_published_longer_than_it_was() -> None:
+    signed = (ROOT, issuing(ACTIVE, NOON + LIFE / 2, "m"), jwt(ACTIVE), jwt(PREPARED, NOON + LIFE * 2 / 3, "n"))
+    at = NOON + LIFE * 2 / 3 + LIFETIMES.publish_ahead
+    assert due(signed, ME, LIFETIMES, at - timedelta(seconds=1)) is None
+    assert due(signed, ME, LIFETIMES, at) == Activate(AuthorityId("n"), AuthorityId("j"))

@@ -99,7 +99,7 @@ def test_an_emergency_says_what_it_gives_up(admin: AsgiClient, door: MemoryDoor)
     publishing(door)
     status = admin.get("/v1/rotation").json()
     assert status["waiting"] == [], "who is away is not waited for"
-    assert len(status["gives_up"]) == 3
+    assert len(status["gives_up"]) == 4
 
 
 def test_a_change_is_paused_resumed_and_taken_back(admin: AsgiClient, door: MemoryDoor) -> None:
