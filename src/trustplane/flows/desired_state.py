@@ -32,7 +32,7 @@ from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.xds.inbound import oldest_connection
+from trustplane.xds.inbound import last_open
 
 
 class Revisions(Protocol):
@@ -168,7 +168,7 @@ class KeepDesiredState:
         """How long any sidecar lets a connection last, by the leaf's life and the longest request of its service."""
         state = self._state()
         ages = (
-            oldest_connection(state.profiles[service.profile].lifetime, service.longest_request)
+            last_open(state.profiles[service.profile].lifetime, service.longest_request, service.connections.longest)
             for service in state.services.values()
         )
         return max(ages, default=timedelta(0))

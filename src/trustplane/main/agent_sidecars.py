@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from trustplane.clock import Clock
+from trustplane.fault import Unavailable
 from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
+from trustplane.flows.measure_connections import MeasureConnections
 from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
-from trustplane.host.watched_envoy import process_of
+from trustplane.host.watched_envoy import WatchedEnvoy, process_of
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
+from trustplane.spiffe.names import ServiceName
+from trustplane.xds.open_connections import STATISTICS
 from trustplane.xds.surroundings import Surroundings
 
 Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
@@ -30,6 +35,7 @@ class Sidecars:
     uptake: SidecarUptake
     offers: OfferConfiguration
     checks: CrossCheckSidecars
+    connections: MeasureConnections
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -37,6 +43,18 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
     offers = OfferConfiguration(*held, here, uptake, clock)
-    return Sidecars(
-        peers, uptake, offers, CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
-    )
+    checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
+    connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks), clock)
+    return Sidecars(peers, uptake, offers, checks, connections)
+
+
+async def _figures(checks: CrossCheckSidecars, service: ServiceName) -> Mapping[str, int]:
+    process = checks.process(service)
+    if not isinstance(process, WatchedEnvoy) or not process.can_be_asked:
+        raise Unavailable(
+            code="envoy-figures-unavailable",
+            what=f"the sidecar of {service} does not say where its administration is",
+            why="its bootstrap is of an earlier version, or of its owner's own making",
+            fix="start it with the bootstrap that trustplane sidecar --print-bootstrap prints",
+        )
+    return await process.figures(STATISTICS)
