@@ -130,6 +130,7 @@ def _row(change: RootChange) -> dict[str, object]:
         "is_going_back": change.is_going_back,
         "replaced_at": change.replaced_at,
         "last_leaf": change.last_leaf,
+        "remade_from": change.remade_from,
     }
 
 
@@ -148,6 +149,7 @@ def _change(row: Row[Any], waivers: Sequence[Waiver]) -> RootChange:
         is_going_back=row.is_going_back,
         replaced_at=row.replaced_at,
         last_leaf=row.last_leaf,
+        remade_from=row.remade_from,
         waivers=tuple(waivers),
         version=row.version,
     )

@@ -202,6 +202,7 @@ root_changes = Table(
     Column("is_going_back", Boolean, nullable=False),
     Column("replaced_at", Instant),
     Column("last_leaf", Instant),
+    Column("remade_from", Instant),
 )
 
 root_change_waivers = Table(
