@@ -20,6 +20,7 @@ from trustplane.rotation.change_root import (
     Noticed,
     PrepareIssuers,
     Publish,
+    Remake,
     Retire,
     Switch,
     feed,
@@ -158,12 +159,12 @@ def _shown(effect: Effect) -> str:
             return "make a root"
         case PrepareIssuers(root):
             return f"prepare issuers below {NAMES[root]}"
-        case Publish(root):
-            return f"publish {NAMES[root]}"
+        case Publish(root) | Retire(root):
+            return f"{'publish' if isinstance(effect, Publish) else 'retire'} {NAMES[root]}"
         case Switch(leaving, coming):
             return f"switch from {NAMES[leaving]} to {NAMES[coming]}"
-        case Retire(root):
-            return f"retire {NAMES[root]}"
+        case Remake():
+            return "have connections made anew"
         case Noticed(phase):
             return phase.value
 

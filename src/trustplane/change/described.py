@@ -13,6 +13,7 @@ from typing import TypeAlias
 from trustplane.policy import document
 from trustplane.registry.budgets import Waiver
 from trustplane.registry.clusters import Cluster
+from trustplane.registry.connections import Connections
 from trustplane.registry.durations import as_written
 from trustplane.registry.federation import ForeignCall, Relation
 from trustplane.registry.model import Call, DesiredState, Namespace, Profile, Service
@@ -135,8 +136,16 @@ def _service(service: Service) -> Fields:
             "probes": _listed(f"{probe.method} {probe.path}" for probe in service.probes),
             "data": _listed(service.data),
             "longest_request": as_written(service.longest_request),
+            "connections": _connections(service.connections),
         }
     )
+
+
+def _connections(one: Connections) -> str:
+    """Said only where it was decided: what follows from the profile is no fact of the service."""
+    longest = f"last {as_written(one.longest)}" if one.longest is not None else ""
+    drained = "made anew when trust changes" if one.drains else ""
+    return ", ".join(filter(None, (longest, drained)))
 
 
 def _entry(service: Service) -> Fields:

@@ -30,6 +30,7 @@ from trustplane.rotation.change_root import (
     Paused,
     PrepareIssuers,
     Publish,
+    Remake,
     Resumed,
     Retire,
     Switch,
@@ -107,10 +108,19 @@ class Told:
 
 
 class ChangeRoot:
-    def __init__(self, records: Records, authorities: Authorities, survey: Survey, clock: Clock) -> None:
+    def __init__(
+        self,
+        records: Records,
+        authorities: Authorities,
+        survey: Survey,
+        remake: Callable[[str], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """`remake` tells every node an order to make connections anew."""
         self._records = records
         self._authorities = authorities
         self._survey = survey
+        self._remake = remake
         self._clock = clock
         self._holder = uuid4().hex  # of the lease; which replica it is does not matter
         self._woken = asyncio.Event()
@@ -239,6 +249,9 @@ class ChangeRoot:
                 about = {"leaving": leaving.hex, "coming": coming.hex}
                 at = self._clock.now()
                 await self._noted(change, "switch", about, OWN, lambda: self._records.switch_root(change, at))
+            case Remake(order):
+                about = {"order": order}
+                await self._noted(change, "remake", about, OWN, lambda: self._remake(order))
             case Retire(root):
                 about = {"root": root.hex}
                 at = self._clock.now()

@@ -142,6 +142,11 @@ class CrossCheckSidecars:
         one = self._watched.get(service)
         return one is not None and one.process.alive()
 
+    def process(self, service: ServiceName) -> Process | None:
+        """Of its newest stream."""
+        one = self._watched.get(service)
+        return one.process if one is not None else None
+
     def doubted(self, *, silent: bool) -> int:
         """How many have stopped listening; otherwise, how many contradict themselves."""
         if silent:

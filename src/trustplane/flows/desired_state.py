@@ -32,7 +32,7 @@ from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.xds.inbound import oldest_connection
+from trustplane.xds.inbound import last_open
 
 
 class Revisions(Protocol):
@@ -74,6 +74,7 @@ class KeepDesiredState:
         self._current: tuple[Revision, DesiredState] | None = None
         self._bundle: Bundle | None = None
         self._withdrawn = Withdrawn()
+        self._remake = ""
         self._federated: Mapping[TrustDomain, Bundle] = {}
         self._known_roots: Mapping[TrustDomain, frozenset[str]] = {}
         self._by_id: Mapping[SpiffeId, Service] = {}
@@ -168,13 +169,21 @@ class KeepDesiredState:
         """How long any sidecar lets a connection last, by the leaf's life and the longest request of its service."""
         state = self._state()
         ages = (
-            oldest_connection(state.profiles[service.profile].lifetime, service.longest_request)
+            last_open(state.profiles[service.profile].lifetime, service.longest_request, service.connections.longest)
             for service in state.services.values()
         )
         return max(ages, default=timedelta(0))
 
     def clusters(self) -> Clusters:
         return self._state().clusters
+
+    def draining(self) -> frozenset[ServiceName]:
+        """Services whose sidecars make their connections anew when trust changes, and count those of before."""
+        return frozenset(name for name, one in self._state().services.items() if one.connections.drains)
+
+    def are_all_measured(self) -> bool:
+        """Whether every service has a sidecar: without one nobody knows of its connections."""
+        return all(one.ports is not None for one in self._state().services.values())
 
     def service_count(self) -> int:
         return len(self._state().services)
@@ -183,6 +192,12 @@ class KeepDesiredState:
         """Make this what every node is told to rely on no more."""
         self._withdrawn = withdrawn
         await self.refresh()
+
+    async def remake(self, order: str) -> None:
+        """Have every node make the connections anew that were made before this order."""
+        if order != self._remake:
+            self._remake = order
+            await self.refresh()
 
     async def federate(
         self, bundles: Mapping[TrustDomain, Bundle], known: Mapping[TrustDomain, frozenset[str]]
@@ -200,7 +215,8 @@ class KeepDesiredState:
 
     def _needs(self, endpoints: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Needs:
         number = self._current[0].number if self._current else 0
-        return Needs(self._state(), number, endpoints, self._trusted(), self._withdrawn)
+        withdrawn = replace(self._withdrawn, remake=self._remake)
+        return Needs(self._state(), number, endpoints, self._trusted(), withdrawn)
 
     def _state(self) -> DesiredState:
         if self._current:

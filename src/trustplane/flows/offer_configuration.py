@@ -7,7 +7,7 @@ offered: the configuration before it stays, and the refusal is reported.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.xds.guards import Published, published
+from trustplane.xds.open_connections import generations_of
 from trustplane.xds.resources import Offer
 from trustplane.xds.sds_names import secrets_offer
 from trustplane.xds.snapshot import snapshot
@@ -52,6 +53,8 @@ class OfferConfiguration:
         self._clock = clock
         self._changes: Feed[int] = Feed(1)
         self._offers: dict[ServiceName, Published] = {}
+        self._generations: dict[ServiceName, tuple[str, ...]] = {}  # of connections, the newest first
+        self._orders: dict[ServiceName, str] = {}  # to make connections anew, as each offer follows it
 
     async def run(self) -> None:
         """Compute every sidecar's offer anew whenever the view or an identity changes, and when its CRLs get old."""
@@ -91,6 +94,7 @@ class OfferConfiguration:
             if offer is not None:
                 offers[sidecar.service] = offer
         self._offers = offers
+        self._generations = {service: generations_of(one.offer) for service, one in offers.items()}
         self._changes.publish(self._changes.value + 1)
 
     def _offer(
@@ -99,10 +103,22 @@ class OfferConfiguration:
         if svid is None:
             return None
         try:
-            return published(snapshot(sidecar, svid, bundles, self._here, withdrawn), at)
+            former = self._generations.get(sidecar.service, ())
+            offer = published(snapshot(sidecar, svid, bundles, self._here, withdrawn, former=former), at)
         except Fault as fault:
             self._refusals.refused(sidecar.service, fault)
             return None
+        self._orders[sidecar.service] = withdrawn.remake
+        return offer
+
+    def order_of(self, service: ServiceName) -> str:
+        return self._orders.get(service, "")
+
+    def let_go(self, service: ServiceName, generations: Collection[str]) -> None:
+        """None of their connections is left, so the chains that let them in go too."""
+        kept = self._generations.get(service, ())
+        self._generations[service] = tuple(one for one in kept if one not in generations or one == kept[0])
+        self.recompute()
 
     async def changed(self, since: int) -> int:
         while self._changes.value <= since:

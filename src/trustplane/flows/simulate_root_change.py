@@ -29,6 +29,7 @@ from trustplane.rotation.change_root import (
     Noticed,
     PrepareIssuers,
     Publish,
+    Remake,
     Retire,
     Switch,
     feed,
@@ -39,7 +40,7 @@ from trustplane.rotation.root_change import Order, ParticipantKind, Phase, Surve
 from trustplane.rotation.root_gates import waits
 from trustplane.spiffe.bundle import Bundle
 from trustplane.trust.authority import Authority, AuthorityState
-from trustplane.xds.inbound import oldest_connection
+from trustplane.xds.inbound import last_open
 
 LOOK_AT_ONE = timedelta(microseconds=100)  # of a look at everyone; `docs/decisions/0423` says where it is from
 LONGEST_REQUEST = timedelta(seconds=15)  # of services that say nothing of it
@@ -76,7 +77,7 @@ class _ChangingFleet(Fleet):
         self._change = begun(1, roots.leaving.id, ORDER, START)
         self._told = Told(scenario, self._bundles[0], roots.leaving_issuer.id, START)
         self._told.last_leaf[roots.leaving_issuer.id] = self._last_leaf[_LEAVING]
-        self._longest_connection = oldest_connection(scenario.fleet.lifetime, LONGEST_REQUEST)
+        self._longest_connection = last_open(scenario.fleet.lifetime, LONGEST_REQUEST)
         self._quiet_until: datetime | None = None
         self._tell_phase = tell
         super().__init__(scenario.fleet, lambda _: None, sampled=False)
@@ -141,6 +142,8 @@ class _ChangingFleet(Fleet):
                 self._publish(_bundle(roots.leaving, roots.coming), frozenset({_LEAVING, _COMING}), at)
             case Switch():
                 self._switch(at)
+            case Remake():
+                pass  # nobody measures connections here: their age ends them
             case Retire():
                 self._judge_retirement(at)
                 self._now_is(roots.leaving, AuthorityState.RETIRED)

@@ -22,7 +22,7 @@ from trustplane.registry.view import Withdrawn
 from trustplane.rotation.root_change import Participant, RootChange, Seen, Survey
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SCHEME, TrustDomain
-from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.trust.lifecycle import owners_without
 from trustplane.xds import tls
@@ -33,6 +33,7 @@ from trustplane.xds.secrets import bundle_digest
 BUNDLE = "bundle"
 PROBED = "root/"  # then the root's key identifier, as participants name what a probe proved
 PEERS = f"secret/{tls.PEERS}"  # our bundle beside those of other domains, in sidecars that they may call
+CONNECTIONS = "connections"  # which order to make them anew is done, as agents measure it
 SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
 MAX_NAME = 400  # of what an agent calls a participant
 
@@ -75,6 +76,8 @@ class Published:
     # Of a sidecar that other domains may call: by which digest it holds our bundle and theirs.
     peers: Callable[[NodeName, str], str] = _nobody_of_elsewhere
     clusters: Clusters = field(default_factory=Clusters)
+    draining: frozenset[ServiceName] = frozenset()
+    are_all_measured: bool = False
 
     @property
     def digests(self) -> frozenset[str]:
@@ -168,7 +171,7 @@ def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
     )
     seen = tuple(sorted((*eyes.servers(), *eyes.agents(), *eyes.proxies()), key=_name))
     ready = frozenset(root for root in roots if not owners_without(authorities, root, at))
-    survey = Survey(roots, ready, seen, last, published.longest_connection)
+    survey = Survey(roots, ready, seen, last, published.longest_connection, published.are_all_measured)
     return Surveyed(survey, tuple(eyes.bundles()))
 
 
@@ -299,7 +302,14 @@ class _Eyes:
             since=max((one.since for one in doubts or (*bundles, *leaves)), default=None),
             refusal=next(iter(refusals), ""),
             doubt=next((one.refusal for one in doubts), ""),
+            remade=self._remade(name, told),
         )
+
+    def _remade(self, name: str, told: Sequence[Holding]) -> frozenset[str] | None:
+        kind, _, service = name.partition(" ")
+        if kind != "sidecar" or service not in {str(one) for one in self._published.draining}:
+            return None
+        return frozenset(one.held for one in told if one.thing == CONNECTIONS and one.held)
 
     def _trust(self, bundles: Sequence[Holding]) -> frozenset[AuthorityId]:
         is_current = bool(bundles) and all(self._is_current(one) for one in bundles)

@@ -10,6 +10,8 @@ import asyncio
 import json
 import os
 import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
@@ -53,9 +55,19 @@ class WatchedEnvoy:
 
     async def look(self) -> Shown:
         """Unavailable when nothing answers in time; Refused when it cannot be asked, or somebody else listens there."""
+        async with self._asking():
+            return shown(await self._ask(_CERTS), await self._ask(_STATS))
+
+    async def figures(self, pattern: str) -> Mapping[str, int]:
+        """Counters and gauges whose name matches the regular expression; refused as a look is."""
+        async with self._asking():
+            return _values(await self._ask("/stats?format=json&filter=" + quote(pattern, safe="")))
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._within):
-                return shown(await self._ask(_CERTS), await self._ask(_STATS))
+                yield
         except (TimeoutError, EOFError, ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
             raise Unavailable(
                 code="envoy-admin-unreachable",
@@ -113,11 +125,18 @@ def shown(certs: bytes, stats: bytes) -> Shown:
     try:
         found = json.loads(certs)["certificates"]
         contexts = tuple(_context(one) for one in found[:MAX_CONTEXTS])
-        values = {str(one["name"]): int(one["value"]) for one in json.loads(stats)["stats"] if "value" in one}
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an Envoy's answer: {type(error).__name__}: {error}") from None
+    values = _values(stats)
     rejected = sum(value for name, value in values.items() if name.endswith(".update_rejected"))
     return Shown(contexts, values.get(_CONNECTED, 1) == 1, rejected)
+
+
+def _values(stats: bytes) -> dict[str, int]:
+    try:
+        return {str(one["name"]): int(one["value"]) for one in json.loads(stats)["stats"] if "value" in one}
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an Envoy's answer: {type(error).__name__}: {error}") from None
 
 
 def _context(one: dict[str, list[dict[str, str]]]) -> Context:

@@ -233,6 +233,7 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.uptake.run(flows.sidecars.checks.lives),
         flows.sidecars.checks.run(),
         flows.sidecars.links.run(),
+        flows.sidecars.connections.run(),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]

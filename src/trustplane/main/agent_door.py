@@ -10,6 +10,7 @@ from importlib.metadata import version
 from trustplane.clock import Clock
 from trustplane.fault import Finding
 from trustplane.flows.leaf import Leaf
+from trustplane.flows.measure_connections import THING as CONNECTIONS
 from trustplane.flows.node_identity import KeepLink
 from trustplane.flows.sidecar_uptake import Attached, SidecarUptake
 from trustplane.main.agent_health import AgentHealth
@@ -77,7 +78,8 @@ class Door:
     def _sidecar(self, one: Attached) -> shapes.AgentSidecarShape:
         holdings = self._behind.uptake.holdings_of(one.service)
         refusals = [holding.refusal for holding in holdings if holding.refusal]
-        told = [holding for holding in holdings if not holding.thing.startswith(PROXY)]
+        # What it may still have to prove, of itself or of its connections, is no lack of anything it serves with.
+        told = [each for each in holdings if not each.thing.startswith(PROXY) and each.thing != CONNECTIONS]
         serving = one.listening and all(holding.held == holding.desired for holding in told)
         return shapes.AgentSidecarShape(
             service=str(one.service),

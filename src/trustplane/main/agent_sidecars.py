@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from trustplane.clock import Clock
+from trustplane.fault import Unavailable
 from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
+from trustplane.flows.measure_connections import MeasureConnections
 from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
-from trustplane.host.watched_envoy import process_of
+from trustplane.host.watched_envoy import WatchedEnvoy, process_of
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
+from trustplane.xds.open_connections import STATISTICS
 from trustplane.xds.surroundings import Surroundings
 
 Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
@@ -34,6 +38,7 @@ class Sidecars:
     offers: OfferConfiguration
     checks: CrossCheckSidecars
     links: SeenLinks
+    connections: MeasureConnections
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -43,7 +48,20 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     offers = OfferConfiguration(*held, here, uptake, clock)
     checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
     links = SeenLinks(settings.node, outbox, partial(_id_of, held[0]), clock)
-    return Sidecars(peers, uptake, offers, checks, links)
+    connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks), clock)
+    return Sidecars(peers, uptake, offers, checks, links, connections)
+
+
+async def _figures(checks: CrossCheckSidecars, service: ServiceName) -> Mapping[str, int]:
+    process = checks.process(service)
+    if not isinstance(process, WatchedEnvoy) or not process.can_be_asked:
+        raise Unavailable(
+            code="envoy-figures-unavailable",
+            what=f"the sidecar of {service} does not say where its administration is",
+            why="its bootstrap is of an earlier version, or of its owner's own making",
+            fix="start it with the bootstrap that trustplane sidecar --print-bootstrap prints",
+        )
+    return await process.figures(STATISTICS)
 
 
 def _id_of(views: Feed[NodeView | None], service: ServiceName) -> SpiffeId | None:

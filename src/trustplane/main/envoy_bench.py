@@ -33,6 +33,7 @@ from trustplane.wire.xds_messages import XdsMessages
 from trustplane.wire.xds_stream import Peers, XdsPorts
 from trustplane.xds.bootstrap import Sockets, bootstrap
 from trustplane.xds.guards import published
+from trustplane.xds.open_connections import generations_of
 from trustplane.xds.snapshot import NOTHING_WITHDRAWN, Snapshot, snapshot
 from trustplane.xds.surroundings import Surroundings
 
@@ -58,6 +59,7 @@ class Member:
     served: list[dict[str, object]] = field(default_factory=list)
     envoy: Envoy | None = None
     serves_http: bool = True
+    generations: tuple[str, ...] = ()  # of its connections, the newest first
 
     @property
     def node(self) -> str:
@@ -161,7 +163,9 @@ class EnvoyBench:
 
     def offer(self, member: Member) -> Snapshot:
         here = Surroundings(LOOPBACK, LOOPBACK, str(member.log))
-        return snapshot(member.sidecar, member.svid, self.bundles, here, self.withdrawn)
+        made = snapshot(member.sidecar, member.svid, self.bundles, here, self.withdrawn, former=member.generations)
+        member.generations = generations_of(made)
+        return made
 
     def publish(self, member: Member, **changes: object) -> None:
         """Recompute what the member should hold, after `changes` to its sidecar."""

@@ -72,7 +72,7 @@ from trustplane.main.partner_ports import PartnerPorts, hints_before_use
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
-from trustplane.main.server_following import follow_revocations, follow_standing, follow_store
+from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.settings import ServerSettings
 from trustplane.main.store_metrics import StoreMetrics
@@ -165,8 +165,16 @@ class _Publishing:
 
     def now(self) -> Published:
         bundle, withdrawn = self.authorities.bundle(), self.revocations.withdrawn.value
-        clusters = self.desired.clusters()
-        return Published(bundle, withdrawn, self.desired.longest_connection(), self.peers, clusters)
+        desired = self.desired
+        return Published(
+            bundle=bundle,
+            withdrawn=withdrawn,
+            longest_connection=desired.longest_connection(),
+            peers=self.peers,
+            clusters=desired.clusters(),
+            draining=desired.draining(),
+            are_all_measured=desired.are_all_measured(),
+        )
 
     def peers(self, node: NodeName, participant: str) -> str:
         others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
@@ -195,6 +203,7 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.revocations.settle()
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
+        await remake_connections(flows)
         await flows.federate.settle()
         await flows.asking.settle()
         await flows.published.current()  # numbered before anyone asks, and for the metrics
@@ -262,7 +271,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
-        changing=ChangeRoot(store, authorities, survey, clock),
+        changing=ChangeRoot(store, authorities, survey, desired.remake, clock),
         federate=federate,
         published=published,
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trustplane.main.server import Flows
 
 LONGEST_WAIT = timedelta(seconds=15)
+CHANGES_LOOKED_AT = 10
 
 _log = structlog.get_logger("server")
 
@@ -69,11 +70,18 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
             case Topic.ROOT_CHANGES:
                 flows.changing.wake()
                 await _take_over(flows.asking.settle, clock)
+                await _take_over(partial(remake_connections, flows), clock)
             case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS:
                 await _take_over(flows.desired.refresh, clock)
                 await _take_over(partial(_cut_banned, flows), clock)
+
+
+async def remake_connections(flows: Flows) -> None:
+    """As the newest order says, also when the change it belongs to is over: taken back, it would be another one."""
+    newest = await flows.store.root_changes(CHANGES_LOOKED_AT)
+    await flows.desired.remake(next((one.remake for one in newest if one.remake), ""))
 
 
 async def _cut_banned(flows: Flows) -> None:

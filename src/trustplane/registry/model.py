@@ -14,6 +14,7 @@ from enum import Enum
 from trustplane.fault import Refused
 from trustplane.registry.budgets import Budgets, Waivers
 from trustplane.registry.clusters import Clusters
+from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.endpoint import check_port
 from trustplane.registry.federation import ForeignCall, ForeignCaller, Relation
 from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT
@@ -195,6 +196,7 @@ class Service:
     hint: str = ""
     foreign_callers: tuple[ForeignCaller, ...] = ()
     foreign_calls: tuple[ForeignCall, ...] = ()
+    connections: Connections = BY_AGE
 
     def foreign_domains(self) -> frozenset[TrustDomain]:
         """The other trust domains it has to do with: only their bundles may reach it."""

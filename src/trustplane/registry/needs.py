@@ -98,6 +98,7 @@ class Needs:
                 longest_request=service.longest_request,
                 leaf_lifetime=self._state.profiles[service.profile].lifetime,
                 foreign_callers=tuple(_foreign_grant(service, one) for one in service.foreign_callers),
+                connections=service.connections,
                 policy=self._state.policies.get(service.name, b""),
             )
         return self._sidecars[service.name]
@@ -119,6 +120,7 @@ class Needs:
             listen=call.listen,
             endpoints=tuple(sorted(set(self._endpoints.get(callee.name, ())))),
             longest_request=callee.longest_request,
+            connections=callee.connections,
         )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from trustplane.fault import Refused
+from trustplane.registry.connections import BY_AGE, Connections, WhenTrustChanges
 from trustplane.registry.federation_file import foreign_callers, foreign_calls
 from trustplane.registry.fields import Fields, duration, each, integer, one_of, text, wrong_type
 from trustplane.registry.files import owner, spiffe_id
@@ -40,6 +41,7 @@ _KEYS = frozenset(
         "hint",
         "foreign_callers",
         "foreign_calls",
+        "connections",
     }
 )
 
@@ -77,6 +79,7 @@ def service_file(name: ServiceName, tree: Node, defaults: Defaults, findings: Fi
         hint=fields.optional("hint", _hint, ""),
         foreign_callers=fields.optional("foreign_callers", lambda node: foreign_callers(node, findings), ()),
         foreign_calls=fields.optional("foreign_calls", lambda node: foreign_calls(node, findings), ()),
+        connections=fields.optional("connections", lambda node: _connections(node, findings), BY_AGE),
     )
     return service if len(findings) == before else None
 
@@ -161,6 +164,23 @@ def _longest_request(node: Node) -> timedelta:
             why="proxies drain for as long as the longest request, so it is at most an hour",
             fix="write for example longest_request: 15s",
         )
+    return found
+
+
+def _connections(node: Node, findings: Findings) -> Connections:
+    fields = Fields(node, {"longest", "when_trust_changes"}, findings)
+    choices = one_of({each.value for each in WhenTrustChanges})
+    return Connections(
+        longest=fields.optional("longest", _longest_connection, None),
+        when_trust_changes=WhenTrustChanges(
+            fields.optional("when_trust_changes", choices, BY_AGE.when_trust_changes.value)
+        ),
+    )
+
+
+def _longest_connection(node: Node) -> timedelta:
+    found = duration(node)
+    Connections(found)  # refused here, in its own line
     return found
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from trustplane.fault import Broken
+from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.endpoint import Endpoint as Endpoint  # noqa: PLC0414 - handed on: it is part of a view
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -42,6 +43,7 @@ class Callee:
     listen: int
     endpoints: tuple[Endpoint, ...]
     longest_request: timedelta
+    connections: Connections = BY_AGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Sidecar:
     longest_request: timedelta
     leaf_lifetime: timedelta  # bounds the age of connections
     foreign_callers: tuple[ForeignGrant, ...] = ()
+    connections: Connections = BY_AGE
     policy: bytes = b""  # who may ask what, as `policy.document` writes it; empty: the callers above
 
     def foreign_domains(self) -> tuple[TrustDomain, ...]:
@@ -116,7 +119,8 @@ class LeavingIssuer:
 class Withdrawn:
     """What the trust domain has revoked, in force and not yet expired by itself.
 
-    `crls` has one for each CA or none. `issuers` are the SHA-256 of issuing authorities' certificates, hex.
+    `crls` has one for each CA or none. `issuers` are the SHA-256 of issuing authorities' certificates, hex. `remake`
+    names the newest order to make connections anew: those made before it are relied on no more.
     """
 
     crls: tuple[TrustedCrl, ...] = ()
@@ -124,6 +128,7 @@ class Withdrawn:
     certificates: tuple[DeniedCertificate, ...] = ()
     issuers: tuple[str, ...] = ()
     leaving: tuple[LeavingIssuer, ...] = ()
+    remake: str = ""
 
     def __post_init__(self) -> None:
         for name, items in (

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Callee, Entry, NodeView, Sidecar, TrustedBundle, Withdrawn
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -134,6 +135,7 @@ def _sidecar(sidecar: Sidecar) -> Sequence[Any]:
         sidecar.longest_request // _MICROSECOND,
         sidecar.leaf_lifetime // _MICROSECOND,
         *((sidecar.policy,) if sidecar.policy else ()),
+        *_connections(sidecar.connections),
     )
     foreign = [(str(one.pattern), _requests(one.operations)) for one in sidecar.foreign_callers]
     return (*told, foreign) if foreign else told
@@ -147,17 +149,27 @@ def _callee(callee: Callee) -> Sequence[Any]:
         callee.listen,
         endpoints,
         callee.longest_request // _MICROSECOND,
+        *_connections(callee.connections),
     )
 
 
+def _connections(one: Connections) -> Sequence[Any]:
+    """As a mapping, so that it is not taken for a part that may be missing beside it."""
+    if one == BY_AGE:
+        return ()
+    longest = None if one.longest is None else one.longest // _MICROSECOND
+    return ({"longest": longest, "when_trust_changes": one.when_trust_changes.value},)
+
+
 def _withdrawn(withdrawn: Withdrawn) -> Sequence[Any]:
-    return (
+    told = (
         [(one.authority, one.crl) for one in withdrawn.crls],
         [str(one) for one in withdrawn.ids],
         [(str(one.spiffe_id), one.sha256) for one in withdrawn.certificates],
         withdrawn.issuers,
         [(one.key_id, (one.since - _EPOCH) // _MICROSECOND, one.within // _MICROSECOND) for one in withdrawn.leaving],
     )
+    return (*told, withdrawn.remake) if withdrawn.remake else told
 
 
 def _requests(operations: Iterable[Operation]) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from datetime import datetime
 
 from trustplane.fault import Refused
 from trustplane.rotation.root_change import Phase, RootChange, Survey, Waiver
-from trustplane.rotation.root_gates import excused, last_leaf_of, waits
+from trustplane.rotation.root_gates import excused, last_leaf_of, may_be_remade, waits
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 
@@ -82,6 +82,13 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Remake:
+    """Have every connection made anew that was made before this order."""
+
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     """Take that root out of every bundle, and what it signed out of use."""
 
@@ -95,7 +102,7 @@ class Noticed:
     phase: Phase
 
 
-Effect = MakeRoot | PrepareIssuers | Publish | Switch | Retire | Noticed
+Effect = MakeRoot | PrepareIssuers | Publish | Switch | Remake | Retire | Noticed
 Fed = tuple[RootChange, tuple[Effect, ...]]
 
 
@@ -184,13 +191,23 @@ def _drained(change: RootChange, survey: Survey, at: datetime, *, is_open: bool)
     if change.phase is Phase.RETIRE and state is AuthorityState.RETIRED:
         return _enter(replace(change, left_at=at), Phase.VERIFY_AGAIN, at)
     if state is AuthorityState.ACTIVE or _shows_leaving(change, survey, at):
-        return _enter(replace(change, replaced_at=None), Phase.SWITCH, at)
+        return _enter(replace(change, replaced_at=None, remade_from=None), Phase.SWITCH, at)
     change = replace(change, last_leaf=last_leaf_of(change, survey))
     if not is_open:
-        return (change, ()) if change.phase is Phase.DRAIN else _enter(change, Phase.DRAIN, at)
+        return (
+            _waiting_to_retire(change, survey, at) if change.phase is Phase.DRAIN else _enter(change, Phase.DRAIN, at)
+        )
     if change.phase is Phase.DRAIN:
         return _enter(change, Phase.RETIRE, at)
     return change, (Retire(change.leaving),)
+
+
+def _waiting_to_retire(change: RootChange, survey: Survey, at: datetime) -> Fed:
+    """Told once, when it can help: whoever connects anew from then on can show no leaf below the leaving root."""
+    if change.remade_from is not None or not may_be_remade(change, survey, at):
+        return change, ()
+    change = replace(change, remade_from=at)
+    return change, (Remake(change.remake),)
 
 
 def _shows_leaving(change: RootChange, survey: Survey, at: datetime) -> bool:
@@ -227,6 +244,7 @@ def _gone_back(change: RootChange, at: datetime) -> Fed:
         is_paused=False,
         replaced_at=None,
         last_leaf=None,
+        remade_from=None,
     )
     return _enter(exchanged, Phase.SWITCH, at)
 

@@ -110,10 +110,11 @@ class Waiver:
 class Seen:
     """What is proven of one participant: the roots it trusts, those it let a probe in by, those behind its identity.
 
-    `accepts` is None where no probe can be made. `since` is when it last said something else than before. It is away
-    when its node's agent, or the server itself, is not there to say anything. `doubt`: how what was seen of it
-    contradicts what it says. `takes`: nothing but
-    time shows that it holds a newer bundle, and so much of it is given. `told`: what is known of another trust domain.
+    `accepts` is None where no probe can be made. `remade`: the orders to make connections anew after which it has shown
+    that none of before is left; None where nobody measures its connections, so that only their age ends them. `since`
+    is when it last said something else than before. It is away when its node's agent, or the server itself, is not
+    there to say anything. `doubt`: how what was seen of it contradicts what it says. `takes`: nothing but time shows
+    that it holds a newer bundle, and so much of it is given. `told`: what is known of another trust domain.
     """
 
     participant: Participant
@@ -129,13 +130,15 @@ class Seen:
     rule: Rule | None = None  # of another trust domain, and of nobody else
     takes: timedelta | None = None
     told: str = ""
+    remade: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What is proven now. `last_leaf`: when the last leaf below a root ends, as far as one was issued.
 
-    `are_issuers_ready`: below which roots every server has an issuing authority, ready to sign.
+    `are_issuers_ready`: below which roots every server has an issuing authority, ready to sign. `are_all_measured`:
+    every service has a sidecar, so that no connection is made that no sidecar knows of.
     """
 
     roots: Mapping[AuthorityId, AuthorityState]
@@ -143,6 +146,7 @@ class Survey:
     seen: tuple[Seen, ...]
     last_leaf: Mapping[AuthorityId, datetime]
     longest_connection: timedelta
+    are_all_measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +169,16 @@ class RootChange:
     is_going_back: bool = False
     replaced_at: datetime | None = None  # from when on nobody showed a leaf below the leaving root
     last_leaf: datetime | None = None  # when the last of those ends
+    remade_from: datetime | None = None  # when everyone was told to make connections anew: nobody had such a leaf then
     waivers: tuple[Waiver, ...] = ()
     version: int = 0
     published_at: datetime | None = None  # from when on the new root was in every bundle
     left_at: datetime | None = None  # from when on the leaving one was in none
+
+    @property
+    def remake(self) -> str:
+        """The order to make connections anew, as it is told and proven; empty while there is none."""
+        return f"{self.number}/{self.remade_from:%Y%m%dT%H%M%S.%fZ}" if self.remade_from else ""
 
     def waived(self, at: datetime) -> frozenset[Participant]:
         return frozenset(one.participant for one in self.waivers if one.is_in_force(at))

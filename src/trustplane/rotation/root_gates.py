@@ -1,7 +1,9 @@
 """The gates of a change of root: whom and what each phase waits for, and what would unblock it.
 
 A gate is open when it waits for nothing. What a participant proved opens it; time alone never does, it only adds to
-what a phase waits for. The exception is another trust domain that can show nothing: it is given time to fetch.
+what a phase waits for. What ends by itself is what has an end: a leaf, and a connection, whose age is bounded. Where
+every connection is measured, proof opens that gate before the age does. The exception is another trust domain that can
+show nothing: it is given time to fetch.
 """
 
 from __future__ import annotations
@@ -65,6 +67,8 @@ class Waiting:
         if self.lack is Lack.DOUBT:
             node = self.participant.name.rpartition(" ")[2]
             return f"on {node}: look at that proxy's process (ps: state T is stopped); wake it or start it anew"
+        if self.lack is Lack.CONNECTION and not self.is_away:
+            return "nothing, if its requests end; how many are open: trustplane agent status, on its node"
         if self.refusal:
             return "its proxy refused what it was sent: see the refusal, and the end of the sidecar's log"
         return _unblocking(self.participant, is_away=self.is_away)
@@ -145,7 +149,34 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
     replaced = change.replaced_at or at
     recycled = max(replaced, ends or replaced) + survey.longest_connection
     if at <= recycled:
+        yield from _connected(change, survey, at, recycled)
+
+
+def _connected(change: RootChange, survey: Survey, at: datetime, recycled: datetime) -> Iterator[Waiting]:
+    """Sidecars that have not shown yet that no connection of before is left, and whatever nobody measures."""
+    is_excused = excused(change, at)
+    unmeasured = not survey.are_all_measured
+    for one in survey.seen:
+        if one.participant.kind not in _CONNECTING or is_excused(one):
+            continue
+        if one.remade is None:
+            unmeasured = True
+        elif not change.remake or change.remake not in one.remade:
+            since = change.remade_from or change.since
+            yield Waiting(Lack.CONNECTION, one.participant, since, is_away=one.is_away, cluster=one.cluster)
+    if unmeasured:
         yield Waiting(Lack.CONNECTION, None, change.since, until=recycled)
+
+
+# Agents and servers make their connections anew with each identity of theirs.
+_CONNECTING = frozenset({ParticipantKind.SIDECAR, ParticipantKind.ENVOY, ParticipantKind.WORKLOAD})
+
+
+def may_be_remade(change: RootChange, survey: Survey, at: datetime) -> bool:
+    """Whether nothing but open connections is waited for, so that what is connected anew from now on shows nothing of
+    the leaving root; and whether anyone would show that it is done."""
+    lacks = {one.lack for one in waits(change, survey, at)}
+    return lacks == {Lack.CONNECTION} and any(one.remade is not None for one in survey.seen)
 
 
 def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:

@@ -117,6 +117,8 @@ class _Teller:
                     one = replace(one, accepts=(one.accepts or frozenset()) | coming)
                 case Lack.LEAF:
                     one = replace(one, shows=(one.shows - leaving) | coming)
+                case Lack.CONNECTION:
+                    one = replace(one, remade=(one.remade or frozenset()) | {self._change.remake})
                 case Lack.OLD_ROOT:
                     one = replace(one, trusts=one.trusts - leaving)
                 case _:

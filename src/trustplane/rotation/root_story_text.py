@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from html import escape
 
-from trustplane.rotation.change_root import Effect, MakeRoot, PrepareIssuers, Publish, Retire, Switch
+from trustplane.rotation.change_root import Effect, MakeRoot, PrepareIssuers, Publish, Remake, Retire, Switch
 from trustplane.rotation.root_change import Phase, RootChange, Seen
 from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Lack, Waiting
 from trustplane.rotation.root_story import TO_COME, Chapter
@@ -42,6 +42,7 @@ _PROOFS = {
     Lack.ROOT: "take up the bundle with both roots",
     Lack.PROBE: "let the probe in",
     Lack.LEAF: "show a certificate below the root to come",
+    Lack.CONNECTION: "make every connection anew and show it",
     Lack.OLD_ROOT: "take up the bundle without the root that leaves",
 }
 
@@ -130,10 +131,16 @@ def _names(waits: Sequence[Waiting]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
+_ACTS = {
+    MakeRoot: "make a key and a self-signed certificate, sealed in the database",
+    Remake: "have every sidecar that drains make its connections anew, and count those of before",
+}
+
+
 def _act(effect: Effect) -> str:
     match effect:
-        case MakeRoot():
-            return "make a key and a self-signed certificate, sealed in the database"
+        case MakeRoot() | Remake():
+            return _ACTS[type(effect)]
         case PrepareIssuers(root):
             return f"make an issuing authority below {_root(root)} for every server"
         case Publish(root):

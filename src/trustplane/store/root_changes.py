@@ -132,6 +132,7 @@ def _row(change: RootChange) -> dict[str, object]:
         "last_leaf": change.last_leaf,
         "published_at": change.published_at,
         "left_at": change.left_at,
+        "remade_from": change.remade_from,
     }
 
 
@@ -150,6 +151,7 @@ def _change(row: Row[Any], waivers: Sequence[Waiver]) -> RootChange:
         is_going_back=row.is_going_back,
         replaced_at=row.replaced_at,
         last_leaf=row.last_leaf,
+        remade_from=row.remade_from,
         waivers=tuple(waivers),
         version=row.version,
         published_at=row.published_at,

@@ -204,6 +204,7 @@ root_changes = Table(
     Column("last_leaf", Instant),
     Column("published_at", Instant),
     Column("left_at", Instant),
+    Column("remade_from", Instant),
 )
 
 root_change_waivers = Table(

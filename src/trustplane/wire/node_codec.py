@@ -47,6 +47,7 @@ from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.wire import connections_codec
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
 MAX_TEXT = 2048
@@ -278,6 +279,7 @@ def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
             node_pb2.Caller(spiffe_id=str(one.pattern), operations=map(_operation, one.operations))
             for one in sidecar.foreign_callers
         ],
+        connections=connections_codec.encoded(sidecar.connections),
         policy=sidecar.policy,
     )
 
@@ -298,6 +300,7 @@ def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
             ForeignGrant(IdPattern.parse(one.spiffe_id), tuple(map(_operation_of, one.operations)))
             for one in message.foreign_callers
         ),
+        connections=connections_codec.decoded(message),
         policy=message.policy,
     )
 
@@ -317,6 +320,7 @@ def _callee(callee: Callee) -> node_pb2.Callee:
         listen=callee.listen,
         endpoints=[node_pb2.Endpoint(address=one.address, port=one.port) for one in callee.endpoints],
         longest_request=duration(callee.longest_request),
+        connections=connections_codec.encoded(callee.connections),
     )
 
 
@@ -327,6 +331,7 @@ def _callee_of(message: node_pb2.Callee) -> Callee:
         message.listen,
         tuple(Endpoint(one.address, one.port) for one in message.endpoints),
         message.longest_request.ToTimedelta(),
+        connections_codec.decoded(message),
     )
 
 
@@ -351,6 +356,7 @@ def _withdrawn(withdrawn: Withdrawn) -> node_pb2.Withdrawn:
             node_pb2.LeavingIssuer(key_id=one.key_id, since=timestamp(one.since), within=duration(one.within))
             for one in withdrawn.leaving
         ],
+        remake=withdrawn.remake,
     )
 
 
@@ -361,6 +367,7 @@ def _withdrawn_of(message: node_pb2.Withdrawn) -> Withdrawn:
         tuple(DeniedCertificate(SpiffeId.parse(one.spiffe_id), one.sha256) for one in message.certificates),
         tuple(message.issuers),
         tuple(LeavingIssuer(one.key_id, instant(one.since), one.within.ToTimedelta()) for one in message.leaving),
+        message.remake[:MAX_TEXT],
     )
 
 

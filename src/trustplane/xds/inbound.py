@@ -1,16 +1,33 @@
-"""The way in: mTLS on the mesh port, declared callers only, then the service on the node's loopback."""
+"""The way in: mTLS on the mesh port, declared callers only, then the service on the node's loopback.
+
+A filter chain for each generation of connections, all alike. New connections get the newest; a former one stays until
+none of its connections is left, so that none is cut. (A chain that leaves is cut after Envoy's drain time, and an idle
+connection is not even told.)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from trustplane.registry.view import Endpoint, Sidecar, Withdrawn
 from trustplane.xds import access_log, cluster, rbac, revoked, tls
-from trustplane.xds.http import OVERRIDING_HEADERS, connection_age, manager, seconds
+from trustplane.xds.generations import counted_as
+from trustplane.xds.http import (
+    DELAYED_CLOSE,
+    DRAIN_TIMEOUT,
+    OVERRIDING_HEADERS,
+    connection_age,
+    limits,
+    longest_stream,
+    manager,
+    seconds,
+)
 from trustplane.xds.resources import Kind, Resource, typed
 from trustplane.xds.surroundings import Surroundings
 
 INBOUND = "inbound"
+CHAIN = "mtls"
 APP = "app"
 APP_GRPC = "app-grpc"
 
@@ -19,22 +36,44 @@ APP_GRPC = "app-grpc"
 _GRACE = timedelta(seconds=10)
 
 
-def oldest_connection(leaf_lifetime: timedelta, longest_request: timedelta) -> timedelta:
-    """How long a connection that was let in may last, and what it showed be relied on."""
-    return connection_age(leaf_lifetime, longest_request) + _GRACE
+def last_open(leaf_lifetime: timedelta, longest_request: timedelta, longest: timedelta | None = None) -> timedelta:
+    """How long a connection that was let in may last: its age, then the last request that it took."""
+    ends = connection_age(leaf_lifetime, longest_request, longest) + _GRACE + DRAIN_TIMEOUT
+    return ends + longest_stream(longest_request) + DELAYED_CLOSE
 
 
-def resources(sidecar: Sidecar, here: Surroundings, withdrawn: Withdrawn) -> list[Resource]:
+def resources(
+    sidecar: Sidecar, here: Surroundings, withdrawn: Withdrawn, generations: Sequence[str] = ()
+) -> list[Resource]:
     app = [Endpoint(here.loopback, sidecar.ports.app)]
     return [
         cluster.static(APP, app, cluster.options(explicit_http_config={"http_protocol_options": {}})),
         cluster.static(APP_GRPC, app, cluster.options(explicit_http_config={"http2_protocol_options": {}})),
-        _listener(sidecar, here),
+        _listener(sidecar, here, generations or ("",)),
         _route(sidecar, withdrawn),
     ]
 
 
-def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
+def _listener(sidecar: Sidecar, here: Surroundings, generations: Sequence[str]) -> Resource:
+    content = typed(
+        Kind.LISTENER.value,
+        name=INBOUND,
+        address={"socket_address": {"address": here.advertised, "port_value": sidecar.ports.mesh}},
+        traffic_direction="INBOUND",
+        filter_chains=[_chain(sidecar, here, one) for one in generations],
+        access_log=access_log.of_failed_handshakes(here.access_log),
+        per_connection_buffer_limit_bytes=1 << 20,
+    )
+    if generations[0]:
+        newest = {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": counted_as(CHAIN, generations[0]),
+        }
+        content["filter_chain_matcher"] = {"on_no_match": {"action": {"name": "newest", "typed_config": newest}}}
+    return Resource(Kind.LISTENER, INBOUND, content)
+
+
+def _chain(sidecar: Sidecar, here: Surroundings, generation: str) -> dict[str, object]:
     http = manager(
         INBOUND,
         identity={
@@ -43,25 +82,19 @@ def _listener(sidecar: Sidecar, here: Surroundings) -> Resource:
         },
         filters=[*rbac.filters(), *revoked.filters(sidecar.foreign_callers)],
         access_log=access_log.of_inbound_requests(here.access_log),
-        longest_request=sidecar.longest_request,
-        connection_age=oldest_connection(sidecar.leaf_lifetime, sidecar.longest_request),
+        limits=limits(sidecar.longest_request, _age(sidecar)),
+        counted_as=counted_as(INBOUND, generation),
     )
-    chain = {
-        "name": "mtls",
+    return {
+        "name": counted_as(CHAIN, generation),
         "filters": [http],
         "transport_socket": tls.inbound(sidecar.spiffe_id, sidecar.foreign_domains()),
         "transport_socket_connect_timeout": tls.HANDSHAKE_TIMEOUT,
     }
-    listener = typed(
-        Kind.LISTENER.value,
-        name=INBOUND,
-        address={"socket_address": {"address": here.advertised, "port_value": sidecar.ports.mesh}},
-        traffic_direction="INBOUND",
-        filter_chains=[chain],
-        access_log=access_log.of_failed_handshakes(here.access_log),
-        per_connection_buffer_limit_bytes=1 << 20,
-    )
-    return Resource(Kind.LISTENER, INBOUND, listener)
+
+
+def _age(sidecar: Sidecar) -> timedelta:
+    return connection_age(sidecar.leaf_lifetime, sidecar.longest_request, sidecar.connections.longest) + _GRACE
 
 
 def _route(sidecar: Sidecar, withdrawn: Withdrawn) -> Resource:

@@ -5,22 +5,33 @@ A request is sent again only when the callee cannot have begun it, or when its m
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from trustplane.registry.view import Callee, Sidecar, Withdrawn
+from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import X509Svid
-from trustplane.xds import access_log, cluster, revoked, tls
-from trustplane.xds.http import MAX_STREAMS, connection_age, manager, seconds
+from trustplane.xds import access_log, cluster, generations, revoked, tls
+from trustplane.xds.generations import counted_as
+from trustplane.xds.http import MAX_STREAMS, connection_age, limits, manager, seconds
 from trustplane.xds.resources import Json, Kind, Resource, typed
 from trustplane.xds.surroundings import Surroundings
 
 _NOT_BEGUN = "connect-failure,refused-stream,reset-before-request"
 
 
-def resources(sidecar: Sidecar, svid: X509Svid, here: Surroundings, withdrawn: Withdrawn) -> list[Resource]:
+def resources(
+    sidecar: Sidecar, svid: X509Svid, bundles: BundleSet, here: Surroundings, withdrawn: Withdrawn
+) -> list[Resource]:
     return [
         one
         for callee in sidecar.callees
         for one in (
-            _cluster(sidecar, callee, revoked.connections(sidecar, svid, callee, withdrawn)),
+            _cluster(
+                sidecar,
+                callee,
+                revoked.connections(sidecar, svid, callee, withdrawn),
+                generations.of_outbound(sidecar, svid, callee, bundles, withdrawn),
+            ),
             _listener(callee, here),
             _route(callee),
         )
@@ -32,9 +43,14 @@ def name_of(callee: Callee) -> str:
     return f"outbound/{callee.service or callee.spiffe_id}"
 
 
-def _cluster(sidecar: Sidecar, callee: Callee, connections: Json) -> Resource:
-    """Without endpoints the cluster is still accepted, and requests get 503."""
-    age = seconds(connection_age(sidecar.leaf_lifetime, callee.longest_request))
+def _cluster(sidecar: Sidecar, callee: Callee, connections: Json, generation: str) -> Resource:
+    """Without endpoints the cluster is still accepted, and requests get 503.
+
+    Another generation is another name in Envoy's statistics, for which Envoy replaces the cluster: requests then go
+    over new connections, and those under way end on the old ones, however long they take.
+    """
+    age = seconds(_age(sidecar, callee))
+    counted = {"alt_stat_name": counted_as(name_of(callee), generation)} if generation else {}
     return cluster.static(
         name_of(callee),
         callee.endpoints,
@@ -47,7 +63,15 @@ def _cluster(sidecar: Sidecar, callee: Callee, connections: Json) -> Resource:
         lb_policy="LEAST_REQUEST",
         outlier_detection=_OUTLIERS,
         transport_socket=tls.outbound(sidecar.spiffe_id, callee.spiffe_id),
+        **counted,
     )
+
+
+def _age(sidecar: Sidecar, callee: Callee) -> timedelta:
+    """Whichever end wants them younger has its way, and the caller closes first."""
+    own = connection_age(sidecar.leaf_lifetime, callee.longest_request, sidecar.connections.longest)
+    theirs = callee.connections.longest
+    return own if theirs is None else min(own, connection_age(sidecar.leaf_lifetime, callee.longest_request, theirs))
 
 
 # Only failures to reach a sidecar put it aside, never a service's own 5xx answers: those are its business.
@@ -70,8 +94,7 @@ def _listener(callee: Callee, here: Surroundings) -> Resource:
         identity={"forward_client_cert_details": "SANITIZE"},
         filters=[],
         access_log=access_log.of_outbound_requests(here.access_log),
-        longest_request=callee.longest_request,
-        connection_age=None,
+        limits=limits(callee.longest_request, None),
     )
     listener = typed(
         Kind.LISTENER.value,

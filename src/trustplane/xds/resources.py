@@ -20,10 +20,13 @@ TYPE_PREFIX = "type.googleapis.com/"
 
 
 class Kind(Enum):
-    """In the order in which they are offered: what is referred to comes before what refers to it."""
+    """In the order in which they are offered: what is referred to comes before what refers to it.
 
-    CLUSTER = "envoy.config.cluster.v3.Cluster"
+    A cluster that is replaced makes new connections at once; they are to show the leaf that comes with it.
+    """
+
     SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - the name of a message
+    CLUSTER = "envoy.config.cluster.v3.Cluster"
     LISTENER = "envoy.config.listener.v3.Listener"
     ROUTE = "envoy.config.route.v3.RouteConfiguration"
 

@@ -6,7 +6,7 @@ a cluster, because a proxy that is given none deletes all it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trustplane.fault import Broken, Refused
@@ -14,8 +14,8 @@ from trustplane.registry.view import Sidecar, Withdrawn
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.verify import BundleSet
-from trustplane.spiffe.x509_svid import KeyedSvid
-from trustplane.xds import inbound, outbound, secrets, tls
+from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
+from trustplane.xds import generations, inbound, outbound, secrets, tls
 from trustplane.xds.resources import Kind, Offer, Resource
 from trustplane.xds.surroundings import Surroundings
 
@@ -55,7 +55,10 @@ def snapshot(
     bundles: BundleSet,
     here: Surroundings,
     withdrawn: Withdrawn = NOTHING_WITHDRAWN,
+    *,
+    former: Sequence[str] = (),
 ) -> Snapshot:
+    """`former`: generations of connections that the sidecar may still have let in."""
     own = sidecar.spiffe_id.trust_domain
     sidecar = _with_trusted(sidecar, bundles)
     # Only what is referred to: a proxy never asks for more, and would seem not to hold it.
@@ -63,13 +66,23 @@ def snapshot(
     domains = {*way_in, *(callee.spiffe_id.trust_domain for callee in sidecar.callees)}
     return Snapshot(
         (
-            *inbound.resources(sidecar, here, withdrawn),
-            *outbound.resources(sidecar, svid.svid, here, withdrawn),
+            *inbound.resources(sidecar, here, withdrawn, _generations(sidecar, svid.svid, bundles, withdrawn, former)),
+            *outbound.resources(sidecar, svid.svid, bundles, here, withdrawn),
             secrets.leaf(str(sidecar.spiffe_id), svid),
             *(_bundle(domain, bundles, own, withdrawn) for domain in sorted(domains)),
             *_peers(sidecar, bundles),
         )
     )
+
+
+def _generations(
+    sidecar: Sidecar, svid: X509Svid, bundles: BundleSet, withdrawn: Withdrawn, before: Sequence[str]
+) -> tuple[str, ...]:
+    if not sidecar.connections.drains:
+        return ()
+    _of(sidecar.spiffe_id.trust_domain, bundles)  # refused, not broken, when there is none
+    newest = generations.of_inbound(sidecar, svid, bundles, withdrawn)
+    return (newest, *generations.former(newest, before))
 
 
 def _with_trusted(sidecar: Sidecar, bundles: BundleSet) -> Sidecar:

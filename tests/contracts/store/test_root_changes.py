@@ -30,6 +30,7 @@ FULL = replace(
     is_going_back=True,
     replaced_at=NOW + HOUR,
     last_leaf=NOW + 2 * HOUR,
+    remade_from=NOW + 2 * HOUR,
     waivers=WAIVERS,
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.registry.view import (
     Callee,
@@ -55,7 +56,10 @@ _GRANTS = st.builds(
     _tuples(_OPERATIONS, lambda one: one),
 )
 _CALLERS = st.builds(Caller, _IDS, _tuples(_OPERATIONS, lambda one: one))
-_CALLEES = st.builds(Callee, _SERVICES | st.none(), _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES)
+_CONNECTIONS = st.builds(Connections, st.none() | st.just(timedelta(minutes=1)), st.sampled_from(WhenTrustChanges))
+_CALLEES = st.builds(
+    Callee, _SERVICES | st.none(), _IDS, _PORTS, _tuples(_ENDPOINTS, lambda one: one), _TIMES, _CONNECTIONS
+)
 SIDECARS = st.builds(
     Sidecar,
     service=_SERVICES,
@@ -67,6 +71,7 @@ SIDECARS = st.builds(
     longest_request=_TIMES,
     leaf_lifetime=_TIMES,
     foreign_callers=_tuples(_GRANTS, lambda one: one.pattern),
+    connections=_CONNECTIONS,
     policy=st.sampled_from([b"", b"{}", b"\xff"]),
 )
 _BUNDLES = st.builds(
@@ -83,6 +88,7 @@ WITHDRAWN = st.builds(
     leaving=_tuples(
         st.builds(LeavingIssuer, _LABELS, st.just(datetime(2030, 1, 1, tzinfo=UTC)), _TIMES), lambda one: one
     ),
+    remake=st.sampled_from(["", "1", "2"]),
 )
 VIEWS = st.builds(
     NodeView,

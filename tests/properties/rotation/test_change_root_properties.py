@@ -24,6 +24,7 @@ from trustplane.rotation.change_root import (
     Paused,
     PrepareIssuers,
     Publish,
+    Remake,
     Resumed,
     Retire,
     Switch,
@@ -34,7 +35,7 @@ from trustplane.trust.authority import AuthorityId, AuthorityState
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 LEAF_LIFE = timedelta(seconds=60)
-LONGEST_CONNECTION = timedelta(seconds=15)
+LONGEST_CONNECTION = timedelta(seconds=45)
 WAIVER_LIFE = timedelta(seconds=40)
 NEVER = NOON + timedelta(days=10_000)
 PUBLISHED = {AuthorityState.PREPARED, AuthorityState.ACTIVE, AuthorityState.DRAINING}
@@ -50,8 +51,21 @@ class Leaf:
 
 
 @dataclass
+class Connection:
+    """One that was let in by a leaf below `root`, at most until then; `order`: the newest one that was followed."""
+
+    root: AuthorityId
+    until: datetime
+    at: Participant
+    order: str
+
+
+@dataclass
 class Peer:
-    """One that verifies and shows a certificate, and what the servers were told of it."""
+    """One that verifies and shows a certificate, and what the servers were told of it.
+
+    If it `drains`, it tells after which `order` none of its connections of before is left.
+    """
 
     name: Participant
     trusts: frozenset[AuthorityId]
@@ -61,6 +75,9 @@ class Peer:
     lies: bool = False  # it acknowledges what it does not use, and is seen to
     unheard: list[Seen] = field(default_factory=list)
     heard: Seen | None = None
+    drains: bool = False
+    order: str = ""
+    shown: frozenset[str] = frozenset()
 
     def take_up(self, published: frozenset[AuthorityId]) -> None:
         if not self.lies:
@@ -70,7 +87,8 @@ class Peer:
     def say(self, acknowledged: frozenset[AuthorityId] | None = None) -> None:
         doubt = "its /certs shows other roots" if self.lies else ""
         trusts = self.trusts if acknowledged is None else acknowledged
-        told = Seen(self.name, trusts, self.accepts, frozenset({self.leaf.root}), NOON, doubt=doubt)
+        remade = self.shown if self.drains else None
+        told = Seen(self.name, trusts, self.accepts, frozenset({self.leaf.root}), NOON, doubt=doubt, remade=remade)
         self.unheard = [*self.unheard, told][-3:]
 
 
@@ -83,16 +101,19 @@ class World(RuleBasedStateMachine):
         self.ready = {FIRST}
         self.last_leaf: dict[AuthorityId, datetime] = {}
         self.copies: list[tuple[Participant, Leaf]] = []
-        self.connections: list[tuple[AuthorityId, datetime]] = []
+        self.connections: list[Connection] = []
+        self.order = ""  # what nodes are told
+        self.are_all_measured = False
         self.peers: list[Peer] = []
         self.history: list[RootChange] = []
         self.undone: list[tuple[RootChange, Effect]] = []
         self.waived: set[Participant] = set()
-        for _ in range(3):
-            self.add_peer()
 
-    @initialize(urgent=st.sampled_from([False, False, False, True]))
-    def the_first_change_begins(self, urgent: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+    @initialize(urgent=st.sampled_from([False, False, False, True]), all_drain=st.booleans())
+    def the_first_change_begins(self, urgent: bool, all_drain: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+        self.are_all_measured = all_drain
+        for _ in range(3):
+            self.add_peer(drains=all_drain)
         self.history.append(begun(1, FIRST, Order("ann", "why", is_emergency=urgent), self.clock))
 
     @property
@@ -122,19 +143,29 @@ class World(RuleBasedStateMachine):
         self.copies.append((name, leaf))
         return leaf
 
-    def add_peer(self) -> None:
-        name = Participant(f"agent node-{len(self.peers)}")
-        self.peers.append(Peer(name, self.published, self.issue(name)))
+    def add_peer(self, *, drains: bool) -> None:
+        kind = "sidecar shop/web on" if drains else "workload web on"
+        name = Participant(f"{kind} node-{len(self.peers)}")
+        self.peers.append(Peer(name, self.published, self.issue(name), drains=drains))
 
     def survey(self) -> Survey:
         seen = tuple(
             replace(
-                one.heard or Seen(one.name, frozenset(), frozenset(), frozenset(), None),
+                one.heard
+                or Seen(
+                    one.name,
+                    frozenset(),
+                    frozenset(),
+                    frozenset(),
+                    None,
+                    remade=frozenset() if one.drains else None,
+                ),
                 is_away=not one.awake,
             )
             for one in self.peers
         )
-        return Survey(dict(self.roots), frozenset(self.ready), seen, dict(self.last_leaf), LONGEST_CONNECTION)
+        ready, last = frozenset(self.ready), dict(self.last_leaf)
+        return Survey(dict(self.roots), ready, seen, last, LONGEST_CONNECTION, self.are_all_measured)
 
     def store(self, change: RootChange, event: Event) -> None:
         """What one replica reads, feeds and stores; what is to be done lies in its memory."""
@@ -147,8 +178,7 @@ class World(RuleBasedStateMachine):
         is_newest = self.history[-1] == change
         match effect:
             case MakeRoot():
-                if AuthorityState.STAGED not in self.roots.values():
-                    self.roots[AuthorityId(f"{len(self.roots):064x}")] = AuthorityState.STAGED
+                self.make_root()
             case PrepareIssuers(root):
                 self.ready.add(root)
             case Publish(root):
@@ -157,11 +187,17 @@ class World(RuleBasedStateMachine):
             case Switch(leaving, coming):
                 if is_newest and self.roots[coming] in {AuthorityState.PREPARED, AuthorityState.DRAINING}:
                     self.switch(leaving, coming)
+            case Remake(order):
+                self.order = order
             case Retire(root):
                 if is_newest and self.roots[root] not in {AuthorityState.ACTIVE, AuthorityState.RETIRED}:
                     self.retire(root)
             case _:
                 return
+
+    def make_root(self) -> None:
+        if AuthorityState.STAGED not in self.roots.values():
+            self.roots[AuthorityId(f"{len(self.roots):064x}")] = AuthorityState.STAGED
 
     def switch(self, leaving: AuthorityId, coming: AuthorityId) -> None:
         awake = [one for one in self.peers if one.awake or not self.is_urgent]
@@ -176,7 +212,8 @@ class World(RuleBasedStateMachine):
             return
         alive = [name for name, leaf in self.copies if leaf.root == root and leaf.ends > self.now]
         assert not set(alive) - self.waived, f"leaves of {alive} still depend on it"
-        assert not [until for by, until in self.connections if by == root and until > self.now], "a connection does"
+        open_now = [one for one in self.connections if one.root == root and one.until > self.now]
+        assert not [one for one in open_now if one.at not in self.waived], "a connection does"
         self.roots[root] = AuthorityState.RETIRED
 
     @precondition(lambda self: self.change is None and len(self.history) < 3)
@@ -221,6 +258,29 @@ class World(RuleBasedStateMachine):
         peer.lies = not peer.lies
 
     @rule(number=someone)
+    def an_order_arrives(self, number: int) -> None:
+        peer = self.peer(number)
+        if peer.awake:
+            peer.order = self.order
+
+    @rule(number=someone, some=st.integers(0, 2))
+    def connections_of_before_end(self, number: int, some: int) -> None:
+        """Not all at once: the requests on them take their time. What is left is looked at then."""
+        peer = self.peer(number)
+        if peer.drains and peer.awake:
+            self.end_connections(peer, some)
+            peer.say()
+
+    def end_connections(self, peer: Peer, some: int) -> None:
+        def is_of_before(one: Connection) -> bool:
+            return one.at == peer.name and one.order != peer.order
+
+        for one in [one for one in self.connections if is_of_before(one)][:some]:
+            self.connections.remove(one)
+        if peer.order and not any(map(is_of_before, self.connections)):
+            peer.shown |= {peer.order}
+
+    @rule(number=someone)
     def a_leaf_is_renewed(self, number: int) -> None:
         peer = self.peer(number)
         if peer.awake:
@@ -254,9 +314,13 @@ class World(RuleBasedStateMachine):
                 peer.leaf = self.issue(peer.name)
                 peer.take_up(self.published)
                 peer.accepts |= peer.trusts
+                peer.order = self.order
+                if peer.drains:
+                    self.end_connections(peer, len(self.connections))
                 peer.say(self.published)
                 peer.heard, peer.unheard = peer.unheard[-1], []
-        self.a_connection_is_made(0)  # with the oldest of all valid leaves
+        for where in range(len(self.peers)):
+            self.a_connection_is_made(0, where)  # with the oldest of all valid leaves
         if self.change is not None:
             self.a_server_looks_and_acts()
 
@@ -266,23 +330,39 @@ class World(RuleBasedStateMachine):
         peer.awake = not peer.awake
 
     @precondition(lambda self: len(self.peers) < 5)
-    @rule()
-    def one_more_comes(self) -> None:
-        self.add_peer()
+    @rule(drains=st.booleans())
+    def one_more_comes(self, drains: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+        self.add_peer(drains=drains)
 
-    @rule(number=st.integers(0, 50))
-    def a_connection_is_made(self, number: int) -> None:
+    @rule(number=st.integers(0, 50), where=someone)
+    def a_connection_is_made(self, number: int, where: int) -> None:
         """With any leaf that is valid, also one that its owner has replaced."""
         if self.copies:
             name, leaf = self.copies[number % len(self.copies)]
             if name not in self.waived:
-                self.connections.append((leaf.root, self.now + LONGEST_CONNECTION))
+                at = self.peer(where)
+                until = self.now + LONGEST_CONNECTION
+                self.connections.append(Connection(leaf.root, until, at.name, at.order))
+
+    @precondition(lambda self: self.copies)
+    @rule(rounds=st.integers(0, 6))
+    def the_last_leaf_is_used_to_its_last_second(self, rounds: int) -> None:
+        """By whoever kept it, everywhere: no connection that depends on its root is open for longer."""
+        draining = [one for one in self.copies if self.roots[one[1].root] is AuthorityState.DRAINING]
+        name, leaf = max(draining or self.copies, key=lambda one: one[1].ends)
+        self.time_passes(max(leaf.ends - self.now - timedelta(seconds=1), timedelta(0)))
+        if name not in self.waived:
+            until = self.now + LONGEST_CONNECTION
+            self.connections += [Connection(leaf.root, until, one.name, one.order) for one in self.peers]
+        self.time_passes(timedelta(seconds=2))
+        for _ in range(rounds):
+            self.all_goes_well()
 
     @rule(much=seconds)
     def time_passes(self, much: timedelta) -> None:
         self.now += much
         self.copies = [(name, leaf) for name, leaf in self.copies if leaf.ends > self.now]
-        self.connections = [(root, until) for root, until in self.connections if until > self.now]
+        self.connections = [one for one in self.connections if one.until > self.now]
 
     @rule(much=seconds)
     def the_servers_clock_is_set_back(self, much: timedelta) -> None:
@@ -333,14 +413,14 @@ class World(RuleBasedStateMachine):
         self.behind = timedelta(0)
         if self.change is not None:
             self.store(self.change, Resumed())
-        for _ in range(40):
+        for _ in range(100):
             if self.change is None:
                 break
             for peer in self.peers:
                 peer.awake, peer.lies = True, False
             self.all_goes_well()
             self.who_shows_a_valid_certificate_is_trusted_by_all()
-            self.time_passes(timedelta(seconds=20))
+            self.time_passes(timedelta(seconds=8))
         assert self.change is None, self.history[-1]
         assert all(one.phase in {Phase.DONE, Phase.ABORTED} for one in self.history)
 

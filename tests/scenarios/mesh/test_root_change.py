@@ -35,7 +35,9 @@ SEED = int(os.environ.get("TRUSTPLANE_CHAOS_SEED", "1"))
 
 def started(mesh: Mesh, life: str = LIFE) -> Repository:
     mesh.start_server("--node-lifetime", life)
-    members = mesh.members("web", "pay", web=["pay"])
+    # Their connections are shown to have ended; by age each change would take most of a minute longer.
+    drain = "connections: {when_trust_changes: drain}\n"
+    members = tuple(replace(one, more=drain) for one in mesh.members("web", "pay", web=["pay"]))
     repository = Repository(members, lifetime=life)
     mesh.apply(repository)
     mesh.join()

@@ -10,6 +10,7 @@ from tests.kit.repository import PAYMENTS, WEB, repository
 from trustplane.change.described import Kind
 from trustplane.change.plan import FieldChange, Item, Move, Plan, plan
 from trustplane.fault import Refused
+from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.endpoint import Endpoint
 from trustplane.registry.federation import ForeignCall, ForeignCaller
 from trustplane.registry.model import DesiredState, KeyKind, Ports, Probe, Service
@@ -192,6 +193,8 @@ def test_a_trust_domain_is_not_renamed() -> None:
         {"data": frozenset({"pii"})},
         {"longest_request": timedelta(seconds=1)},
         {"hint": "x"},
+        {"connections": Connections(timedelta(minutes=1))},
+        {"connections": Connections(None, WhenTrustChanges.DRAIN)},
         {"foreign_callers": (ForeignCaller(IdPattern(TrustDomain("p.example"), ("x",), below=True)),)},
         {"foreign_calls": (ForeignCall(SpiffeId(TrustDomain("p.example"), ("x",)), 1, (Endpoint("192.0.2.1", 1),)),)},
     ],
@@ -204,7 +207,7 @@ def test_every_field_of_a_service_shows(other: dict[str, object]) -> None:
 
 
 def test_the_fields_tried_above_are_all_there_are() -> None:
-    assert len(fields(Service)) == 14 + len(["name"])
+    assert len(fields(Service)) == 15 + len(["name"])
 
 
 def test_every_field_of_a_profile_shows() -> None:

@@ -121,6 +121,11 @@ class Server:
         return [f"{one['event'].removeprefix('root-change-')} {one['action']}" for one in ours]
 
 
+async def nobody_is_told(order: str) -> None:
+    """An order to make connections anew; nobody here drains, so none is given."""
+    raise AssertionError(order)
+
+
 def replica(store: Store, authorities: KeepAuthorities, clock: VirtualClock) -> ChangeRoot:
     def published() -> Published:
         return Published(authorities.bundle(), Withdrawn(), LONGEST_CONNECTION)
@@ -129,6 +134,7 @@ def replica(store: Store, authorities: KeepAuthorities, clock: VirtualClock) -> 
         store,
         authorities,
         SurveyTrust(store, published, Present(Attendance(frozenset({NODE}), servers=frozenset({SERVER}))), clock.now),
+        nobody_is_told,
         clock,
     )
 

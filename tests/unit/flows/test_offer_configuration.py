@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
@@ -14,13 +15,15 @@ from trustplane.fault import Fault, Refused
 from trustplane.flows.feed import Feed
 from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.model import KeyKind
-from trustplane.registry.view import Entry, NodeView
+from trustplane.registry.view import Entry, NodeView, Sidecar, Withdrawn
 from trustplane.spiffe.bundle import BundleSet
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.xds.guards import Published
+from trustplane.xds.open_connections import generations_of
 
 SHOWN = frozenset({Selector("unix:uid", "7"), Selector("unix:gid", "8")})
 ENTRY = Entry(WEB.service, WEB.spiffe_id, frozenset({Selector("unix:uid", "7")}), KeyKind.P256, "standard@1")
@@ -39,8 +42,9 @@ class Bench:
         assert service == WEB.service
         self.held_back.append(fault.code)
 
-    def tell(self) -> None:
-        self.views.publish(NodeView(1, (ENTRY,), (WEB,), (self.domain.trusted(),)))
+    def tell(self, sidecar: Sidecar = WEB, remake: str = "") -> None:
+        withdrawn = Withdrawn(remake=remake)
+        self.views.publish(NodeView(1, (ENTRY,), (sidecar,), (self.domain.trusted(),), withdrawn))
 
     def hold(self, svid: KeyedSvid | None) -> None:
         self.identities.publish(HeldIdentities(((ENTRY, svid),), BundleSet({ACME: self.domain.bundle()})))
@@ -100,6 +104,34 @@ def test_what_does_not_pass_the_guards_is_reported_and_what_was_offered_stays() 
     bench.offers.recompute()
     assert bench.sidecar() is before
     assert len(bench.held_back) == 1
+
+
+def test_a_generation_of_connections_keeps_its_chain_until_it_is_let_go() -> None:
+    bench = Bench()
+    bench.hold(bench.svid())
+    seen: list[str] = []
+    for order in ("1", "2", "3"):
+        bench.tell(replace(WEB, connections=Connections(None, WhenTrustChanges.DRAIN)), order)
+        bench.offers.recompute()
+        offer = bench.offers.offered(WEB.service)
+        assert offer is not None
+        seen.insert(0, generations_of(offer)[0])
+        assert (generations_of(offer), bench.offers.order_of(WEB.service)) == (tuple(seen), order)
+    bench.offers.let_go(WEB.service, seen[:2])
+    offer = bench.offers.offered(WEB.service)
+    assert offer is not None
+    assert generations_of(offer) == (seen[0], seen[2]), "new connections must get in somewhere"
+
+
+def test_an_offer_that_is_held_back_follows_no_newer_order() -> None:
+    bench = Bench()
+    bench.tell(remake="1")
+    bench.hold(bench.svid())
+    bench.offers.recompute()
+    bench.tell(remake="2")
+    bench.hold(keyed(Domain().issuing, WEB.spiffe_id))
+    bench.offers.recompute()
+    assert (bench.held_back, bench.offers.order_of(WEB.service)) == (["xds-secret-unfit"], "1")
 
 
 def test_an_identity_that_is_gone_leaves_what_was_offered() -> None:

@@ -96,10 +96,13 @@ class Bench:
         self.bundle = BUNDLE
         self.present = Present(Attendance(frozenset({NODE}), servers=frozenset({SERVER})))
         self.clusters = Clusters()
+        self.draining: frozenset[ServiceName] = frozenset()
+        self.are_all_measured = False
         self.survey = SurveyTrust(self.records, self.published, self.present, lambda: NOON)
 
     def published(self) -> Published:
-        return Published(self.bundle, Withdrawn(), timedelta(minutes=15), self.peers, self.clusters)
+        known = (self.bundle, Withdrawn(), timedelta(minutes=15), self.peers, self.clusters)
+        return Published(*known, self.draining, self.are_all_measured)
 
     def peers(self, node: NodeName, participant: str) -> str:
         return TOGETHER if (node, participant) == (NODE, "sidecar shop/web") else ""
@@ -185,6 +188,22 @@ def test_an_envoy_that_takes_no_bundle_is_not_asked_for_its_trust() -> None:
     bench.records.say("envoy unix:7", f"secret/{WEB}", digest(LEAF))
     one = bench.seen()["envoy unix:7 on node-a"]
     assert (NEW_ROOT in one.trusts, one.accepts, one.shows) == (True, None, frozenset({OLD_ROOT}))
+
+
+def test_a_sidecar_that_drains_proves_the_order_it_was_measured_by_and_no_other_participant_does() -> None:
+    bench = Bench()
+    for participant in ("sidecar shop/web", "sidecar shop/pay", "workload 7"):
+        bench.records.say(participant, "connections", "1/x")
+    assert [one.remade for one in bench.seen().values()] == [None] * 5
+    bench.draining = frozenset({ServiceName("shop", "web")})
+    assert {name: one.remade for name, one in bench.seen().items() if one.remade is not None} == {
+        "sidecar shop/web on node-a": frozenset({"1/x"})
+    }
+    bench.records.held = []
+    assert bench.seen()["sidecar shop/web on node-a"].remade == frozenset()
+    assert not asyncio.run(bench.survey.look(CHANGE)).survey.are_all_measured
+    bench.are_all_measured = True
+    assert asyncio.run(bench.survey.look(CHANGE)).survey.are_all_measured
 
 
 def test_a_banned_node_is_nobody() -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, Retire, Switch
+from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, Remake, Retire, Switch
 from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, begun
 from trustplane.rotation.root_story import TO_COME, Chapter, story
 from trustplane.rotation.root_story_text import NAMED, markdown, picture
@@ -54,6 +54,17 @@ def test_only_the_drain_has_a_length_and_it_counts_the_last_leaf_and_its_connect
     lengths = {one.phase: one.ends - one.begins for one in told() if one.ends > one.begins}
     assert list(lengths) == [Phase.DRAIN]
     assert HOUR + AGE <= lengths[Phase.DRAIN] < HOUR + AGE + timedelta(seconds=1)
+
+
+def test_where_connections_are_measured_the_drain_is_as_long_as_the_last_leaf() -> None:
+    drains = replace(WEB, remade=frozenset())
+    chapters = story(CHANGE, replace(survey(AGENT, drains), are_all_measured=True), NOON)
+    drain = next(one for one in chapters if one.phase is Phase.DRAIN)
+    assert HOUR <= drain.ends - drain.begins < HOUR + timedelta(seconds=1)
+    assert [type(one) for one in drain.acts] == [Remake]
+    text = markdown(CHANGE, chapters)
+    assert "make its connections anew" in text
+    assert "waits for 1 that must make every connection anew and show it: sidecar shop/web on node-a" in text
 
 
 def test_an_emergency_has_no_drain_to_wait_for_and_says_what_it_gives_up() -> None:

@@ -19,6 +19,7 @@ SOCKETS = Sockets(PurePath("/run/tp/ads.sock"), PurePath("/run/tp/web/admin.sock
 def test_the_node_is_the_service_and_everything_else_comes_over_delta_ads_on_a_unix_socket() -> None:
     made = json.loads(json.dumps(bootstrap(WEB.service, SOCKETS)))
     assert made["node"]["id"] == "shop/web"
+    assert made["node"]["metadata"] == {"trustplane": {"admin": "/run/tp/web/admin.sock"}}
     assert made["dynamic_resources"]["ads_config"]["api_type"] == "DELTA_GRPC"
     assert json.dumps({"pipe": {"path": "/run/tp/ads.sock"}}) in json.dumps(made["static_resources"])
 

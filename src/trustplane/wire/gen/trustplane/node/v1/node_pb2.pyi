@@ -860,6 +860,7 @@ class Callee(_message.Message):
     LISTEN_FIELD_NUMBER: _builtins.int
     ENDPOINTS_FIELD_NUMBER: _builtins.int
     LONGEST_REQUEST_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """empty: it is in another trust domain"""
     spiffe_id: _builtins.str
@@ -868,6 +869,10 @@ class Callee(_message.Message):
     def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Endpoint]: ...
     @_builtins.property
     def longest_request(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def connections(self) -> Global___Connections:
+        """absent: by age"""
+
     def __init__(
         self,
         *,
@@ -876,14 +881,43 @@ class Callee(_message.Message):
         listen: _builtins.int = ...,
         endpoints: _abc.Iterable[Global___Endpoint] | None = ...,
         longest_request: _duration_pb2.Duration | None = ...,
+        connections: Global___Connections | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["longest_request", b"longest_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "longest_request", b"longest_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "listen", b"listen", "longest_request", b"longest_request", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "endpoints", b"endpoints", "listen", b"listen", "longest_request", b"longest_request", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Callee: _TypeAlias = Callee  # noqa: Y015
+
+@_typing.final
+class Connections(_message.Message):
+    """How the connections of a service end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LONGEST_FIELD_NUMBER: _builtins.int
+    DRAINS_FIELD_NUMBER: _builtins.int
+    drains: _builtins.bool
+    """made anew when trust changes"""
+    @_builtins.property
+    def longest(self) -> _duration_pb2.Duration:
+        """absent: as leaf_lifetime says"""
+
+    def __init__(
+        self,
+        *,
+        longest: _duration_pb2.Duration | None = ...,
+        drains: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["longest", b"longest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drains", b"drains", "longest", b"longest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Connections: _TypeAlias = Connections  # noqa: Y015
 
 @_typing.final
 class Caller(_message.Message):
@@ -947,6 +981,7 @@ class Sidecar(_message.Message):
     LEAF_LIFETIME_FIELD_NUMBER: _builtins.int
     FOREIGN_CALLERS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     spiffe_id: _builtins.str
     app_port: _builtins.int
@@ -965,6 +1000,10 @@ class Sidecar(_message.Message):
     def leaf_lifetime(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def foreign_callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caller]: ...
+    @_builtins.property
+    def connections(self) -> Global___Connections:
+        """absent: by age"""
+
     def __init__(
         self,
         *,
@@ -979,10 +1018,11 @@ class Sidecar(_message.Message):
         leaf_lifetime: _duration_pb2.Duration | None = ...,
         foreign_callers: _abc.Iterable[Global___Caller] | None = ...,
         policy: _builtins.bytes = ...,
+        connections: Global___Connections | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "foreign_callers", b"foreign_callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "policy", b"policy", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_port", b"app_port", "callees", b"callees", "callers", b"callers", "connections", b"connections", "foreign_callers", b"foreign_callers", "leaf_lifetime", b"leaf_lifetime", "longest_request", b"longest_request", "mesh_port", b"mesh_port", "policy", b"policy", "probes", b"probes", "service", b"service", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1024,6 +1064,9 @@ class Withdrawn(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     ISSUERS_FIELD_NUMBER: _builtins.int
     LEAVING_FIELD_NUMBER: _builtins.int
+    REMAKE_FIELD_NUMBER: _builtins.int
+    remake: _builtins.str
+    """connections made before it was told are to be made anew"""
     @_builtins.property
     def crls(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustedCrl]: ...
     @_builtins.property
@@ -1046,10 +1089,11 @@ class Withdrawn(_message.Message):
         certificates: _abc.Iterable[Global___DeniedCertificate] | None = ...,
         issuers: _abc.Iterable[_builtins.str] | None = ...,
         leaving: _abc.Iterable[Global___LeavingIssuer] | None = ...,
+        remake: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "crls", b"crls", "ids", b"ids", "issuers", b"issuers", "leaving", b"leaving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "crls", b"crls", "ids", b"ids", "issuers", b"issuers", "leaving", b"leaving", "remake", b"remake"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
