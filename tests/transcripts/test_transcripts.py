@@ -19,6 +19,10 @@ HERE = Path(__file__).parent
 SHOP = HERE.parents[1] / "examples" / "shop" / "trust"
 ACME = TrustDomain("acme.example")
 BUDGETS = {"unbudgeted": "", "hasty": "mttd: 1h\nmttr: 20m\n", "lapsed": "mttd: 1h\n"}
+CLUSTERS = {
+    "sites": "clusters:\n  east: {nodes: [east-*]}\n  west: {nodes: [west-*], servers: [server-2]}\n",
+    "twice": "clusters:\n  east: {nodes: [east-*]}\n  west: {nodes: [west-*, east-7]}\n",
+}
 WAIVER = """\
 waives: outlives-detection
 profile: standard
@@ -49,6 +53,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, budgets in BUDGETS.items():
         shutil.copytree(SHOP, desk / name)
         (desk / name / "trustdomain.yaml").write_text(f"trust_domain: shop.example\n{budgets}")
+    for name, clusters in CLUSTERS.items():
+        shutil.copytree(SHOP, desk / name)
+        with (desk / name / "trustdomain.yaml").open("a") as domain:
+            domain.write(clusters)
     (desk / "lapsed" / "waivers").mkdir()
     (desk / "lapsed" / "waivers" / "terminals.yaml").write_text(WAIVER)
     shutil.copytree(SHOP, desk / "mine")

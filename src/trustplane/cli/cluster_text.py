@@ -28,7 +28,7 @@ def progress(clusters: Sequence[ClusterProgressShape], waiting: Sequence[Waiting
         (one.name or NO_CLUSTER, _count(one), _agents(one), _since(one, now), _waited_for(one, waiting))
         for one in clusters
     ]
-    return table(("CLUSTER", "READY", "AGENTS", "SINCE", "WAITS FOR"), rows)
+    return table(("CLUSTER", "READY", "AGENTS", "LAST HEARD", "WAITS FOR"), rows)
 
 
 def holders(clusters: Sequence[ClusterProgressShape], now: datetime) -> str:
@@ -36,7 +36,7 @@ def holders(clusters: Sequence[ClusterProgressShape], now: datetime) -> str:
     if not clusters:
         return ""
     rows = [(one.name or NO_CLUSTER, _count(one), _agents(one), _since(one, now)) for one in clusters]
-    return table(("CLUSTER", "HOLD IT", "AGENTS", "SINCE"), rows)
+    return table(("CLUSTER", "HOLD IT", "AGENTS", "LAST HEARD"), rows)
 
 
 def lines_of_cut_off(

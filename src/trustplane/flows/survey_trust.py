@@ -35,6 +35,7 @@ PROBED = "root/"  # then the root's key identifier, as participants name what a 
 PEERS = f"secret/{tls.PEERS}"  # our bundle beside those of other domains, in sidecars that they may call
 CONNECTIONS = "connections"  # which order to make them anew is done, as agents measure it
 SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
+KNOWN_FOR = timedelta(seconds=5)  # far below any leaf's life
 MAX_NAME = 400  # of what an agent calls a participant
 
 
@@ -106,9 +107,11 @@ class SurveyTrust:
         self._now = now
         self._partners = partners
         self._leaf_roots: Mapping[str, AuthorityId | None] = {}
+        self._looked_at: datetime | None = None
 
     async def look(self, change: RootChange | None) -> Surveyed:
         """What is read first may be older than what is read last, never the other way round: proofs come first."""
+        await self._know_leaves()
         partners = await self._partners()
         holdings = await self._records.holdings()
         fleet = _Fleet(
@@ -125,6 +128,14 @@ class SurveyTrust:
         found = surveyed(replace(fleet, leaf_roots=self._leaf_roots), authorities, last, published, change, at)
         return replace(found, survey=with_partners(found.survey, partners, published.bundle, change, at))
 
+    async def _know_leaves(self) -> None:
+        """A leaf that is replaced while this looks must be known from before, and who looks seldom knows too little."""
+        at = self._now()
+        if self._looked_at is None or not timedelta(0) <= at - self._looked_at <= KNOWN_FOR:
+            newest, authorities = await self._records.newest_certificates(), await self._records.authorities()
+            self._leaf_roots = {**self._leaf_roots, **roots_of_leaves(newest, authorities)}
+        self._looked_at = at
+
 
 @dataclass(frozen=True, slots=True)
 class _Fleet:
@@ -140,10 +151,16 @@ def leaf_roots(
     fleet: _Fleet, authorities: Iterable[Authority], before: Mapping[str, AuthorityId | None]
 ) -> Mapping[str, AuthorityId | None]:
     """The root behind each leaf that is the newest, or that somebody still holds and that was the newest before."""
-    parents = {each.id: each.parent for each in authorities}
     held = {one.held for one in fleet.holdings}
     kept = {digest: root for digest, root in before.items() if digest in held}
-    return kept | {hashlib.sha256(one.leaf).hexdigest(): parents.get(one.authority) for one in fleet.newest}
+    return kept | roots_of_leaves(fleet.newest, authorities)
+
+
+def roots_of_leaves(
+    issued: Iterable[IssuedCertificate], authorities: Iterable[Authority]
+) -> dict[str, AuthorityId | None]:
+    parents = {each.id: each.parent for each in authorities}
+    return {hashlib.sha256(one.leaf).hexdigest(): parents.get(one.authority) for one in issued}
 
 
 def held_by_server(instance: NodeName, bundle: Bundle, at: datetime) -> Holding:

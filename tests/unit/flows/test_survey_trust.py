@@ -64,6 +64,7 @@ TOGETHER = "7" * 64  # by which a sidecar that other domains may call holds our 
 class Records:
     held: list[Holding] = field(default_factory=list)
     newest: list[IssuedCertificate] = field(default_factory=lambda: [LEAF])
+    then: list[IssuedCertificate] = field(default_factory=list)  # after they were read once
     banned: bool = False
 
     async def authorities(self) -> Sequence[Authority]:
@@ -81,7 +82,8 @@ class Records:
         return self.held
 
     async def newest_certificates(self) -> Sequence[IssuedCertificate]:
-        return self.newest
+        now, self.newest = self.newest, self.then or self.newest
+        return now
 
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
         return {OLD.issuing.id: NOON + timedelta(hours=1)}
@@ -175,6 +177,14 @@ def test_a_leaf_that_was_the_newest_is_known_until_nobody_holds_it() -> None:
     assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}
     bench.records.newest = [replace(LEAF, serial=3, leaf=b"third", authority=NEW.issuing.id)]
     assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}, "a renewal is not a relapse"
+
+
+def test_a_leaf_that_is_replaced_while_the_first_look_is_made_is_known() -> None:
+    bench = Bench()
+    later = replace(LEAF, serial=2, leaf=b"second", authority=NEW.issuing.id)
+    bench.records.say("sidecar shop/web", f"secret/{WEB}", digest(later))
+    bench.records.newest, bench.records.then = [later], [replace(later, serial=3, leaf=b"third")]
+    assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}
 
 
 def test_a_leaf_nobody_can_tell_of_counts_as_below_the_root_that_leaves() -> None:

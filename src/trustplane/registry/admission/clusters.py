@@ -23,7 +23,7 @@ def _check_pair(draft: Draft, kind: str, one: Cluster, other: Cluster, findings:
             first = draft.domain.place("clusters", one.name.name, kind, met.text)
             findings.add(
                 code="two-clusters",
-                what=f"{kind} that {their} names are in {other.name} and, by {met} in line {first.line}, in {one.name}",
+                what=f"{kind[:-1]} {their} belongs to {other.name} and, by {met} in line {first.line}, to {one.name}",
                 why="progress would be counted twice, and a waiver of one cluster would reach into the other",
                 fix="name each of them in one cluster, or write longer beginnings of names",
                 place=draft.domain.place("clusters", other.name.name, kind, their.text),
