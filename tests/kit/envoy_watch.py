@@ -1,4 +1,4 @@
-"""Reading, twice a second, what the Envoys of two domains hold and log, and what agents say they hold."""
+"""Reading, twice a second, what the Envoys of two domains hold and log, what servers show and agents say they hold."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -20,15 +21,17 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.kit.mesh import Mesh, Part
+from tests.kit.mesh import Mesh, Part, Server
 from tests.kit.root_witness import Leaf, Spell, Witness
 from trustplane.cli import admin
 from trustplane.fault import Fault
+from trustplane.host.network_namespaces import Host
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.wire.http_shapes import HoldingsShape
 
 EVERY_SECONDS = 0.5
+LOOKS_A_KNOCK = 4
 _ANSWER_SECONDS = 10.0
 _MOST_UNWELL = 40
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -37,12 +40,16 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re
 class EnvoyWatch:
     """A thread of its own, until the end of the `with`. `lock` is held while it writes down what it saw."""
 
-    def __init__(self, envoys: Mapping[str, tuple[Path, Part]], meshes: tuple[Mesh, ...]) -> None:
+    def __init__(
+        self, envoys: Mapping[str, tuple[Path, Part]], meshes: tuple[Mesh, ...], host_of: Callable[[Server], Host]
+    ) -> None:
         self.witness = Witness()
         self.lock = threading.Lock()
         self.unwell: list[str] = []  # lines of requests that were not answered well, and of failed handshakes
         self._envoys = envoys
         self._meshes = meshes
+        self._host_of = host_of
+        self._looks = 0
         self._read: dict[str, int] = {}
         self._digests: dict[str, frozenset[str]] = {}
         self._stop = threading.Event()
@@ -79,6 +86,9 @@ class EnvoyWatch:
                 self._requests(name, part)
             for mesh in self._meshes:
                 self._holdings(mesh)
+                if self._looks % LOOKS_A_KNOCK == 0:
+                    self._doors(mesh)
+            self._looks += 1
 
     def _secrets(self, name: str, path: Path) -> None:
         for secret in json.loads(asked(path, "/config_dump?resource=dynamic_active_secrets")).get("configs", ()):
@@ -90,6 +100,18 @@ class EnvoyWatch:
                 self.witness.shows(Spell(name, secret["name"], frozenset({root}), begun, seen, leaf))
             for domain, pem in _trusted(secret["name"], content.get("validation_context", {})):
                 self.witness.trusts(Spell(f"{name} ({secret['name']})", domain, roots_of(pem), begun, seen))
+
+    def _doors(self, mesh: Mesh) -> None:
+        """The identity each server shows to agents, as openssl is shown it; one that is dead or starts shows none."""
+        for server in list(mesh.servers.values()):
+            knock = ["openssl", "s_client", "-connect", server.node_door, "-showcerts", "-tls1_3"]
+            words = self._host_of(server).command(knock)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                said = subprocess.run(words, input="", capture_output=True, text=True, timeout=5, check=False).stdout
+                if len(shown := _PEM.findall(said)) > 1:
+                    leaf, root = leaf_of("\n".join(shown) + "\n")
+                    at = _now()
+                    self.witness.shows(Spell(f"server {server.name}", mesh.domain, frozenset({root}), at, at, leaf))
 
     def _requests(self, name: str, part: Part) -> None:
         """What was added to its log since the last look, without the line that is half written."""

@@ -34,12 +34,6 @@ class RootOperator:
         self._read = self._any(lambda asks: asks.get("/v1/audit/head", AuditHeadShape)).size
         self._said("/v1/rotations", RotationRequest(reason=reason), "rotation-under-way")
 
-    def pause(self) -> None:
-        self._said("/v1/rotation/pause")
-
-    def resume(self) -> None:
-        self._said("/v1/rotation/resume")
-
     def status(self) -> RotationStatusShape:
         return self._any(lambda asks: asks.get("/v1/rotation", RotationStatusShape))
 

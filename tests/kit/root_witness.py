@@ -66,8 +66,9 @@ class Witness:
         used.requests += 1
 
     def ends_first(self) -> datetime | None:
-        """When the leaf that ends soonest of those now shown ends."""
-        return min((spells[-1].leaf[1] for spells in self.leaves.values() if spells[-1].leaf), default=None)
+        """When the leaf that ends soonest of those that Envoys show now ends."""
+        last = [spells[-1] for spells in self.leaves.values() if not spells[-1].who.startswith("server ")]
+        return min((one.leaf[1] for one in last if one.leaf), default=None)
 
     def broken_promises(self, change: Change) -> list[str]:
         return [*self._switched_early(change), *self._retired_early(change)]

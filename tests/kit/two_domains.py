@@ -58,9 +58,6 @@ class Two:
     def host_of(self, place: Node | Server) -> Host:
         return next(one for one in self.hosts.values() if one.address == place.address)
 
-    def mesh_of(self, place: Node | Server) -> Mesh:
-        return self.ours if place in (*self.ours.servers.values(), *self.ours.nodes.values()) else self.theirs
-
     def admin_sockets(self) -> dict[str, Path]:
         """Of each service's Envoy."""
         folders = {True: self.ours.folder, False: self.theirs.folder}
