@@ -158,12 +158,14 @@ class MemoryAuthority:
     key: AuthorityKey
 
     @classmethod
-    def at(cls, at: datetime = NOON, lifetime: timedelta = timedelta(days=30)) -> MemoryAuthority:
+    def at(
+        cls, at: datetime = NOON, lifetime: timedelta = timedelta(days=30), serial: int = 1 << 126
+    ) -> MemoryAuthority:
         (root_key, _), (key, _) = authority_keys().make(), authority_keys().make()
-        body = root_body(ACME, root_key.public_key, 1 << 126, at, timedelta(days=3650))
+        body = root_body(ACME, root_key.public_key, serial, at, timedelta(days=3650))
         certificate = confirm_authority(body.der(), root_key.sign(body.der()), issuer=None)
         root = _authority(AuthorityKind.ROOT, root_key, certificate, None)
-        body = issuing_body(root, NODE, key.public_key, (1 << 126) + 1, at=at, lifetime=lifetime)
+        body = issuing_body(root, NODE, key.public_key, serial + 1, at=at, lifetime=lifetime)
         certificate = confirm_authority(body.der(), root_key.sign(body.der()), issuer=root.certificate)
         return cls(root, _authority(AuthorityKind.ISSUING, key, certificate, root.id), key)
 

@@ -15,6 +15,7 @@ from trustplane.wire.http_rotation_shapes import BundleHolderShape, BundleStatus
 MOST_SILENT = 20
 
 MOST_DOUBTS = 10
+MOST_LINKS = 20
 
 EXAMPLES = """\b
 Examples:
@@ -79,7 +80,9 @@ def _text(found: BundleStatusShape) -> str:
     more = f" and {len(found.silent) - MOST_SILENT} more" if len(found.silent) > MOST_SILENT else ""
     silent = f"nothing known of: {', '.join(found.silent[:MOST_SILENT])}{more}" if found.silent else ""
     clusters = cluster_text.holders(found.clusters, found.now)
-    return "\n\n".join(part for part in (about, clusters, *_left_out(cut), listed, silent, *_doubts(shown)) if part)
+    return "\n\n".join(
+        part for part in (about, clusters, *_left_out(cut), listed, silent, _links(found), *_doubts(shown)) if part
+    )
 
 
 def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
@@ -89,6 +92,24 @@ def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
         for name, one in cut.items()
         if one.ready < one.participants
     ]
+
+
+def _links(found: BundleStatusShape) -> str:
+    """Those below a root that does not sign any more first."""
+    ordered = sorted(found.links, key=lambda one: (one.root_state == "active", not one.seen, one.link))
+    rows = [
+        (
+            one.link,
+            one.shown_by,
+            f"{one.root[:12]} ({one.root_state})" if one.root else "not known",
+            one.node,
+            "in use" if one.seen else f"not seen since {instant(one.since)}",
+        )
+        for one in ordered[:MOST_LINKS]
+    ]
+    more = len(ordered) - MOST_LINKS
+    tail = f"\nand {more} more links: trustplane bundle status --json" if more > 0 else ""
+    return table(("LINK", "CERTIFICATE OF", "BELOW ROOT", "SEEN BY", "STATE"), rows) + tail if rows else ""
 
 
 def _doubts(shown: Sequence[BundleHolderShape]) -> list[str]:

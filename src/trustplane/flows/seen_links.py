@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.follow_server import Outbox
@@ -20,12 +22,12 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 
 STEP = timedelta(seconds=5)
-QUIET_AFTER = timedelta(seconds=60)
+QUIET_AFTER = timedelta(seconds=30)
 FORGOTTEN_AFTER = timedelta(hours=1)
 MOST_LINKS = 1000
 MOST_NAME = 400
 # As Envoy writes a distinguished name (RFC 2253); an authority's is its certificate's serial number.
-_SERIAL = re.compile(r"(?:^|,)(?:serialNumber|SERIALNUMBER|2\.5\.4\.5)=([0-9a-f]{1,64})(?:,|$)")
+_SERIAL = re.compile(r"(?:^|(?<!\\),)(?:serialNumber|SERIALNUMBER|2\.5\.4\.5)=([0-9a-f]{1,64})(?:,|$)")
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class SeenLinks:
         self._own = own
         self._clock = clock
         self._rows: dict[tuple[str, str], _Row] = {}  # by a link's name and thing
+        self._log = structlog.get_logger("links")
         self.seen_requests = 0
         self.untold = 0  # sightings of links beyond those that are kept
 
@@ -65,6 +68,8 @@ class SeenLinks:
             other = SpiffeId.parse(peer)
         except Refused:
             return
+        if other.trust_domain != own.trust_domain:
+            return  # its issuers are not ours to know, and write what they like into their names
         caller, callee = (other, own) if side is Side.CALLER else (own, other)
         key = (name_of(caller, callee), thing_of(side, serial[1]))
         row, at = self._rows.get(key), self._clock.now()
@@ -77,6 +82,8 @@ class SeenLinks:
             self._rows[key] = _Row(at, at, times)
             self._tell(key, self._rows[key])
         else:
+            if not self.untold:
+                self._log.warning("more links than are told of", most=MOST_LINKS)
             self.untold += times
 
     async def run(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from trustplane.flows.links_below import links_below
 from trustplane.flows.partner_trust import NOBODY, Partners, with_partners
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.clusters import Clusters
@@ -188,7 +189,8 @@ def surveyed(  # noqa: PLR0917 - all that is known, each from its own source
     )
     seen = tuple(sorted((*eyes.servers(), *eyes.agents(), *eyes.proxies()), key=_name))
     ready = frozenset(root for root in roots if not owners_without(authorities, root, at))
-    survey = Survey(roots, ready, seen, last, published.longest_connection, published.are_all_measured)
+    links = links_below(fleet.holdings, authorities, {one.node for one in fleet.agents})
+    survey = Survey(roots, ready, seen, last, published.longest_connection, published.are_all_measured, links)
     return Surveyed(survey, tuple(eyes.bundles()))
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from trustplane.fault import Refused
-from trustplane.spiffe.names import ClusterName
+from trustplane.spiffe.names import ClusterName, NodeName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 from trustplane.trust.partner import Rule
 
@@ -37,7 +37,10 @@ class Phase(Enum):
 
 
 class ParticipantKind(Enum):
-    """Who verifies certificates of this trust domain; in a waiver also a cluster, for those of it that are away."""
+    """Who verifies certificates of this trust domain; in a waiver also a cluster, for those of it that are away.
+
+    A link is a caller and a callee that were seen to have a connection.
+    """
 
     SERVER = "server"
     AGENT = "agent"
@@ -46,6 +49,7 @@ class ParticipantKind(Enum):
     WORKLOAD = "workload"
     CLUSTER = "cluster"
     DOMAIN = "domain"  # another trust domain, as one: who is behind in it is its own to know
+    LINK = "link"
 
 
 _KINDS = frozenset(kind.value for kind in ParticipantKind)
@@ -134,6 +138,19 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkBelow:
+    """A connection in use, by the certificate that one `side` of it showed. `since`: it is seen, or is not any more."""
+
+    participant: Participant
+    side: str
+    issuer: str  # the serial number of the certificate that signed it
+    root: AuthorityId | None
+    node: NodeName  # that saw it
+    since: datetime
+    is_seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What is proven now. `last_leaf`: when the last leaf below a root ends, as far as one was issued.
 
@@ -147,6 +164,7 @@ class Survey:
     last_leaf: Mapping[AuthorityId, datetime]
     longest_connection: timedelta
     are_all_measured: bool = False
+    links: tuple[LinkBelow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

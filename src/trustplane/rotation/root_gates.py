@@ -34,6 +34,7 @@ class Lack(Enum):
     PROBE = "has not let in a probe whose certificate chains to the new root"
     LEAF = "still shows an identity below the root that leaves"
     LIVE_LEAF = "certificates below the root that leaves are still valid"
+    LINK = "was seen on a connection made with a certificate below the root that leaves"
     CONNECTION = "connections made with them may still be open"
     OLD_ROOT = "still trusts the root that left"
     ISSUERS = "a server has no issuing authority below the root to come"
@@ -77,6 +78,8 @@ class Waiting:
 def _unblocking(participant: Participant, *, is_away: bool) -> str:
     node = participant.name.rpartition(" ")[2]
     match participant.kind:
+        case ParticipantKind.LINK:
+            return "nothing, it ends with the connection's age; if not, start that caller's sidecar anew"
         case ParticipantKind.SERVER:
             return f"start the server {node}, or waive it: trustplane rotate waive"
         case ParticipantKind.WORKLOAD if not is_away:
@@ -142,6 +145,7 @@ def _depending(change: RootChange, survey: Survey, at: datetime) -> Iterator[Wai
     yield from _lacking(change, survey, at, Lack.ROOT)
     if was_never_used(change.leaving, survey) or change.is_emergency:
         return
+    yield from _linked(change, survey, at)
     ends = last_leaf_of(change, survey)
     if ends is not None and at <= ends:
         yield Waiting(Lack.LIVE_LEAF, None, change.since, until=ends)
@@ -230,6 +234,16 @@ def _due(change: RootChange, lack: Lack, one: Seen) -> datetime | None:
             return (change.left_at or change.since) + one.takes
         case _:
             return None
+
+
+def _linked(change: RootChange, survey: Survey, at: datetime) -> Iterator[Waiting]:
+    """Connections in use that depend on the leaving root; one that nobody sees may be there all the same."""
+    waived = change.waived(at)
+    named: set[Participant] = set()
+    for one in survey.links:
+        if one.is_seen and one.root == change.leaving and one.participant not in waived | named:
+            named.add(one.participant)
+            yield Waiting(Lack.LINK, one.participant, one.since)
 
 
 def _judge(change: RootChange, lack: Lack) -> Callable[[Seen], bool]:

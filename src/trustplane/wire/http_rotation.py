@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.change_root import Progress
 from trustplane.registry.records import Holding
-from trustplane.rotation.root_change import Order, Participant, RootChange, Seen, Waiver
+from trustplane.rotation.root_change import LinkBelow, Order, Participant, RootChange, Seen, Waiver
 from trustplane.rotation.root_clusters import ClusterProgress, by_cluster
 from trustplane.rotation.root_gates import EMERGENCY_GIVES_UP, Lack, Waiting
 from trustplane.rotation.root_story_text import markdown, picture
 from trustplane.spiffe.bundle import Bundle
-from trustplane.trust.authority import Authority, AuthorityKind, AuthorityState
+from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_door import RotationPort
 from trustplane.wire.http_routes import Call
@@ -32,7 +33,7 @@ class RotationAnswers:
         progress = await self._door.rotation()
         change = progress.change
         seen = progress.surveyed.survey.seen
-        late = {one.participant for one in progress.waits if one.participant is not None}
+        late = {one.participant for one in progress.waits} & {one.participant for one in seen}
         return shapes.RotationStatusShape(
             now=self._clock.now(),
             rotation=_rotation(change) if change else None,
@@ -87,7 +88,8 @@ class RotationAnswers:
 def bundle_status(
     progress: Progress, authorities: Sequence[Authority], bundle: Bundle, now: datetime
 ) -> shapes.BundleStatusShape:
-    seen = {one.participant.name: one for one in progress.surveyed.survey.seen}
+    survey = progress.surveyed.survey
+    seen = {one.participant.name: one for one in survey.seen}
     holdings = progress.surveyed.holdings
     holders = tuple(_holder(one, seen.get(_name(one))) for one in holdings[:MAX_HOLDERS])
     # Other trust domains hold nothing that is told of here one by one: rotate status says what they show.
@@ -106,6 +108,7 @@ def bundle_status(
         ),
         clusters=_clusters(by_cluster(seen.values(), _not_holding(holdings, seen))),
         holders=holders,
+        links=tuple(map(_link, survey.links[:MAX_HOLDERS], repeat(survey.roots))),
         silent=silent,
         agree=not silent and all(one.held == one.desired for one in holdings),
     )
@@ -162,6 +165,20 @@ def _holder(one: Holding, seen: Seen | None) -> shapes.BundleHolderShape:
         refusal=one.refusal or None,
         in_doubt=bool(one.refusal) and one.thing.startswith(PROXY),
         proven_by_probe=tuple(str(root) for root in proven),
+    )
+
+
+def _link(one: LinkBelow, roots: Mapping[AuthorityId, AuthorityState]) -> shapes.LinkShape:
+    state = roots.get(one.root) if one.root else None
+    return shapes.LinkShape(
+        link=one.participant.name.partition(" ")[2],
+        shown_by=one.side,
+        issuer=one.issuer,
+        root=one.root.hex if one.root else None,
+        root_state=state.value if state else None,
+        node=one.node.name,
+        seen=one.is_seen,
+        since=one.since,
     )
 
 

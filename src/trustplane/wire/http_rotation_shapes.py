@@ -136,6 +136,19 @@ class BundleHolderShape(Answer, frozen=True, kw_only=True):
     proven_by_probe: tuple[str, ...]
 
 
+class LinkShape(Answer, frozen=True, kw_only=True):
+    """A link seen in access logs. `shown_by`: whose certificate; `root` is null where the issuer is not ours."""
+
+    link: str
+    shown_by: str
+    issuer: str
+    root: str | None
+    root_state: str | None
+    node: str
+    seen: bool
+    since: datetime
+
+
 class BundleStatusShape(Answer, frozen=True, kw_only=True):
     now: datetime
     digest: str
@@ -144,5 +157,6 @@ class BundleStatusShape(Answer, frozen=True, kw_only=True):
     roots: tuple[RootShape, ...]
     clusters: tuple[ClusterProgressShape, ...] = ()  # ready: who holds it, of all participants
     holders: tuple[BundleHolderShape, ...]
+    links: tuple[LinkShape, ...]
     silent: tuple[str, ...]  # participants of which nothing is known
     agree: bool

@@ -101,6 +101,8 @@ def test_a_root_is_changed_with_one_agent_asleep_and_nobody_notices(mesh: Mesh) 
             assert mesh.run("bundle", "verify", "--server-socket", str(mesh.server.admin)).returncode == 1
             assert roots(mesh)[old] == "active", "nothing was switched"
         until(lambda: phase(mesh) == "drain", "once it is awake the change goes on by itself", CHANGED_WITHIN)
+        link = f"link spiffe://{DOMAIN}/ns/shop/sa/web -> spiffe://{DOMAIN}/ns/shop/sa/pay"
+        until(lambda: link in waited_for(mesh), "connections of before are seen, though nobody shows their leaves now")
         new_leaves = [shown_by(f"{mesh.address}:{one.mesh}") for one in repository.members]
         until(lambda: phase(mesh) == "done", "the change is done", CHANGED_WITHIN)
     assert not counts.wrong

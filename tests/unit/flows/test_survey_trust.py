@@ -18,14 +18,14 @@ from trustplane.registry.clusters import Cluster, Clusters, NamePattern
 from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
-from trustplane.rotation.root_change import Order, RootChange, Seen, begun
+from trustplane.rotation.root_change import LinkBelow, Order, RootChange, Seen, begun
 from trustplane.spiffe.bundle import Bundle, JwtAuthority
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ClusterName, NodeName, ServiceName
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 
 NODE, SERVER = NodeName("node-a"), NodeName("server-1")
-OLD, NEW = MemoryAuthority.at(NOON), MemoryAuthority.at(NOON)
+OLD, NEW = MemoryAuthority.at(NOON), MemoryAuthority.at(NOON, serial=1 << 125)
 OLD_ROOT, NEW_ROOT = OLD.root.id, NEW.root.id
 WEB = SpiffeId(ACME, ("ns", "shop", "sa", "web"))
 LEAF = IssuedCertificate(
@@ -108,6 +108,9 @@ class Bench:
 
     def peers(self, node: NodeName, participant: str) -> str:
         return TOGETHER if (node, participant) == (NODE, "sidecar shop/web") else ""
+
+    def links(self) -> tuple[LinkBelow, ...]:
+        return asyncio.run(self.survey.look(CHANGE)).survey.links
 
     def holdings(self) -> tuple[Holding, ...]:
         return asyncio.run(self.survey.look(CHANGE)).holdings
@@ -328,3 +331,19 @@ def test_a_refusal_of_anything_is_shown_with_who_is_waited_for() -> None:
     bench = Bench()
     bench.records.say("sidecar shop/web", "listener/inbound", "", "cannot bind: address already in use")
     assert bench.seen()[SIDECAR_SEEN].refusal == "cannot bind: address already in use"
+
+
+def test_a_link_is_below_the_root_of_its_issuer_and_below_none_that_is_not_known() -> None:
+    bench = Bench()
+    certificate = OLD.issuing.certificate
+    assert certificate is not None
+    for issuer, state in ((f"{certificate.serial_number:x}", "seen"), ("abc", "quiet")):
+        bench.records.say(f"link {WEB} -> {WEB}", f"caller/{issuer}", state)
+    bench.records.say("link nonsense", "caller/abc", "seen")
+    bench.records.say("link a -> b", "nonsense", "seen")
+    found = {(one.root, one.is_seen) for one in bench.links() if "->" in one.participant.name}
+    assert found == {(OLD_ROOT, True), (None, False)}
+    assert not any(name.startswith("link") for name in bench.seen()), "a link is no participant"
+    assert bench.holdings() == ()
+    bench.records.banned = True
+    assert bench.links() == ()

@@ -1,0 +1,97 @@
+"""A sidecar's access log is believed about itself, and read within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from tests.kit.envoy_bench import DESCRIPTOR_CACHE
+from tests.kit.xds_ports import Attested, Desired
+from trustplane.host.envoy import find_envoy
+from trustplane.registry.links import Side
+from trustplane.spiffe.names import ServiceName
+from trustplane.wire.access_logs import MOST_READ, service
+from trustplane.wire.descriptors import Descriptors
+
+METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
+PEER = "spiffe://acme.example/ns/shop/sa/web"
+ISSUER = "serialNumber=5f0c,CN=issuing"
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Side, str, str]] = []
+        self.times = 0
+
+    def seen(self, service: ServiceName, side: Side, peer: str, issuer: str, times: int = 1) -> None:
+        self.calls.append((str(service), side, peer, issuer))
+        self.times += times
+
+
+Send = Callable[[list[dict[str, object]]], Awaitable[grpc.StatusCode]]
+
+
+def log(node: str = "shop/pay", name: str = "caller", entries: int = 1, **tags: str) -> dict[str, object]:
+    found = {"peer": PEER, "issuer": ISSUER, **tags}
+    entry = {"common_properties": {"custom_tags": found}}
+    return {"identifier": {"node": {"id": node}, "log_name": name}, "http_logs": {"log_entry": [entry] * entries}}
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def sent(folder: Path, *messages: dict[str, object]) -> tuple[Seen, grpc.StatusCode]:
+    async def talk() -> tuple[Seen, grpc.StatusCode]:
+        descriptors = Descriptors.of(find_envoy(None), DESCRIPTOR_CACHE)
+        seen, desired = Seen(), Desired()
+        desired.known_but_not_loaded.add("shop/pay")
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((service(Attested(), desired, seen, descriptors),))
+        server.add_insecure_port(f"unix:{folder}/als.sock")
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"unix:{folder}/als.sock") as channel:
+                made = "envoy.service.accesslog.v3.StreamAccessLogsMessage"
+                asked = iter([descriptors.parse(one, made) for one in messages])
+                call: Any = channel.stream_unary(METHOD, request_serializer=_serialized)(asked)
+                return seen, await call.code()
+        finally:
+            await server.stop(0)
+
+    return asyncio.run(talk())
+
+
+def test_whom_it_met_is_told_with_the_issuer(socket_dir: Path) -> None:
+    later: dict[str, object] = {"http_logs": log()["http_logs"]}  # only the first message says whose log it is
+    seen, status = sent(socket_dir, log(), later)
+    assert status is grpc.StatusCode.OK
+    assert seen.calls == [("shop/pay", Side.CALLER, PEER, ISSUER)] * 2
+
+
+def test_a_process_that_is_not_that_sidecar_is_not_believed(socket_dir: Path) -> None:
+    seen, status = sent(socket_dir, log(node="shop/ledger"))
+    assert status is grpc.StatusCode.PERMISSION_DENIED
+    assert seen.calls == []
+
+
+def test_another_log_is_refused(socket_dir: Path) -> None:
+    seen, status = sent(socket_dir, log(name="everything"))
+    assert status is not grpc.StatusCode.OK
+    assert seen.calls == []
+
+
+def test_of_many_entries_an_even_sample_is_read_and_all_are_counted(socket_dir: Path) -> None:
+    seen, _ = sent(socket_dir, log(entries=1000))
+    assert len(seen.calls) <= MOST_READ
+    assert seen.times == 1000
+
+
+def test_what_is_hostile_is_cut(socket_dir: Path) -> None:
+    seen, _ = sent(socket_dir, log(peer="x" * 100_000), {"http_logs": {"log_entry": [{}]}})
+    assert [len(one[2]) for one in seen.calls] == [2100, 0]
