@@ -29,6 +29,7 @@ from trustplane.rotation.change_root import (
     Noticed,
     PrepareIssuers,
     Publish,
+    Remake,
     Retire,
     Switch,
     feed,
@@ -141,6 +142,8 @@ class _ChangingFleet(Fleet):
                 self._publish(_bundle(roots.leaving, roots.coming), frozenset({_LEAVING, _COMING}), at)
             case Switch():
                 self._switch(at)
+            case Remake():
+                return  # where everyone's connections end by age, nobody is asked to make them anew
             case Retire():
                 self._judge_retirement(at)
                 self._now_is(roots.leaving, AuthorityState.RETIRED)
