@@ -143,7 +143,7 @@ class _ChangingFleet(Fleet):
             case Switch():
                 self._switch(at)
             case Remake():
-                pass  # nobody measures connections here: their age ends them
+                return  # where everyone's connections end by age, nobody is asked to make them anew
             case Retire():
                 self._judge_retirement(at)
                 self._now_is(roots.leaving, AuthorityState.RETIRED)
