@@ -44,7 +44,7 @@ def _text(found: ExplanationShape) -> str:
     certificate, issuer, lifetime = found.certificate, found.issuer, found.lifetime
     about = fields(
         [
-            ("service", found.service or "none: not in the applied trust repository"),
+            ("service", found.service or _nobody(found)),
             ("owners", ", ".join(found.owners)),
             ("selectors", ", ".join(found.selectors)),
             ("nodes", ", ".join(found.nodes) or ("any" if found.declared else "")),
@@ -63,6 +63,12 @@ def _text(found: ExplanationShape) -> str:
     held = [f"  {line}" for line in _held(found.held_by)]
     why = [f"  {one}" for one in found.why]
     return "\n".join([found.spiffe_id, about, *(["held by", *held] if held else []), "why", *why])
+
+
+def _nobody(found: ExplanationShape) -> str:
+    if found.other_domain:
+        return f"of another trust domain, {found.other_domain}"
+    return "none: not in the applied trust repository"
 
 
 def _held(holdings: Sequence[HoldingShape]) -> Iterator[str]:

@@ -236,6 +236,14 @@ def _ahead(desired: KeepDesiredState) -> timedelta:
     return hints_before_use(current[1] if current else None)
 
 
+def _partners(
+    settings: ServerSettings, store: Store, authorities: KeepAuthorities, desired: KeepDesiredState, clock: SystemClock
+) -> tuple[BundleEndpoints, PartnerPorts]:
+    endpoints = BundleEndpoints(settings.federation.web_authorities)
+    federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
+    return endpoints, PartnerPorts(store, authorities, desired, federate)
+
+
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
     instance = Instance(settings.trust_domain, settings.instance)
@@ -248,12 +256,10 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     note_key, checkpoints = _checkpoints(settings, store, kek)
     connected = ConnectedAgents()
-    endpoints = BundleEndpoints(settings.federation.web_authorities)
-    federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
     published = PublishBundle(authorities, desired, store)
+    endpoints, partners = _partners(settings, store, authorities, desired, clock)
     presence = SharePresence(store, connected, settings.instance, clock)
-    partners = PartnerPorts(store, authorities, desired, federate)
-    current = _Publishing(authorities, desired, revocations, federate)
+    current = _Publishing(authorities, desired, revocations, partners.federate)
     survey = SurveyTrust(store, current.now, presence, clock.now, partners.known)
     return Flows(
         store=store,
@@ -272,7 +278,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
         changing=ChangeRoot(store, authorities, survey, desired.remake, clock),
-        federate=federate,
+        federate=partners.federate,
         published=published,
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
         stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trustplane.policy.rules import Decision, Effect, Rule, RuleSet, offered
+from trustplane.policy.rules import Decision, Effect, Rule, RuleSet, offered, with_foreign
 from trustplane.policy.tree import (
     AllOf,
     AnyOf,
@@ -43,6 +43,7 @@ class Explanation:
 
 
 def explain(state: DesiredState, rules: RuleSet, probes: Rule | None, request: Request) -> Explanation:
+    rules = with_foreign(rules, request.caller)
     decision = rules.decide(request)
     if decision.rule is None and probes is not None and probes.applies(request):
         return Explanation(Decision(allowed=True, rule=probes), None)

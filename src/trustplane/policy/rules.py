@@ -7,7 +7,7 @@ holds, and a forbid overrides every permit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from trustplane.fault import Place
@@ -24,6 +24,7 @@ from trustplane.policy.tree import (
     holds,
 )
 from trustplane.registry.model import DesiredState, Operation, Probe, Service
+from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 
 
@@ -123,6 +124,22 @@ def default_rules(state: DesiredState, service: Service) -> RuleSet:
         who = Who(ids=frozenset({caller.spiffe_id}))
         rules.append(Rule(f"declared.{_dotted(caller.name)}", Effect.PERMIT, who, operations, ANYTHING))
     return RuleSet(service, tuple(rules), by_default=True)
+
+
+def with_foreign(rules: RuleSet, caller: SpiffeId) -> RuleSet:
+    """Without a policy, callers of other domains are let in by `foreign_callers`, which may name whole prefixes: here
+    as rules about the one caller that is asked about."""
+    if not rules.by_default:
+        return rules
+    service = rules.service
+    found = []
+    for declared in service.foreign_callers:
+        if declared.pattern.matches(caller):
+            wanted = declared.operations or tuple(one.name for one in service.operations)
+            operations = tuple(sorted(one for one in service.operations if one.name in wanted))
+            name = f"foreign.{caller.trust_domain}{declared.pattern.path_text}"
+            found.append(Rule(name, Effect.PERMIT, Who(ids=frozenset({caller})), operations, ANYTHING))
+    return replace(rules, rules=(*rules.rules, *found))
 
 
 def _dotted(name: ServiceName) -> str:

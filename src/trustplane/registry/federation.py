@@ -81,6 +81,12 @@ class Relation:
                     fix="write paths such as /ns/billing/",
                 )
 
+    @property
+    def begins_with_a_pin(self) -> bool:
+        """The endpoint proves itself by the very roots that are pinned, so no bundle need be handed over first."""
+        own = self.endpoint_id is not None and self.endpoint_id.trust_domain == self.trust_domain
+        return own and bool(self.roots)
+
     def allows(self, pattern: IdPattern) -> bool:
         return any(one.covers(pattern) for one in self.accepts)
 

@@ -22,10 +22,12 @@ from urllib.parse import urljoin
 
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.registry.federation import Relation
+from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.bundle_document import MAX_DOCUMENT_BYTES
 from trustplane.spiffe.federation_endpoint import EndpointProfile, EndpointUrl
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.revoked import digest_of
 from trustplane.spiffe.x509_svid import X509Svid
 from trustplane.trust.statement import MAX_STATEMENT_BYTES, shown_at
 
@@ -41,9 +43,11 @@ _NOT_THERE = frozenset({404, 405, 410, 501})
 class _Wanted:
     what: str
     limit: int  # bytes
+    redirects: int = MAX_REDIRECTS
 
 
 _BUNDLE = _Wanted("bundle", MAX_DOCUMENT_BYTES)
+_UNSEEN = _Wanted("bundle", MAX_DOCUMENT_BYTES, redirects=0)  # whoever is there must not send us elsewhere
 _STATEMENT = _Wanted("statement", MAX_STATEMENT_BYTES)
 
 
@@ -60,18 +64,39 @@ class BundleEndpoints:
 
     async def fetch(self, relation: Relation, trusted: Bundle | None) -> bytes:
         """The document as served. `trusted`: the newest bundle of the trust domain of the endpoint's SPIFFE ID."""
-        return await self._get(relation, trusted, relation.endpoint, _BUNDLE)
+        if trusted is None and relation.begins_with_a_pin:
+            trusted = await self._pinned(relation)
+        verifying = _handshake(relation, trusted, self._web_authorities)
+        return await self._get(relation, relation.endpoint, _BUNDLE, verifying)
+
+    async def _pinned(self, relation: Relation) -> Bundle:
+        """The pinned roots as certificates, from whoever has them: their SHA-256 is what makes them genuine.
+
+        Nothing else of that answer is used; the bundle itself comes over a connection that these roots verify.
+        """
+        document = await self._get(relation, relation.endpoint, _UNSEEN, _Handshake(_unverified_context(), None))
+        served = await asyncio.to_thread(bundle_document.decode, document, relation.trust_domain)
+        found = tuple(one for one in served.x509_authorities if digest_of(one) in relation.roots)
+        if not found:
+            raise Refused(
+                code="pinned-root-not-served",
+                what=f"{relation.endpoint} serves none of the roots pinned for {relation.trust_domain}",
+                why="so nothing can tell whether it is who it should be",
+                fix=f"compare the fingerprints with the operators of {relation.trust_domain} by another channel",
+            )
+        return Bundle(relation.trust_domain, found)
 
     async def statement(self, relation: Relation, trusted: Bundle | None, about: TrustDomain) -> bytes:
         """As shown, not believed yet. Unavailable as `endpoint-without-statement` where there is none to be had."""
-        return await self._get(relation, trusted, shown_at(relation.endpoint, about), _STATEMENT)
+        verifying = _handshake(relation, trusted, self._web_authorities)
+        return await self._get(relation, shown_at(relation.endpoint, about), _STATEMENT, verifying)
 
-    async def _get(self, relation: Relation, trusted: Bundle | None, url: EndpointUrl, wanted: _Wanted) -> bytes:
+    async def _get(self, relation: Relation, url: EndpointUrl, wanted: _Wanted, handshake: _Handshake) -> bytes:
         key = (relation.trust_domain, wanted)
         before = self._busy.get(key)
         if before is not None and not before.over:
             raise _too_slow(url, "the attempt before this one still hangs in the system")
-        fetching = _Fetch(_handshake(relation, trusted, self._web_authorities), self._seconds, wanted)
+        fetching = _Fetch(handshake, self._seconds, wanted)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         name = f"fetch {relation.trust_domain}"[:40]
         thread = threading.Thread(target=_run, args=(fetching, url, answer), name=name)
@@ -151,6 +176,15 @@ def _spiffe_context(relation: Relation, trusted: Bundle | None) -> ssl.SSLContex
     return context
 
 
+def _unverified_context() -> ssl.SSLContext:
+    """For what is known by its digest, whoever it comes from."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _run(fetching: _Fetch, url: EndpointUrl, answer: asyncio.Future[bytes]) -> None:
     try:
         outcome: bytes | Exception = fetching.document(url)
@@ -194,7 +228,7 @@ class _Fetch:
 
     def document(self, url: EndpointUrl) -> bytes:
         """FE-14: redirects are followed with the same checks, and where they lead is not kept."""
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(self._wanted.redirects + 1):
             with _failures_of(url):
                 answer = self._get(url)
             if isinstance(answer, bytes):
@@ -202,7 +236,7 @@ class _Fetch:
             url = answer
         raise Refused(
             code="endpoint-redirects",
-            what=f"the bundle endpoint redirected more than {MAX_REDIRECTS} times, last to {url}",
+            what=f"the bundle endpoint redirected more than {self._wanted.redirects} times, last to {url}",
             why="it leads round in a circle, or too far to be meant",
             fix="write the endpoint's own URL into trustdomain.yaml, or have its operators mend it",
         )

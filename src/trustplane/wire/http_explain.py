@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
+
 from trustplane.fault import Refused
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState, Profile, Service
@@ -20,6 +22,7 @@ from trustplane.trust.authority import Authority
 from trustplane.trust.revocation import Revocations
 from trustplane.wire.http_answers import authority_shape, certificate_shape, holding_shape, serial_text
 from trustplane.wire.http_door import ServerDoor
+from trustplane.wire.http_explain_foreign import of_another_domain
 from trustplane.wire.http_revocations import revocation_shapes
 from trustplane.wire.http_shapes import ExplanationShape, LifetimeShape
 
@@ -61,6 +64,8 @@ async def explain(door: ServerDoor, query: str) -> ExplanationShape:
     else:
         asked = await certificate_asked_for(door, query)
         spiffe_id = asked.spiffe_id
+    if spiffe_id.trust_domain != (await door.facts()).trust_domain:
+        return await _foreign(door, spiffe_id)
     recent = tuple(await door.certificates_of(spiffe_id, RECENT_CERTIFICATES))
     current = await door.current()
     known = Known(
@@ -81,6 +86,18 @@ async def explain(door: ServerDoor, query: str) -> ExplanationShape:
             fix="compare with the IDs that `trustplane status` lists; the path is case-sensitive",
         )
     return _explanation(known)
+
+
+async def _foreign(door: ServerDoor, spiffe_id: SpiffeId) -> ExplanationShape:
+    current = await door.current()
+    peers = {peer.trust_domain: peer for peer, _, _ in await door.federation()}
+    revoked = _about((await door.revocations())[0], spiffe_id, None)
+    known = Known(spiffe_id, current[1] if current else None, None, (), (), (), (), revoked)
+    why = of_another_domain(spiffe_id, known.state, peers.get(spiffe_id.trust_domain))
+    whole = _explanation(known)
+    return msgspec.structs.replace(
+        whole, other_domain=spiffe_id.trust_domain.name, why=(*_revocation_sentences(known), *why)
+    )
 
 
 async def certificate_asked_for(door: ServerDoor, query: str) -> IssuedCertificate:

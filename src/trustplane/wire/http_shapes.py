@@ -276,6 +276,7 @@ class ExplanationShape(Answer, frozen=True, kw_only=True):
     held_by: tuple[HoldingShape, ...]
     why: tuple[str, ...]
     revoked: tuple[RevocationShape, ...] = ()  # of the ID, the certificate and its issuer
+    other_domain: str | None = None  # the trust domain of an ID that is not of ours
 
 
 class RevokeRequest(Request, frozen=True, kw_only=True):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.kit.partner import Partner, federated
 from tests.kit.policies import CHECKOUT, PAYMENTS, STRANGER, WEB, policy_book, request
 from trustplane.fault import Refused
+from trustplane.policy.book import read
 from trustplane.policy.explanation import Explanation, explain
 from trustplane.policy.question import asked
 from trustplane.policy.rules import probes_of
 from trustplane.policy.tree import Request
+from trustplane.spiffe.ids import SpiffeId
 
 RULES = (
     '@id("charge") permit (principal == Service::"shop/web", action == Action::"charge", resource);'
@@ -74,3 +77,19 @@ def test_a_question_that_is_none_is_refused(question: str, code: str) -> None:
     with pytest.raises(Refused) as refusal:
         asked(policy_book(RULES).state, question)
     assert refusal.value.code == code
+
+
+def test_a_caller_of_another_domain_that_is_declared_is_let_in_for_what_is_declared() -> None:
+    book = read(federated(Partner()))
+    service = book.state.services[PAYMENTS]
+    api, spy = (SpiffeId.parse(f"spiffe://partner.example/ns/{one}") for one in ("billing/sa/api", "hr/sa/spy"))
+
+    def ask(caller: SpiffeId, path: str) -> Explanation:
+        return explain(book.state, book.rules_of(PAYMENTS), None, Request(caller, "POST", path, (), 20203))
+
+    allowed = ask(api, service.operations[0].path).decision
+    assert allowed.allowed
+    assert allowed.rule is not None
+    assert allowed.rule.id == "foreign.partner.example/ns/billing/"
+    assert not ask(api, "/elsewhere").decision.allowed
+    assert not ask(spy, service.operations[0].path).decision.allowed

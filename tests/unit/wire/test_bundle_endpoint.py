@@ -233,3 +233,50 @@ def test_a_fetch_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
     with endpoint(tmp_path, lambda _: time.sleep(0.2)) as one:
         refusal(one, seconds=0.1)
     until(lambda: not any(thread.name.startswith("fetch ") for thread in threading.enumerate()))
+
+
+PINNED = frozenset({US.fingerprint})
+
+
+def first(one: Endpoint, roots: frozenset[str] = PINNED) -> bytes:
+    """The first fetch of a relation without a first bundle."""
+    return asyncio.run(BundleEndpoints().fetch(replace(relation(one.url()), roots=roots), None))
+
+
+def first_refusal(one: Endpoint, roots: frozenset[str] = PINNED) -> str:
+    with pytest.raises(Fault) as fault:
+        first(one, roots)
+    return fault.value.code
+
+
+def test_fe_11_a_pinned_root_is_fetched_and_then_verifies_the_fetch(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        assert first(one) == DOCUMENT
+        assert len(one.requests) == 2
+
+
+def test_an_impostor_that_serves_the_public_bundle_fails_the_handshake_by_the_pinned_root(tmp_path: Path) -> None:
+    with endpoint(tmp_path, ca=Partner().root.intermediate()) as one:
+        assert first_refusal(one) == "endpoint-not-verified"
+        assert len(one.requests) == 1, "what it served once was no bundle yet"
+
+
+def test_another_identity_below_the_pinned_root_is_not_the_endpoint(tmp_path: Path) -> None:
+    with endpoint(tmp_path, spiffe_id=SpiffeId(PARTNER, ("ns", "billing", "sa", "api"))) as one:
+        assert first_refusal(one) == "endpoint-not-verified"
+
+
+def test_without_the_pinned_root_or_with_a_redirect_nothing_comes_of_it(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        assert first_refusal(one, frozenset({Partner().fingerprint})) == "pinned-root-not-served"
+        one.behave = answering("302 Found", b"", f"Location: {one.url('/elsewhere')}")
+        assert first_refusal(one) == "endpoint-redirects"
+        assert len(one.requests) == 2
+        assert first_refusal(one, frozenset()) == "endpoint-unverifiable"
+
+
+def test_a_domain_that_revoked_itself_does_not_come_back_by_its_pin(tmp_path: Path) -> None:
+    with endpoint(tmp_path) as one:
+        pinned = replace(relation(one.url()), roots=PINNED)
+        with pytest.raises(Fault, match="endpoint-unverifiable"):
+            asyncio.run(BundleEndpoints().fetch(pinned, Bundle(PARTNER, (), sequence=9)))

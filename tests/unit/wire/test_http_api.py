@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
+from tests.kit.partner import PARTNER
 from tests.kit.repository import repository
 from tests.kit.server_door import NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Broken, Finding
@@ -249,6 +250,7 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
         bodies[f"/v1/revocations/{kind}"] = {"reason": "superseded", **what}
     bodies["/v1/revocations/ids/lift"] = {"spiffe_id": str(WEB)}
     door.certificates.append(certificate(7))
+    door.stated[PARTNER] = b"signed"
     for one in operations(door, CollectorRegistry(), VirtualClock()):
         declared = page["paths"][one.path][one.method.lower()]
         answer = admin.request(

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from tests.kit.partner import PARTNER, Partner, federated
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Refused
 from trustplane.flows.revoke import Order
 from trustplane.registry.records import Holding
+from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Reason
 from trustplane.wire.http_explain import explain
 from trustplane.wire.http_shapes import ExplanationShape
@@ -88,3 +90,40 @@ def test_a_revoked_identity_says_so_first() -> None:
     first = explained(door, str(PAYMENTS)).why[0]
     assert first.startswith(f"REVOKED: id {PAYMENTS}, by local:eve at ")
     assert first.endswith("reason key-compromise (laptop stolen)")
+
+
+API = WEB.parse("spiffe://partner.example/ns/billing/sa/api")
+
+
+def foreign(door: MemoryDoor, query: str, files: dict[str, bytes]) -> tuple[str | None, str]:
+    async def ask() -> ExplanationShape:
+        await door.apply(files, "test")
+        return await explain(door, query)
+
+    found = asyncio.run(ask())
+    return found.other_domain, "\n".join(found.why)
+
+
+def test_an_identity_of_a_partner_says_by_what_it_is_verified_who_lets_it_in_and_who_calls_it() -> None:
+    partner = Partner()
+    door = MemoryDoor(peers=[Peer(PARTNER).begun(partner.bundle(7), NOON)])
+    domain, why = foreign(door, str(API), federated(partner))
+    assert domain == "partner.example"
+    assert "what of it may be named here is /ns/billing/" in why
+    assert "verified by the bundle of partner.example, sequence 7, taken from trust.partner.example" in why
+    assert "shop/payments lets it in by spiffe://partner.example/ns/billing/, for charge" in why
+    assert "shop/web calls it at 192.0.2.7:20201, by its own port 20302" in why
+
+
+def test_who_of_a_partner_is_not_accepted_or_not_verified_is_told_so() -> None:
+    domain, why = foreign(MemoryDoor(), "spiffe://partner.example/ns/hr/sa/spy", federated(Partner()))
+    assert domain == "partner.example"
+    assert "/ns/billing/: not this one" in why
+    assert "no bundle of partner.example is held yet, so its handshakes fail" in why
+    assert "no service here lets it in" in why
+
+
+def test_an_identity_of_nobody_known_is_told_so() -> None:
+    domain, why = foreign(MemoryDoor(), "spiffe://stranger.example/x", repository())
+    assert domain == "stranger.example"
+    assert "there is no relation with it: nobody of it is verified here" in why

@@ -92,17 +92,18 @@ def _check_relation(draft: Draft, relation: Relation, findings: Findings) -> Non
             code="endpoint-unverifiable",
             what=f"nothing here verifies the endpoint {relation.endpoint_id} of {name}",
             why="an https_spiffe endpoint is verified from the first contact on (SPIFFE Federation §5.2.2.2)",
-            fix=f"save the bundle of {authority}, as its operators hand it over, as federation/{authority}.json",
+            fix=f"save the bundle of {authority}, as its operators hand it over, as federation/{authority}.json, "
+            "or pin its root: roots: [<SHA-256>]",
             place=_place(draft, name, "endpoint_id"),
         )
 
 
 def _can_be_verified(draft: Draft, relation: Relation) -> bool:
-    """By a first bundle, by a relation that may fetch one, or by our own."""
+    """By a first bundle, by a root that is pinned, by a relation that may fetch one, or by our own."""
     if relation.endpoint_id is None or relation.endpoint_id.trust_domain == draft.domain.value.trust_domain:
         return True
     authority = relation.endpoint_id.trust_domain
-    if authority.name in draft.declared_bundles:
+    if authority.name in draft.declared_bundles or relation.begins_with_a_pin:
         return True
     return authority != relation.trust_domain and authority in draft.domain.value.federation
 

@@ -73,6 +73,17 @@ def test_an_https_spiffe_endpoint_needs_a_bundle_to_be_known_by(partner: Partner
     assert (found.code, str(found.place)) == ("endpoint-unverifiable", "trustdomain.yaml:3:92")
 
 
+def test_a_pinned_root_stands_in_for_the_first_bundle_of_who_proves_itself_by_it(partner: Partner) -> None:
+    pin = f"[{partner.fingerprint}]"
+    files = with_terms(partner, roots=pin)
+    del files[partner.bundle_path]
+    relation = read(files).federation[PARTNER]
+    assert (relation.first_bundle, relation.begins_with_a_pin) == (None, True)
+    files = with_terms(partner, roots=pin, endpoint_id="spiffe://contractor.example/hub")
+    del files[partner.bundle_path]
+    assert only(files).code == "endpoint-unverifiable", "that root says nothing of another trust domain"
+
+
 def test_the_endpoint_may_be_known_in_another_federated_domain(partner: Partner, other: Partner) -> None:
     files = with_terms(partner, other, domain=other.terms(accepts="[/ns/other/]"), endpoint_id=f"{other.name.id}/hub")
     del files[partner.bundle_path]
