@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.audit.checkpoint import NoteKey
 from trustplane.fault import Unavailable
+from trustplane.flows.ask_readiness import AskReadiness, Own
 from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -48,6 +49,7 @@ from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
+from trustplane.host.handshake_probe import knock
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
@@ -142,6 +144,7 @@ class Flows:
     replacing: ReplaceIssuers
     revoke: Revoke
     changing: ChangeRoot
+    readiness: AskReadiness
     federate: Federate
     published: PublishBundle
     audit_key: str
@@ -230,6 +233,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     endpoints = BundleEndpoints(settings.federation.web_authorities)
     federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
     presence = SharePresence(store, connected, settings.instance, clock)
+    identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
+    own = Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
     survey = SurveyTrust(store, _Publishing(authorities, desired, revocations, federate).now, presence, clock.now)
     return Flows(
         store=store,
@@ -239,7 +244,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         issuer=issuer,
         turns=IssueInTurn(issuer, SigningPace(settings.signing_rate), clock),
         minter=MintJwt(store, authorities.jwt_signer, rights),
-        identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
+        identity=identity,
         checkpoints=checkpoints,
         connected=connected,
         presence=presence,
@@ -248,6 +253,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
         changing=ChangeRoot(store, authorities, survey, clock),
+        readiness=AskReadiness(store, survey, own, knock, clock),
         federate=federate,
         published=PublishBundle(authorities, desired, store),
         audit_key=str(note_key),
@@ -268,6 +274,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             revocations=flows.revocations,
             revoke=flows.revoke,
             changing=flows.changing,
+            readiness=flows.readiness,
             federate=flows.federate,
             published=flows.published,
             audit_key=flows.audit_key,

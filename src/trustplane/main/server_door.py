@@ -11,6 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.ask_readiness import AskReadiness, Readiness
 from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
@@ -58,6 +59,7 @@ class Behind:
     revocations: KeepRevocations
     revoke: Revoke
     changing: ChangeRoot
+    readiness: AskReadiness
     federate: Federate
     published: PublishBundle
     audit_key: str
@@ -214,6 +216,9 @@ class Door:
 
     async def rotation_plan(self, order: RotationOrder) -> Told:
         return await self._behind.changing.told(order)
+
+    async def rotation_readiness(self) -> Readiness:
+        return await self._behind.readiness.ask()
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return await self._behind.changing.history(limit)
