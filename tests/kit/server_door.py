@@ -15,6 +15,7 @@ from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
 from trustplane.flows.admit_policies import admitted
+from trustplane.flows.ask_readiness import Readiness, Unreached
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.federation_uptake import Reach
@@ -30,6 +31,7 @@ from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Re
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Survey, Waiver, begun
 from trustplane.rotation.root_gates import waits
+from trustplane.rotation.root_readiness import blocking
 from trustplane.rotation.root_story import story
 from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -240,6 +242,12 @@ class MemoryDoor:
     async def rotation_plan(self, order: RotationOrder) -> Told:
         change = begun(len(self.changes) + 1, JWT_AUTHORITY, order, NOON)
         return Told(change, story(change, self.surveyed.survey, NOON), self.surveyed.survey.seen)
+
+    async def rotation_readiness(self) -> Readiness:
+        seen = self.surveyed.survey.seen
+        asked = blocking(self.surveyed.survey, JWT_AUTHORITY, {}, NOON)
+        unreached = tuple(Unreached(one.participant, "nobody listens there") for one in seen if one.accepts is not None)
+        return Readiness(JWT_AUTHORITY, len(seen), 0, asked, unreached)
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return self.changes[::-1][:limit]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trustplane.cli import admin, cluster_text
+from trustplane.cli import admin, cluster_text, rotate_rehearse
 from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_rotation_shapes as shapes
@@ -30,6 +30,7 @@ Many = Annotated[int, typer.Option("--limit", help="How many at most.", min=1, m
 EXAMPLES = """\b
 Examples:
   trustplane rotate plan
+  trustplane rotate rehearse trust/
   trustplane rotate start --reason "yearly rotation"
   trustplane rotate status
   trustplane rotate waive "agent node-7" --reason "burnt down" --owner team-shop --until 2030-01-31
@@ -72,6 +73,37 @@ def plan(
     if svg is not None:
         write_picture(svg, found.svg)
     say_json(found) if as_json else say(found.markdown)
+
+
+@group.command()
+def rehearse(  # noqa: PLR0913 - one parameter per option
+    server_socket: ServerSocket,
+    directory: rotate_rehearse.Directory = None,
+    services: rotate_rehearse.Services = 4,
+    lifetime: rotate_rehearse.Life = "20s",
+    envoy: rotate_rehearse.EnvoyPath = None,
+    *,
+    live_readonly: rotate_rehearse.LiveReadonly = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the root of a throw-away copy, under calls.
+
+    A server, two agents and real Envoys for a few services of the repository, with leaves that live for seconds, in a
+    folder that is gone afterwards. Says how long each phase took, who was waited for to the last, and which calls
+    failed. Ends with 1 when one did. With --live-readonly there is no copy: the server says whom a change would wait
+    for now, and shows every sidecar its own certificate to see whether it is let in.
+    """
+    if live_readonly:
+        if directory:
+            raise WrongInput(
+                code="wrong-usage",
+                what="--live-readonly takes no directory",
+                why="it asks the fleet that runs, whatever a repository says",
+                fix="leave one of them out",
+            )
+        rotate_rehearse.on_the_fleet(admin.server(server_socket), as_json=as_json)
+    else:
+        rotate_rehearse.on_a_copy(directory, services, lifetime, envoy, as_json=as_json)
 
 
 @group.command()

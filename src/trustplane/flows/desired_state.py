@@ -85,6 +85,10 @@ class KeepDesiredState:
     def current(self) -> tuple[Revision, DesiredState] | None:
         return self._current
 
+    def declared(self) -> DesiredState:
+        """What is in force; without a revision, nothing."""
+        return self._state()
+
     def right(self, node: NodeName, spiffe_id: SpiffeId) -> Right | None:
         """Whether the registry gives this node this ID, and in which shape."""
         service = self.service_on(node, spiffe_id)

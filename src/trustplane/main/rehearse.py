@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from trustplane.fault import Refused
 from trustplane.flows.admit_policies import admitted_at
@@ -34,6 +34,7 @@ PREFIX = "trustplane-rehearsal-"
 MESHES_AT_ONCE = 3
 LIMIT = timedelta(minutes=7)  # windows that close late make for leaves of minutes
 REMIND_AFTER = timedelta(seconds=15)
+Answer = TypeVar("Answer")
 NAMES = tuple(one.name for one in (*CERTIFICATE_ROWS, *PROCESS_ROWS))
 
 
@@ -91,13 +92,18 @@ def run(options: Options, on_trial: Candidate, onlookers: Onlookers) -> tuple[Ou
 
 async def _run(options: Options, on_trial: Candidate, onlookers: Onlookers) -> tuple[Outcome, ...]:
     with run_directory(Path(tempfile.gettempdir()), PREFIX) as directory:
-        playing = asyncio.create_task(_play(options, on_trial, onlookers, directory))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
-        try:
-            return await playing
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+        return await until_stopped(_play(options, on_trial, onlookers, directory))
+
+
+async def until_stopped(play: Coroutine[object, object, Answer]) -> Answer:
+    """To its end, or to KeyboardInterrupt once it has tidied up, when this process is told to stop."""
+    playing = asyncio.create_task(play)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
+    try:
+        return await playing
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 class Onlookers(Audience, Protocol):

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,12 +46,14 @@ TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a rehearsal needs otherwise than the plain mesh: leaves that live so long, a server clock that is wrong,
-    authorities that are not of today, an agent that keeps its files on a small disk."""
+    authorities that are not of today, an agent that keeps its files on a small disk, agents' own leaves that live as
+    short as the others."""
 
     lifetime: timedelta
     server_ahead: timedelta = timedelta(0)
     authorities_age: timedelta = timedelta(0)
     agent_disk_bytes: int | None = None
+    are_nodes_short_lived: bool = False
 
 
 @dataclass(slots=True)
@@ -93,6 +95,7 @@ class Mesh:
         self._envoy = envoy
         self._candidate = candidate
         self._server: asyncio.subprocess.Process | None = None
+        self._sidecars = 0
 
     @property
     def caller(self) -> Node:
@@ -141,7 +144,12 @@ class Mesh:
             *("server", "run", "--trust-domain", self._candidate.trust_domain.name),
             *("--data-dir", str(self.folder / "server"), "--server-socket", str(self.folder / "server.sock")),
             *("--listen-node", f"{address}:{SERVER_PORT}", "--listen-enrolment", f"{address}:{ENROLMENT_PORT}"),
+            *self._node_lifetime(),
         )
+
+    def _node_lifetime(self) -> Sequence[str]:
+        seconds = f"{self.shape.lifetime.total_seconds():.0f}s"
+        return ("--node-lifetime", seconds) if self.shape.are_nodes_short_lived else ()
 
     def _shifted_server(self, ahead: timedelta) -> Sequence[str]:
         address = self.places.server.address
@@ -158,13 +166,15 @@ class Mesh:
     async def apply(self) -> None:
         names = [f"node-{number}" for number in range(len(self.places.nodes))]
         nodes = {CALLER: names[0], CALLEE: names[-1], "ledger": names[0], "reports": names[-1]}
-        executables = {name: self._executable(name) for name in nodes}
-        text = rehearse_repository.files(self._candidate, self.shape.lifetime, executables, nodes)
-        await self.server_door.post("/v1/revisions", AppliedShape, RepositoryRequest(files=text))
+        executables = {name: self.executable(f"{rehearse_repository.NAMESPACE}/{name}") for name in nodes}
+        await self.apply_files(rehearse_repository.files(self._candidate, self.shape.lifetime, executables, nodes))
 
-    def _executable(self, name: str) -> Path:
+    async def apply_files(self, files: Mapping[str, str]) -> None:
+        await self.server_door.post("/v1/revisions", AppliedShape, RepositoryRequest(files=dict(files)))
+
+    def executable(self, service: str) -> Path:
         """A file of its own for each sidecar tells their processes apart without being root."""
-        path = self.folder / f"envoy-{name}"
+        path = self.folder / f"envoy-{service.replace('/', '.')}"
         if not path.exists():
             try:
                 path.hardlink_to(self._envoy)
@@ -204,14 +214,15 @@ class Mesh:
             return words
         return (sys.executable, "-I", small_disk.__file__, str(data), str(size), *words)
 
-    async def start_sidecar(self, name: str, node: Node) -> None:
-        run = self.folder / f"run-{name}"
+    async def start_sidecar(self, service: str, node: Node) -> None:
+        self._sidecars += 1
+        run = self.folder / f"run-{self._sidecars}"  # short: a socket's path has 107 bytes
         words = (
             *TRUSTPLANE,
-            *("sidecar", f"{rehearse_repository.NAMESPACE}/{name}", "--run-dir", str(run)),
-            *("--xds-socket", str(self.folder / f"{node.name}-x.sock"), "--envoy", str(self._executable(name))),
+            *("sidecar", service, "--run-dir", str(run)),
+            *("--xds-socket", str(self.folder / f"{node.name}-x.sock"), "--envoy", str(self.executable(service))),
         )
-        await self._start(f"sidecar-{name}", node.place, words)
+        await self._start(f"sidecar-{service.replace('/', '.')}", node.place, words)
 
     async def served(self) -> None:
         """Web's calls reach pay."""
@@ -281,8 +292,8 @@ async def mesh(folder: Path, envoy: Path, candidate: Candidate, places: Places, 
             await made.apply()
             for number in range(len(places.nodes)):
                 await made.join(number)
-            await made.start_sidecar(CALLEE, made.callee)
-            await made.start_sidecar(CALLER, made.caller)
+            await made.start_sidecar(f"{rehearse_repository.NAMESPACE}/{CALLEE}", made.callee)
+            await made.start_sidecar(f"{rehearse_repository.NAMESPACE}/{CALLER}", made.caller)
             await made.served()
             yield made
         finally:

@@ -1,4 +1,4 @@
-"""Calls from web to pay, one after another, for as long as a fault lasts: what a fault costs is counted here."""
+"""Calls of one service to another, one after another, for as long as it matters: what a fault costs is counted here."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Calls:
         return Check(must, seen, self.good > 0 and not self.wrong, tells=True)
 
 
-async def ask(place: Place) -> str:
-    """The status that web gets from pay through its own sidecar, or what went wrong."""
+async def ask(place: Place, listen: int = CALLER_LISTEN) -> str:
+    """The status that a caller gets through its own sidecar, which listens there for it, or what went wrong."""
     plain = place.stream_socket()
     try:
         async with asyncio.timeout(ANSWERED_WITHIN_SECONDS):
-            await asyncio.get_running_loop().sock_connect(plain, (place.loopback, CALLER_LISTEN))
+            await asyncio.get_running_loop().sock_connect(plain, (place.loopback, listen))
             reader, writer = await asyncio.open_connection(sock=plain)
             try:
                 writer.write(REQUEST)
@@ -59,13 +59,13 @@ async def ask(place: Place) -> str:
 
 
 @contextlib.asynccontextmanager
-async def calling(place: Place) -> AsyncIterator[Calls]:
+async def calling(place: Place, listen: int = CALLER_LISTEN) -> AsyncIterator[Calls]:
     """Calls while the body runs."""
     calls, stop = Calls(), asyncio.Event()
 
     async def work() -> None:
         while not stop.is_set():
-            calls.count(await ask(place))
+            calls.count(await ask(place, listen))
             await asyncio.sleep(PAUSE_SECONDS)
 
     task = asyncio.create_task(work())
@@ -77,10 +77,10 @@ async def calling(place: Place) -> AsyncIterator[Calls]:
 
 
 @contextlib.asynccontextmanager
-async def callee(place: Place) -> AsyncIterator[None]:
-    """The service behind pay's sidecar."""
+async def callee(place: Place, app: int = CALLEE_APP) -> AsyncIterator[None]:
+    """The service behind the callee's sidecar."""
     listener = place.stream_socket()
-    listener.bind((place.loopback, CALLEE_APP))
+    listener.bind((place.loopback, app))
     server = await asyncio.start_server(_answer, sock=listener)
     try:
         yield

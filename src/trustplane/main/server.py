@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from trustplane.audit.checkpoint import NoteKey
 from trustplane.fault import Unavailable
 from trustplane.flows.ask_partners import AskPartners
+from trustplane.flows.ask_readiness import AskReadiness, Own
 from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
@@ -52,6 +53,7 @@ from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
+from trustplane.host.handshake_probe import knock
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
@@ -147,6 +149,7 @@ class Flows:
     replacing: ReplaceIssuers
     revoke: Revoke
     changing: ChangeRoot
+    readiness: AskReadiness
     federate: Federate
     published: PublishBundle
     asking: AskPartners
@@ -261,6 +264,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     presence = SharePresence(store, connected, settings.instance, clock)
     current = _Publishing(authorities, desired, revocations, partners.federate)
     survey = SurveyTrust(store, current.now, presence, clock.now, partners.known)
+    identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
+    own = Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
     return Flows(
         store=store,
         authorities=authorities,
@@ -269,7 +274,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         issuer=issuer,
         turns=IssueInTurn(issuer, SigningPace(settings.signing_rate), clock),
         minter=MintJwt(store, authorities.jwt_signer, rights),
-        identity=KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock),
+        identity=identity,
         checkpoints=checkpoints,
         connected=connected,
         presence=presence,
@@ -282,6 +287,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         published=published,
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
         stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
+        readiness=AskReadiness(store, survey, own, knock, clock),
         audit_key=str(note_key),
     )
 
@@ -300,6 +306,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             revocations=flows.revocations,
             revoke=flows.revoke,
             changing=flows.changing,
+            readiness=flows.readiness,
             federate=flows.federate,
             published=flows.published,
             asking=flows.asking,

@@ -12,6 +12,7 @@ from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
 from trustplane.flows.ask_partners import AskPartners
+from trustplane.flows.ask_readiness import AskReadiness, Readiness
 from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.connected_agents import ConnectedAgents
@@ -62,6 +63,7 @@ class Behind:
     revocations: KeepRevocations
     revoke: Revoke
     changing: ChangeRoot
+    readiness: AskReadiness
     federate: Federate
     published: PublishBundle
     asking: AskPartners
@@ -231,6 +233,9 @@ class Door:
 
     async def rotation_plan(self, order: RotationOrder) -> Told:
         return await self._behind.changing.told(order)
+
+    async def rotation_readiness(self) -> Readiness:
+        return await self._behind.readiness.ask()
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return await self._behind.changing.history(limit)

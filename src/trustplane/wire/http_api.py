@@ -135,9 +135,11 @@ def _rotation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
     asked, waiver = rotations.RotationRequest, rotations.WaiverRequest
     told, urgent = rotations.RotationPlanShape, (Number("emergency", 0, 0, 1, "1: as an emergency"),)
     who = "who holds the published bundle, and who does not"
+    asks = "whom a change would wait for now; every sidecar is asked, nothing is changed"
     return (
         _read(here, "rotation", "the newest change of root, and whom it waits for", status, to.status),
         _read(f"{here}/plan", "rotation_plan", "what would happen, told for people", told, to.plan, urgent),
+        _read(f"{here}/readiness", "rotation_readiness", asks, rotations.ReadinessShape, to.readiness),
         _read("/v1/rotations", "rotations", "changes of root, the newest first", listed, to.history, (_LIMIT,)),
         _read("/v1/bundle-status", "bundle_status", who, held, to.bundle_status),
         _act("/v1/rotations", "start_rotation", "begin to change the root", one, to.start, asked),

@@ -13,6 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.flows.ask_readiness import Readiness
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.federation_uptake import Reach
@@ -182,6 +183,10 @@ class RotationPort(Protocol):
 
     async def rotation_plan(self, order: RotationOrder) -> Told:
         """What would happen from now on, told by the machine itself."""
+        ...
+
+    async def rotation_readiness(self) -> Readiness:
+        """Whom a change of root would wait for if it began now. Nothing is changed."""
         ...
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:

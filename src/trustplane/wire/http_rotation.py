@@ -54,6 +54,19 @@ class RotationAnswers:
             svg=picture(told.chapters),
         )
 
+    async def readiness(self, _: Call) -> shapes.ReadinessShape:
+        found = await self._door.rotation_readiness()
+        return shapes.ReadinessShape(
+            now=self._clock.now(),
+            root=found.root.hex,
+            participants=found.participants,
+            let_in=found.let_in,
+            blocking=tuple(map(_waiting, found.blocking)),
+            unreached=tuple(
+                shapes.UnreachedShape(participant=one.participant.name, why=one.why) for one in found.unreached
+            ),
+        )
+
     async def history(self, call: Call) -> shapes.RotationsShape:
         found = await self._door.rotations(call.number("limit"))
         return shapes.RotationsShape(rotations=tuple(map(_rotation, found)))

@@ -86,6 +86,25 @@ class PartnerRuleShape(Answer, frozen=True, kw_only=True):
     since: datetime | None
 
 
+class UnreachedShape(Answer, frozen=True, kw_only=True):
+    participant: str
+    why: str
+
+
+class ReadinessShape(Answer, frozen=True, kw_only=True):
+    """`let_in`: sidecars that accepted this server's identity. `unreached`: those it cannot ask, which proves nothing.
+
+    `blocking`: whom a change of root would wait for if it began now.
+    """
+
+    now: datetime
+    root: str
+    participants: int
+    let_in: int
+    blocking: tuple[WaitingShape, ...]
+    unreached: tuple[UnreachedShape, ...]
+
+
 class RotationStatusShape(Answer, frozen=True, kw_only=True):
     """`rotation` is the newest; `ready` of `participants` are what the phase wants them to be.
 
