@@ -29,7 +29,6 @@ from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.federate import Federate
-from trustplane.flows.federation_uptake import peers_of
 from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
@@ -47,7 +46,7 @@ from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.state_uptake import StateUptake
-from trustplane.flows.survey_trust import Published, SurveyTrust
+from trustplane.flows.survey_trust import SurveyTrust
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
@@ -71,6 +70,7 @@ from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.partner_ports import PartnerPorts, hints_before_use
+from trustplane.main.publishing import Publishing
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
@@ -81,7 +81,7 @@ from trustplane.main.store_metrics import StoreMetrics
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
-from trustplane.spiffe.bundle import Bundle, BundleSet
+from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.store.store import Changes, Store
@@ -157,34 +157,6 @@ class Flows:
     audit_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Publishing:
-    """What a change of root compares everybody with."""
-
-    authorities: KeepAuthorities
-    desired: KeepDesiredState
-    revocations: KeepRevocations
-    federate: Federate
-
-    def now(self) -> Published:
-        bundle, withdrawn = self.authorities.bundle(), self.revocations.withdrawn.value
-        desired = self.desired
-        return Published(
-            bundle=bundle,
-            withdrawn=withdrawn,
-            longest_connection=desired.longest_connection(),
-            peers=self.peers,
-            clusters=desired.clusters(),
-            draining=desired.draining(),
-            are_all_measured=desired.are_all_measured(),
-        )
-
-    def peers(self, node: NodeName, participant: str) -> str:
-        others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
-        bundles = BundleSet.of(self.authorities.bundle(), *others)
-        return peers_of(self.desired.views.needs.of(node), participant, bundles)
-
-
 def run(settings: ServerSettings, clock: SystemClock | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start. A rehearsal brings a clock that is wrong."""
     log_to_stderr()
@@ -239,6 +211,10 @@ def _ahead(desired: KeepDesiredState) -> timedelta:
     return hints_before_use(current[1] if current else None)
 
 
+def _own(identity: KeepServerIdentity, authorities: KeepAuthorities, desired: KeepDesiredState) -> Own:
+    return Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
+
+
 def _partners(
     settings: ServerSettings, store: Store, authorities: KeepAuthorities, desired: KeepDesiredState, clock: SystemClock
 ) -> tuple[BundleEndpoints, PartnerPorts]:
@@ -249,8 +225,7 @@ def _partners(
 
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
-    instance = Instance(settings.trust_domain, settings.instance)
-    keys = AuthorityKeys(kek)
+    instance, keys = Instance(settings.trust_domain, settings.instance), AuthorityKeys(kek)
     desired = KeepDesiredState(settings.trust_domain, store, store, store, clock)
     authorities = KeepAuthorities(store, keys, instance, settings.lifetimes, clock, partial(_ahead, desired))
     revocations = KeepRevocations(store, keys, desired, clock)
@@ -258,14 +233,12 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     rights = UnlessRevoked(desired, revocations)
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     note_key, checkpoints = _checkpoints(settings, store, kek)
-    connected = ConnectedAgents()
-    published = PublishBundle(authorities, desired, store)
+    connected, published = ConnectedAgents(), PublishBundle(authorities, desired, store)
     endpoints, partners = _partners(settings, store, authorities, desired, clock)
     presence = SharePresence(store, connected, settings.instance, clock)
-    current = _Publishing(authorities, desired, revocations, partners.federate)
-    survey = SurveyTrust(store, current.now, presence, clock.now, partners.known)
+    current = Publishing(authorities, desired, revocations, partners.federate).now
+    survey = SurveyTrust(store, current, presence, clock.now, partners.known)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
-    own = Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
     return Flows(
         store=store,
         authorities=authorities,
@@ -287,7 +260,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         published=published,
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
         stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
-        readiness=AskReadiness(store, survey, own, knock, clock),
+        readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
         audit_key=str(note_key),
     )
 

@@ -6,13 +6,14 @@ between what they store and what they do, two of them act on one record, and clo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.kit.root_change_peers import NOON, Connection, Leaf, Peer
 from trustplane.fault import Refused
 from trustplane.rotation.change_root import (
     Effect,
@@ -33,7 +34,6 @@ from trustplane.rotation.change_root import (
 from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, Waiver, begun
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
-NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 LEAF_LIFE = timedelta(seconds=60)
 LONGEST_CONNECTION = timedelta(seconds=45)
 WAIVER_LIFE = timedelta(seconds=40)
@@ -42,54 +42,6 @@ PUBLISHED = {AuthorityState.PREPARED, AuthorityState.ACTIVE, AuthorityState.DRAI
 FIRST = AuthorityId(f"{0:064x}")
 seconds = st.sampled_from([1, 10, 30, 70]).map(lambda number: timedelta(seconds=number))
 someone = st.integers(0, 5)
-
-
-@dataclass
-class Leaf:
-    root: AuthorityId
-    ends: datetime
-
-
-@dataclass
-class Connection:
-    """One that was let in by a leaf below `root`, at most until then; `order`: the newest one that was followed."""
-
-    root: AuthorityId
-    until: datetime
-    at: Participant
-    order: str
-
-
-@dataclass
-class Peer:
-    """One that verifies and shows a certificate, and what the servers were told of it.
-
-    If it `drains`, it tells after which `order` none of its connections of before is left.
-    """
-
-    name: Participant
-    trusts: frozenset[AuthorityId]
-    leaf: Leaf
-    accepts: frozenset[AuthorityId] = frozenset()
-    awake: bool = True
-    lies: bool = False  # it acknowledges what it does not use, and is seen to
-    unheard: list[Seen] = field(default_factory=list)
-    heard: Seen | None = None
-    drains: bool = False
-    order: str = ""
-    shown: frozenset[str] = frozenset()
-
-    def take_up(self, published: frozenset[AuthorityId]) -> None:
-        if not self.lies:
-            self.trusts = published
-        self.say(published)
-
-    def say(self, acknowledged: frozenset[AuthorityId] | None = None) -> None:
-        doubt = "its /certs shows other roots" if self.lies else ""
-        trusts = self.trusts if acknowledged is None else acknowledged
-        remade = self.shown if self.drains else None
-        told = Seen(self.name, trusts, self.accepts, frozenset({self.leaf.root}), NOON, doubt=doubt, remade=remade)
-        self.unheard = [*self.unheard, told][-3:]
 
 
 class World(RuleBasedStateMachine):

@@ -1,26 +1,56 @@
-"""Transcripts of a change of root: `>>` tells the machine something, `<<` is all that it answers, and asserts so."""
+"""A change of root step by step, as transcripts of the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from tests.kit.root_change_play import (
+    ACTIVE,
+    AGE,
+    ALL_NEW,
+    ALL_TOOK_IT_UP,
+    BOTH,
+    DRAINING,
+    HOUR,
+    LATE,
+    MADE,
+    NEW,
+    NEW_LEAVES,
+    NEWS,
+    NOBODY_TOOK_IT_UP,
+    NOON,
+    NOTHING_MADE,
+    OLD,
+    OLD_LEAVES,
+    OLDS,
+    ONE_NEW_LEAF,
+    ONE_TOOK_IT_UP,
+    ORDER,
+    PROVEN,
+    READY,
+    RETIRED,
+    SECOND,
+    STILL_BOTH,
+    WEB,
+    Play,
+    a_survey,
+    at_the_switch,
+    draining,
+    the_agent,
+    the_sidecar,
+)
 from trustplane.fault import Refused
 from trustplane.rotation.change_root import (
-    Effect,
-    Event,
     Excused,
     GoneBack,
     Looked,
     MakeRoot,
-    Noticed,
     Paused,
     PrepareIssuers,
     Publish,
-    Remake,
     Resumed,
     Retire,
     Switch,
@@ -34,109 +64,12 @@ from trustplane.rotation.root_change import (
     Phase,
     RootChange,
     Seen,
-    Survey,
     Waiver,
     begun,
 )
 from trustplane.rotation.root_gates import Lack, waits
 from trustplane.spiffe.names import NodeName
-from trustplane.trust.authority import AuthorityId, AuthorityState
-
-NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-SECOND = timedelta(seconds=1)
-AGE = timedelta(minutes=15)
-LATE = NOON + HOUR + AGE
-OLD, NEW = AuthorityId("0" * 64), AuthorityId("f" * 64)
-AGENT, WEB = Participant("agent node-a"), Participant("sidecar shop/web on node-a")
-STAGED, PREPARED, ACTIVE = AuthorityState.STAGED, AuthorityState.PREPARED, AuthorityState.ACTIVE
-DRAINING, RETIRED = AuthorityState.DRAINING, AuthorityState.RETIRED
-OLDS, NEWS, BOTH = frozenset({OLD}), frozenset({NEW}), frozenset({OLD, NEW})
-ORDER = Order("ann", "yearly rotation")
-
-
-def the_agent(trusts: frozenset[AuthorityId] = OLDS, shows: frozenset[AuthorityId] = OLDS) -> Seen:
-    return Seen(AGENT, trusts, None, shows, NOON)
-
-
-def the_sidecar(
-    trusts: frozenset[AuthorityId] = OLDS,
-    accepts: frozenset[AuthorityId] = frozenset(),
-    shows: frozenset[AuthorityId] = OLDS,
-) -> Seen:
-    return Seen(WEB, trusts, accepts, shows, NOON)
-
-
-def a_survey(
-    *seen: Seen,
-    roots: Mapping[AuthorityId, AuthorityState],
-    ready: frozenset[AuthorityId] = BOTH,
-    last_leaf: datetime = NOON + HOUR,
-) -> Looked:
-    return Looked(Survey(roots, ready, seen, {OLD: last_leaf}, AGE))
-
-
-NOTHING_MADE = a_survey(the_agent(), the_sidecar(), roots={OLD: ACTIVE})
-MADE = a_survey(the_agent(), the_sidecar(), roots={OLD: ACTIVE, NEW: STAGED}, ready=OLDS)
-READY = a_survey(the_agent(), the_sidecar(), roots={OLD: ACTIVE, NEW: STAGED})
-PUBLISHED = {OLD: ACTIVE, NEW: PREPARED}
-NOBODY_TOOK_IT_UP = a_survey(the_agent(), the_sidecar(), roots=PUBLISHED)
-ONE_TOOK_IT_UP = a_survey(the_agent(BOTH), the_sidecar(), roots=PUBLISHED)
-ALL_TOOK_IT_UP = a_survey(the_agent(BOTH), the_sidecar(BOTH), roots=PUBLISHED)
-PROVEN = a_survey(the_agent(BOTH), the_sidecar(BOTH, NEWS), roots=PUBLISHED)
-SWITCHED = {OLD: DRAINING, NEW: ACTIVE}
-OLD_LEAVES = a_survey(the_agent(BOTH, OLDS), the_sidecar(BOTH, NEWS, OLDS), roots=SWITCHED)
-ONE_NEW_LEAF = a_survey(the_agent(BOTH, NEWS), the_sidecar(BOTH, NEWS, OLDS), roots=SWITCHED)
-NEW_LEAVES = a_survey(the_agent(BOTH, NEWS), the_sidecar(BOTH, NEWS, NEWS), roots=SWITCHED)
-LEFT = {OLD: RETIRED, NEW: ACTIVE}
-STILL_BOTH = a_survey(the_agent(BOTH, NEWS), the_sidecar(NEWS, NEWS, NEWS), roots=LEFT)
-ALL_NEW = a_survey(the_agent(NEWS, NEWS), the_sidecar(NEWS, NEWS, NEWS), roots=LEFT)
-
-
-@dataclass
-class Play:
-    change: RootChange = field(default_factory=lambda: begun(1, OLD, ORDER, NOON))
-    at: datetime = NOON
-    answer: tuple[Effect, ...] = ()
-
-    def __rshift__(self, told: Event | datetime) -> Play:
-        if isinstance(told, datetime):
-            self.at = told
-        else:
-            self.change, self.answer = feed(self.change, told, self.at)
-        return self
-
-    def __lshift__(self, expected: Effect | Phase | None) -> Play:
-        wanted: tuple[Effect, ...] = ()
-        if expected is not None:
-            wanted = (Noticed(expected) if isinstance(expected, Phase) else expected,)
-        assert self.answer == wanted
-        return self
-
-    def __bool__(self) -> bool:
-        return True
-
-
-def at_the_switch() -> Play:
-    return (
-        Play()
-        >> NOTHING_MADE
-        << MakeRoot()
-        >> MADE
-        << PrepareIssuers(NEW)
-        >> READY
-        << Publish(NEW)
-        >> NOBODY_TOOK_IT_UP
-        << Phase.PUBLISH
-        >> ALL_TOOK_IT_UP
-        << Phase.VERIFY
-        >> PROVEN
-        << Phase.SWITCH
-    )
-
-
-def draining() -> Play:
-    return at_the_switch() >> PROVEN << Switch(OLD, NEW) >> OLD_LEAVES << None >> NEW_LEAVES << Phase.DRAIN
+from trustplane.trust.authority import AuthorityId
 
 
 def test_time_opens_no_gate() -> None:
@@ -184,70 +117,6 @@ def test_the_last_leaf_below_the_old_root_has_ended_before_it_leaves() -> None:
     # Whoever kept it may have connected in its last second.
     assert play >> NOON + HOUR + AGE >> Looked(replace(NEW_LEAVES.survey, last_leaf={})) << None
     assert play >> NOON + HOUR + AGE + SECOND >> NEW_LEAVES << Phase.RETIRE
-
-
-def measured(remade: frozenset[str], *others: Seen, **more: object) -> Looked:
-    """Everyone shows a new leaf, and the sidecar tells of which orders it has no connection of before any more."""
-    sidecar = replace(the_sidecar(BOTH, NEWS, NEWS), remade=remade)
-    found = replace(NEW_LEAVES.survey, seen=(the_agent(BOTH, NEWS), sidecar, *others), are_all_measured=True)
-    return Looked(replace(found, **more))  # type: ignore[arg-type] # fields checked by replace
-
-
-NONE_YET: frozenset[str] = frozenset()
-ENDED = NOON + HOUR + SECOND  # of the last leaf below the old root
-ORDERED = "1/20260801T130001.000000Z"
-DONE = frozenset({ORDERED})
-
-
-def test_connections_are_made_anew_once_no_old_leaf_is_valid_and_whoever_shows_it_is_not_waited_for_by_time() -> None:
-    play = draining() >> measured(frozenset({""})) << None  # an old leaf is valid: what is made anew now may show it
-    assert play >> ENDED >> measured(NONE_YET) << Remake(ORDERED) >> measured(NONE_YET) << None
-    (waiting,) = waits(play.change, measured(NONE_YET).survey, ENDED)
-    assert (waiting.lack, waiting.participant, waiting.since, waiting.until) == (Lack.CONNECTION, WEB, ENDED, None)
-    assert play >> measured(frozenset({""})) << None
-    assert play >> measured(frozenset({"1/20260801T130000.000000Z"})) << None
-    assert play >> measured(DONE) << Phase.RETIRE >> measured(DONE) << Retire(OLD)
-
-
-def test_who_drains_and_shows_nothing_is_waited_for_until_its_connections_are_too_old() -> None:
-    play = draining() >> ENDED >> measured(NONE_YET) << Remake(ORDERED)
-    assert play >> LATE >> measured(NONE_YET) << None
-    assert play >> LATE + SECOND >> measured(NONE_YET) << Phase.RETIRE
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        measured(DONE, are_all_measured=False),
-        measured(DONE, Seen(Participant("workload 7 on node-a"), BOTH, None, NEWS, NOON)),
-        measured(DONE, Seen(Participant("envoy unix:x on node-a"), BOTH, None, NEWS, NOON)),
-        measured(DONE, Seen(Participant("sidecar shop/old on node-a"), BOTH, NEWS, NEWS, NOON)),
-    ],
-    ids=["a service without sidecar", "a workload", "another Envoy", "a sidecar that ends connections by age"],
-)
-def test_what_nobody_measures_keeps_its_time(kept: Looked) -> None:
-    play = draining() >> ENDED >> kept << Remake(ORDERED) >> LATE >> kept << None
-    (waiting,) = waits(play.change, kept.survey, LATE)
-    assert (waiting.participant, waiting.until) == (None, LATE)
-    assert play >> LATE + SECOND >> kept << Phase.RETIRE
-
-
-def test_where_nobody_drains_no_order_is_given() -> None:
-    assert draining() >> ENDED >> NEW_LEAVES << None
-
-
-def test_an_old_leaf_that_turns_up_makes_the_order_void() -> None:
-    play = draining() >> ENDED >> measured(NONE_YET) << Remake(ORDERED) >> ONE_NEW_LEAF << Phase.SWITCH
-    assert play.change.remake == ""
-    later = Remake("1/20260801T130002.000000Z")
-    assert play >> measured(DONE) << Phase.DRAIN >> ENDED + SECOND >> measured(DONE) << later
-    assert play >> GoneBack() << Phase.SWITCH
-    assert play.change.remake == ""
-
-
-def test_a_sidecar_that_is_waived_is_not_waited_for_with_its_connections() -> None:
-    play = draining() >> ENDED >> measured(NONE_YET) << Remake(ORDERED)
-    assert play >> Excused(Waiver(WEB, "gone", "team", "ann", ENDED, LATE)) >> measured(NONE_YET) << Phase.RETIRE
 
 
 def test_what_is_not_proven_done_is_asked_for_again() -> None:

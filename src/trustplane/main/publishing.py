@@ -1,0 +1,42 @@
+"""What this server publishes now, as a change of root compares everybody with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trustplane.flows.desired_state import KeepDesiredState
+from trustplane.flows.federate import Federate
+from trustplane.flows.federation_uptake import peers_of
+from trustplane.flows.keep_authorities import KeepAuthorities
+from trustplane.flows.keep_revocations import KeepRevocations
+from trustplane.flows.survey_trust import Published
+from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.verify import BundleSet
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What a change of root compares everybody with."""
+
+    authorities: KeepAuthorities
+    desired: KeepDesiredState
+    revocations: KeepRevocations
+    federate: Federate
+
+    def now(self) -> Published:
+        bundle, withdrawn = self.authorities.bundle(), self.revocations.withdrawn.value
+        desired = self.desired
+        return Published(
+            bundle=bundle,
+            withdrawn=withdrawn,
+            longest_connection=desired.longest_connection(),
+            peers=self.peers,
+            clusters=desired.clusters(),
+            draining=desired.draining(),
+            are_all_measured=desired.are_all_measured(),
+        )
+
+    def peers(self, node: NodeName, participant: str) -> str:
+        others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
+        bundles = BundleSet.of(self.authorities.bundle(), *others)
+        return peers_of(self.desired.views.needs.of(node), participant, bundles)
