@@ -151,6 +151,13 @@ def _entries(of: AgentStatusShape) -> str:
 
 def _attached(of: AgentStatusShape) -> str:
     rows = [(one.service, "serving" if one.serving else "waiting", one.refusal or "") for one in of.sidecars]
+    counts = [one.connections_of_before for one in of.sidecars]
+    if any(count is not None for count in counts):
+        shown = ("not counted" if count is None else str(count) for count in counts)
+        counted = [
+            (service, state, count, refusal) for (service, state, refusal), count in zip(rows, shown, strict=True)
+        ]
+        return table(("SIDECAR", "STATE", "CONNECTIONS OF BEFORE", "REFUSAL"), counted)
     return table(("SIDECAR", "STATE", "REFUSAL"), rows) if rows else ""
 
 

@@ -268,7 +268,7 @@ async def _open_sockets(
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
     )
-    behind = BehindAgent(settings, flows.started_at, flows.links, flows.sidecars.uptake, health, clock)
+    behind = BehindAgent(settings, flows.started_at, flows.links, local.uptake, local.connections, health, clock)
     door = Door(behind, lambda: workloads.connections)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

@@ -11,6 +11,7 @@ from trustplane.clock import Clock
 from trustplane.fault import Finding
 from trustplane.flows.leaf import Leaf
 from trustplane.flows.measure_connections import THING as CONNECTIONS
+from trustplane.flows.measure_connections import MeasureConnections
 from trustplane.flows.node_identity import KeepLink
 from trustplane.flows.sidecar_uptake import Attached, SidecarUptake
 from trustplane.main.agent_health import AgentHealth
@@ -29,6 +30,7 @@ class BehindAgent:
     started_at: datetime
     link: KeepLink
     uptake: SidecarUptake
+    connections: MeasureConnections
     health: AgentHealth
     clock: Clock
 
@@ -77,6 +79,7 @@ class Door:
 
     def _sidecar(self, one: Attached) -> shapes.AgentSidecarShape:
         holdings = self._behind.uptake.holdings_of(one.service)
+        measured = self._behind.connections.of(one.service)
         refusals = [holding.refusal for holding in holdings if holding.refusal]
         # What it may still have to prove, of itself or of its connections, is no lack of anything it serves with.
         told = [each for each in holdings if not each.thing.startswith(PROXY) and each.thing != CONNECTIONS]
@@ -86,6 +89,7 @@ class Door:
             attached_at=one.since,
             serving=serving,
             refusal=one.refusal or (refusals[0] if refusals else None),
+            connections_of_before=measured.found.before if measured else None,
         )
 
 

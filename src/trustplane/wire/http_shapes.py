@@ -366,6 +366,7 @@ class AgentSidecarShape(Answer, frozen=True, kw_only=True):
     attached_at: datetime
     serving: bool  # every resource acknowledged
     refusal: str | None
+    connections_of_before: int | None = None  # made before trust changed, and open; null: nobody counts them
 
 
 class AgentStatusShape(Answer, frozen=True, kw_only=True):
