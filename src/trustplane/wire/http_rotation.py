@@ -106,8 +106,8 @@ def bundle_status(
     holdings = progress.surveyed.holdings
     holders = tuple(_holder(one, seen.get(_name(one))) for one in holdings[:MAX_HOLDERS])
     # Other trust domains hold nothing that is told of here one by one: rotate status says what they show.
-    ours = {name for name, one in seen.items() if one.rule is None}
-    silent = tuple(sorted(ours - {_name(one) for one in holdings}))
+    ours = {name: one for name, one in seen.items() if one.rule is None}
+    silent = tuple(sorted(ours.keys() - {_name(one) for one in holdings}))
     hidden = {AuthorityState.STAGED, AuthorityState.RETIRED}
     return shapes.BundleStatusShape(
         now=now,
@@ -119,7 +119,7 @@ def bundle_status(
             for each in authorities
             if each.kind is AuthorityKind.ROOT and each.state not in hidden
         ),
-        clusters=_clusters(by_cluster(seen.values(), _not_holding(holdings, seen))),
+        clusters=_clusters(by_cluster(ours.values(), _not_holding(holdings, ours))),
         holders=holders,
         links=tuple(map(_link, survey.links[:MAX_HOLDERS], repeat(survey.roots))),
         silent=silent,

@@ -367,3 +367,14 @@ def test_what_would_happen_is_told_by_the_machine_and_changes_nothing(tmp_path: 
         assert [one.phase for one in rest.chapters] == [Phase.DRAIN, Phase.RETIRE, Phase.VERIFY_AGAIN]
 
     play(tmp_path, scenario)
+
+
+def test_a_cluster_that_nobody_belongs_to_cannot_be_waived(tmp_path: Path) -> None:
+    async def scenario(server: Server) -> None:
+        await server.changing.start(ORDER)
+        moon = Waiver(Participant("cluster moon"), "sold", "ops", "ann", NOON, NOON + MINUTE)
+        with pytest.raises(Refused) as refused:
+            await server.changing.waive(moon)
+        assert refused.value.code == "unknown-cluster"
+
+    play(tmp_path, scenario)
