@@ -83,11 +83,12 @@ def _tell(found: FederationShape, *, only: str = "", as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
+    ahead = f"is used {span(timedelta(seconds=found.publish_before_use_seconds))} after it is published"
     own = fields(
         [
             ("own bundle", f"{found.digest[:12]}, sequence {found.sequence}, of {found.trust_domain}"),
             ("refresh hint", span(timedelta(seconds=found.refresh_hint_seconds))),
-            ("a new key", f"is used {span(timedelta(seconds=found.publish_before_use_seconds))} after it is published"),
+            ("a new key", ahead if any(one.ended_at is None for one in found.peers) else ""),
         ]
     )
     peers = [_peer(one, found) for one in found.peers if only in ("", one.trust_domain)]

@@ -120,7 +120,7 @@ def _keys(setting: Setting) -> list[str]:
         f"- the next key of this server is made {_instant(turn.made_at)} and is in the bundle from then on",
         f"- it signs from {_instant(turn.signs_at)}, {span(ahead)} later"
         + (f"; others need {span(setting.given)} to fetch it" if setting.given else ""),
-        "- the one before stays in the bundle until the last token it signed has ended",
+        "- the one before stays in the bundle until its own end, which no token it signed outlives",
         "",
     ]
 
