@@ -152,6 +152,7 @@ class Bench:
                     if operator.waits_for(sleeper, "publish"):
                         self.named.append(sleeper.name)
                         break
+                    time.sleep(0.1)
             finally:
                 os.kill(sleeper.part.pid, signal.SIGCONT)
 
