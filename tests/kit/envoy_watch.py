@@ -31,7 +31,8 @@ from trustplane.spiffe.ids import TrustDomain
 from trustplane.wire.http_shapes import HoldingsShape
 
 EVERY_SECONDS = 0.5
-LOOKS_A_KNOCK = 4
+EVERY_KNOCK_SECONDS = 2.0
+MOST_HOLDINGS = 1000
 _ANSWER_SECONDS = 10.0
 _MOST_UNWELL = 40
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -49,20 +50,25 @@ class EnvoyWatch:
         self._envoys = envoys
         self._meshes = meshes
         self._host_of = host_of
-        self._looks = 0
+        self._asked: dict[str, datetime] = {}  # when a domain's servers last told who holds what
         self._read: dict[str, int] = {}
         self._digests: dict[str, frozenset[str]] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="envoy-watch")
+        self._threads = (
+            threading.Thread(target=self._looking, name="envoy-watch"),
+            threading.Thread(target=self._knocking, name="door-watch"),
+        )
 
     def __enter__(self) -> Self:
         self.look()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def forget(self) -> None:
         """A new witness, for the next change. Logs that were read begin anew: they grow by megabytes a minute."""
@@ -74,9 +80,15 @@ class EnvoyWatch:
                 self._read[name] = 0
         self.look()
 
-    def _run(self) -> None:
+    def _looking(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
             self.look()
+
+    def _knocking(self) -> None:
+        while not self._stop.wait(EVERY_KNOCK_SECONDS):
+            for mesh in self._meshes:
+                for server in list(mesh.servers.values()):
+                    self._knock(mesh, server)
 
     def look(self) -> None:
         with self.lock:
@@ -86,9 +98,6 @@ class EnvoyWatch:
                 self._requests(name, part)
             for mesh in self._meshes:
                 self._holdings(mesh)
-                if self._looks % LOOKS_A_KNOCK == 0:
-                    self._doors(mesh)
-            self._looks += 1
 
     def _secrets(self, name: str, path: Path) -> None:
         for secret in json.loads(asked(path, "/config_dump?resource=dynamic_active_secrets")).get("configs", ()):
@@ -101,16 +110,16 @@ class EnvoyWatch:
             for domain, pem in _trusted(secret["name"], content.get("validation_context", {})):
                 self.witness.trusts(Spell(f"{name} ({secret['name']})", domain, roots_of(pem), begun, seen))
 
-    def _doors(self, mesh: Mesh) -> None:
-        """The identity each server shows to agents, as openssl is shown it; one that is dead or starts shows none."""
-        for server in list(mesh.servers.values()):
-            knock = ["openssl", "s_client", "-connect", server.node_door, "-showcerts", "-tls1_3"]
-            words = self._host_of(server).command(knock)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                said = subprocess.run(words, input="", capture_output=True, text=True, timeout=5, check=False).stdout
-                if len(shown := _PEM.findall(said)) > 1:
-                    leaf, root = leaf_of("\n".join(shown) + "\n")
-                    at = _now()
+    def _knock(self, mesh: Mesh, server: Server) -> None:
+        """The identity a server shows to agents, as openssl is shown it; one that is dead or starts shows none."""
+        knock = ["openssl", "s_client", "-connect", server.node_door, "-showcerts", "-tls1_3"]
+        words = self._host_of(server).command(knock)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            said = subprocess.run(words, input="", capture_output=True, text=True, timeout=5, check=False).stdout
+            if len(shown := _PEM.findall(said)) > 1:
+                leaf, root = leaf_of("\n".join(shown) + "\n")
+                at = _now()
+                with self.lock:
                     self.witness.shows(Spell(f"server {server.name}", mesh.domain, frozenset({root}), at, at, leaf))
 
     def _requests(self, name: str, part: Part) -> None:
@@ -130,19 +139,22 @@ class EnvoyWatch:
     def _holdings(self, mesh: Mesh) -> None:
         """Whichever server answers; none may."""
         for server in list(mesh.servers.values()):
-            if not server.part.alive():
-                continue
-            with contextlib.suppress(Fault, msgspec.ValidationError, OSError):
-                asks = admin.server(server.admin)
-                bundle = bundle_document.decode(asks.raw("/bundle"), TrustDomain(mesh.domain))
-                known = frozenset(key_of(one) for one in bundle.x509_authorities)
-                self._digests[bundle.x509_digest] = self._digests[bundle.digest] = known
-                for one in asks.get("/v1/holdings", HoldingsShape).holdings:
-                    if one.thing == "bundle" and one.held in self._digests:
-                        self.witness.trusts(
-                            Spell(one.participant, mesh.domain, self._digests[one.held], one.since, _now())
-                        )
-                return
+            if server.part.alive():
+                with contextlib.suppress(Fault, msgspec.ValidationError, OSError):
+                    self._table(mesh, admin.server(server.admin))
+                    return
+
+    def _table(self, mesh: Mesh, asks: admin.Admin) -> None:
+        """Who says it again says it anew, so what it held it may have held since it was asked before."""
+        now = _now()
+        bundle = bundle_document.decode(asks.raw("/bundle"), TrustDomain(mesh.domain))
+        known = frozenset(key_of(one) for one in bundle.x509_authorities)
+        self._digests[bundle.x509_digest] = self._digests[bundle.digest] = known
+        for one in asks.get("/v1/holdings", HoldingsShape, limit=MOST_HOLDINGS).holdings:
+            if one.thing == "bundle" and one.held in self._digests:
+                begun = min(one.since, self._asked.get(mesh.domain, one.since))
+                self.witness.trusts(Spell(one.participant, mesh.domain, self._digests[one.held], begun, now))
+        self._asked[mesh.domain] = now
 
 
 def asked(path: Path, question: str) -> bytes:

@@ -76,7 +76,8 @@ class Witness:
     def _switched_early(self, change: Change) -> Iterator[str]:
         for (who, thing), spells in self.trust.items():
             if thing == change.domain and not _held(spells, change.coming, change.switched):
-                yield f"{who} did not trust the new root of {thing} when it began to sign"
+                seen = "; ".join(f"{one.begun:%X.%f} to {one.seen:%X.%f}: {sorted(one.roots)}" for one in spells)
+                yield f"{who} did not trust the new root of {thing} when it began to sign at {change.switched}: {seen}"
         for spell in self._below(change.coming):
             if spell.begun < change.switched:
                 yield f"{spell.who} showed a leaf below the new root {change.switched - spell.begun} before the switch"
