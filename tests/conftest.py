@@ -23,6 +23,7 @@ RERUN = (
     SCENARIOS.parent / "conformance/workload_api/test_processes.py",
 )
 RERUNS = int(os.environ.get("TRUSTPLANE_RERUNS", "1"))
+RERUN_LINES = 60  # of what a test said that is tried again
 TEST_TIMEOUT = timedelta(minutes=2)
 LONGEST_ID = 60
 # sun_path holds 108 bytes; eight are kept for whoever appends a suffix.
@@ -61,6 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.scenario)
         elif item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT.total_seconds()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Of a test that was tried again it is told how it failed: it is to be mended all the same."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"tried again: {report.nodeid}")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-RERUN_LINES:]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,11 +30,15 @@ _log = structlog.get_logger("server")
 
 async def follow_standing(flows: Flows, instance: NodeName, clock: SystemClock) -> None:
     """Every node is told of a bundle as soon as this instance stands by it."""
+    told = ""
     async for standing in flows.authorities.standing.values():
-        if standing is not None:
-            await _take_over(partial(flows.desired.trust, standing.bundle), clock)
-            held = held_by_server(instance, standing.bundle, clock.now())
+        if standing is None:
+            continue
+        await _take_over(partial(flows.desired.trust, standing.bundle), clock)
+        held = held_by_server(instance, standing.bundle, clock.now())
+        if held.held != told:  # since when it is held stays as it was
             await _take_over(partial(flows.store.put_holdings, [held]), clock)
+            told = held.held
 
 
 async def follow_revocations(flows: Flows, clock: SystemClock) -> None:
