@@ -39,10 +39,10 @@ lint: venv ## Only format, lint, types and import contracts
 offline: venv ## The tests of check with every network but loopback taken away, or not at all
 	@$(OFFLINE) $(PYTEST) -m "not scenario"
 
-scenarios: venv ## Real processes and real Envoys, step by step
+scenarios: venv ## Real processes and real Envoys, one after the other, the long ones too
 	@scripts/debian_packages.sh
 	@scripts/envoy_builds.sh
-	@.venv/bin/pytest -m scenario tests/scenarios
+	@TRUSTPLANE_LONG=1 .venv/bin/pytest -m scenario tests/scenarios
 
 bench: venv ## The figures the README quotes, one JSON object for each benchmark
 	@set -e; for benchmark in benchmarks/[a-z]*.py; do .venv/bin/python -m "benchmarks.$$(basename "$$benchmark" .py)"; done

@@ -56,6 +56,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Scenarios are marked as such; all other tests get a short time limit unless they set one."""
     for item in items:
+        if item.get_closest_marker("long") and not os.environ.get("TRUSTPLANE_LONG"):
+            item.add_marker(pytest.mark.skip(reason="takes a minute or more: make scenarios runs it"))
         if RERUNS and any(item.path.is_relative_to(place) for place in RERUN):
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
         if SCENARIOS in item.path.parents:

@@ -18,6 +18,7 @@ from trustplane.rotation.change_root import (
     feed,
 )
 from trustplane.rotation.root_change import (
+    LinkBelow,
     Order,
     Participant,
     Phase,
@@ -26,6 +27,7 @@ from trustplane.rotation.root_change import (
     Survey,
     begun,
 )
+from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -35,6 +37,7 @@ AGE = timedelta(minutes=15)
 LATE = NOON + HOUR + AGE
 OLD, NEW = AuthorityId("0" * 64), AuthorityId("f" * 64)
 AGENT, WEB = Participant("agent node-a"), Participant("sidecar shop/web on node-a")
+LINK = Participant("link spiffe://acme.example/a -> spiffe://acme.example/b")
 STAGED, PREPARED, ACTIVE = AuthorityState.STAGED, AuthorityState.PREPARED, AuthorityState.ACTIVE
 DRAINING, RETIRED = AuthorityState.DRAINING, AuthorityState.RETIRED
 OLDS, NEWS, BOTH = frozenset({OLD}), frozenset({NEW}), frozenset({OLD, NEW})
@@ -123,3 +126,7 @@ def at_the_switch() -> Play:
 
 def draining() -> Play:
     return at_the_switch() >> PROVEN << Switch(OLD, NEW) >> OLD_LEAVES << None >> NEW_LEAVES << Phase.DRAIN
+
+
+def link_below(root: AuthorityId | None, *, is_seen: bool = True) -> LinkBelow:
+    return LinkBelow(LINK, "caller", "5f0c", root, NodeName("node-a"), NOON, is_seen=is_seen)

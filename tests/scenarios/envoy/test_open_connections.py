@@ -18,8 +18,8 @@ from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.spiffe.bundle import Bundle, BundleSet
 from trustplane.xds.open_connections import STATISTICS, OpenConnections, open_connections
 
-LONGEST_REQUEST = timedelta(seconds=6)
-STREAMED = 20  # pieces, a quarter of a second each: nearly the longest request
+LONGEST_REQUEST = timedelta(seconds=12)
+STREAMED = 20  # pieces, a quarter of a second each: half of the longest request, on a machine with pauses
 DRAIN = Connections(None, WhenTrustChanges.DRAIN)
 
 

@@ -79,6 +79,7 @@ def started(mesh: Mesh, database: str) -> Clusters:
     return Clusters(mesh, (first, second), west, ports)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900 if TO_THE_END else 500)
 def test_a_cluster_that_falls_silent_is_named_and_the_change_goes_on_when_it_is_back(database: str, mesh: Mesh) -> None:
     clusters = started(mesh, database)

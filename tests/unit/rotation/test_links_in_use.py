@@ -6,23 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.kit.root_change_play import HOUR, LATE, NEW, NEW_LEAVES, NOON, OLD, ORDER
+from tests.kit.root_change_play import HOUR, LATE, LINK, NEW, NEW_LEAVES, NOON, OLD, ORDER, link_below
 from trustplane.rotation.change_root import Looked, feed
-from trustplane.rotation.root_change import LinkBelow, Participant, Phase, RootChange, Waiver, begun
+from trustplane.rotation.root_change import LinkBelow, Phase, RootChange, Waiver, begun
 from trustplane.rotation.root_gates import Lack, waits
-from trustplane.spiffe.names import NodeName
-from trustplane.trust.authority import AuthorityId
-
-LINK = Participant("link spiffe://acme.example/a -> spiffe://acme.example/b")
 
 
 def drained_with(*links: LinkBelow) -> tuple[RootChange, Looked]:
     change = replace(begun(1, OLD, ORDER, NOON), phase=Phase.DRAIN, coming=NEW, replaced_at=NOON, last_leaf=NOON)
     return change, Looked(replace(NEW_LEAVES.survey, links=links))
-
-
-def link_below(root: AuthorityId | None, *, is_seen: bool = True) -> LinkBelow:
-    return LinkBelow(LINK, "caller", "5f0c", root, NodeName("node-a"), NOON, is_seen=is_seen)
 
 
 def test_a_link_in_use_below_the_leaving_root_holds_the_drain_up_and_is_named_once() -> None:

@@ -18,6 +18,7 @@ from tests.kit.root_change_play import (
     SECOND,
     WEB,
     draining,
+    link_below,
     the_agent,
     the_sidecar,
 )
@@ -58,6 +59,14 @@ def test_connections_are_made_anew_once_no_old_leaf_is_valid_and_whoever_shows_i
     assert play >> measured(frozenset({""})) << None
     assert play >> measured(frozenset({"1/20260801T130000.000000Z"})) << None
     assert play >> measured(DONE) << Phase.RETIRE >> measured(DONE) << Retire(OLD)
+
+
+def test_a_connection_that_is_seen_in_use_does_not_hold_up_the_order_that_would_end_it() -> None:
+    seen = measured(NONE_YET, links=(link_below(OLD),))
+    play = draining() >> ENDED >> seen << Remake(ORDERED)
+    assert {one.lack for one in waits(play.change, seen.survey, ENDED)} == {Lack.CONNECTION, Lack.LINK}
+    assert play >> measured(DONE, links=(link_below(OLD),)) << None
+    assert play >> measured(DONE) << Phase.RETIRE
 
 
 def test_who_drains_and_shows_nothing_is_waited_for_until_its_connections_are_too_old() -> None:
