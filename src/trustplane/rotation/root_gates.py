@@ -177,8 +177,8 @@ _CONNECTING = frozenset({ParticipantKind.SIDECAR, ParticipantKind.ENVOY, Partici
 
 
 def may_be_remade(change: RootChange, survey: Survey, at: datetime) -> bool:
-    """Whether nothing but open connections is waited for, seen in use or not, so that what is connected anew from now on
-    shows nothing of the leaving root; and whether anyone would show that it is done."""
+    """Whether nothing but open connections is waited for, seen in use or not, so that what is connected anew from then
+    on shows nothing of the leaving root; and whether anyone would show that it is done."""
     lacks = {one.lack for one in waits(change, survey, at)}
     is_all_of_connections = Lack.CONNECTION in lacks and lacks <= {Lack.CONNECTION, Lack.LINK}
     return is_all_of_connections and any(one.remade is not None for one in survey.seen)
