@@ -20,6 +20,7 @@ LONG = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_root_is_changed_in_a_copy_of_the_example_and_nothing_is_left(socket_dir: Path) -> None:
     with rehearsing(socket_dir, [*REHEARSE, "--json"]) as process:
