@@ -103,12 +103,13 @@ def free_doors() -> tuple[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def one_life(directory: Path, node_door: str, enrolment_door: str) -> AsyncIterator[Server]:
+async def one_life(directory: Path, node_door: str, enrolment_door: str, *options: str) -> AsyncIterator[Server]:
     """From a start to a stop; the next life in that directory goes on with what this one left."""
     arguments = (
         *("server", "run", "--trust-domain", DOMAIN.name, "--data-dir", str(directory / "server")),
         *("--server-socket", str(directory / "server.sock")),
         *("--listen-node", node_door, "--listen-enrolment", enrolment_door),
+        *options,
     )
     with running_command(directory, "server", arguments) as process:
         admin = Door(directory / "server.sock")

@@ -27,14 +27,11 @@ from benchmarks._server import (
     DOMAIN,
     Server,
     free_doors,
+    one_life,
     repository,
-    running_command,
     server_directory,
-    until_healthy,
 )
 from tests.contracts.store.postgres import running_server as running_postgres
-from trustplane.main.demo_doors import Door
-from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.wire.http_rotation_shapes import RotationRequest, RotationShape
@@ -102,21 +99,12 @@ async def one_server(directory: Path, number: int, database: str) -> AsyncIterat
     passphrase = directory / "passphrase"
     passphrase.touch(mode=0o600)
     passphrase.write_text("correct horse battery staple\n", encoding="utf-8")
-    node_door, enrolment_door = free_doors()
-    arguments = (
-        *("server", "run", "--trust-domain", DOMAIN.name, "--instance", own.name, "--data-dir", str(own / "data")),
-        *("--server-socket", str(own / "server.sock"), "--database-url", database),
-        *("--listen-node", node_door, "--listen-enrolment", enrolment_door),
+    options = (
+        *("--instance", own.name, "--database-url", database),
         *("--passphrase-file", str(passphrase), "--node-lifetime", LIFETIME),
     )
-    with running_command(own, "server", arguments) as process:
-        admin = Door(own / "server.sock")
-        try:
-            await until_healthy(admin, process, own / "server.log")
-            bundle = bundle_document.decode(await admin.raw("/bundle"), DOMAIN)
-            yield Server(own, process.pid, node_door, enrolment_door, admin, bundle)
-        finally:
-            await admin.close()
+    async with one_life(own, *free_doors(), *options) as server:
+        yield server
 
 
 @contextlib.asynccontextmanager
