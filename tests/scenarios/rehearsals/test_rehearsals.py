@@ -6,6 +6,7 @@ processes always; the rest with `TRUSTPLANE_REHEARSE=all`, which is what a relea
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +32,7 @@ class Nobody:
         """Likewise."""
 
 
-@pytest.fixture(scope="module")
+@functools.cache  # a fixture is set up again where a test may be tried again
 def outcomes() -> Mapping[str, Outcome]:
     options = rehearse.Options(tuple(PLAYED))
     on_trial = rehearse.candidate(options, rehearse.state_on_trial(options))
@@ -39,8 +40,10 @@ def outcomes() -> Mapping[str, Outcome]:
 
 
 @pytest.mark.parametrize("name", PLAYED)
-def test_what_must_happen_happens(outcomes: Mapping[str, Outcome], name: str) -> None:
-    outcome = outcomes[name]
+def test_what_must_happen_happens(name: str) -> None:
+    outcome = outcomes()[name]
+    if outcome.verdict is not Verdict.PASSED:
+        outcomes.cache_clear()  # if this is tried again, they are played again
     wrong = [f"{check.must}: {check.seen}" for check in outcome.checks if not check.holds]
     assert (wrong, outcome.ended_by) == ([], None)
     assert outcome.verdict is Verdict.PASSED
