@@ -1,7 +1,8 @@
 """What each sidecar and each SDS client of this node should hold, from the node's view and the identities it holds.
 
 A process is offered what its attested selectors entitle it to and nothing else. What does not pass the guards is not
-offered: the configuration before it stays, and the refusal is reported.
+offered: the configuration before it stays, and the refusal is reported. A candidate comes on top of what is enforced
+and can take nothing from it: if it is refused, the rest is offered without it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from trustplane.fault import Fault, Refused
 from trustplane.flows.feed import Feed
 from trustplane.flows.serve_identities import HeldIdentities, bundles_of
 from trustplane.flows.withdrawn import fit_for_proxies, stale_at
+from trustplane.registry.candidate import Candidate
 from trustplane.registry.view import Entry, NodeView, Sidecar, Withdrawn
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import ServiceName
@@ -27,7 +29,7 @@ from trustplane.xds.guards import Published, published
 from trustplane.xds.open_connections import generations_of
 from trustplane.xds.resources import Offer
 from trustplane.xds.sds_names import secrets_offer
-from trustplane.xds.snapshot import snapshot
+from trustplane.xds.snapshot import snapshot, trying
 from trustplane.xds.surroundings import Surroundings
 
 LONGEST_SLEEP = timedelta(seconds=60)
@@ -35,6 +37,8 @@ LONGEST_SLEEP = timedelta(seconds=60)
 
 class RefusalSink(Protocol):
     def refused(self, service: ServiceName, fault: Fault) -> None: ...
+
+    def candidate_refused(self, service: ServiceName, known_as: str, fault: Fault) -> None: ...
 
 
 class OfferConfiguration:
@@ -52,7 +56,8 @@ class OfferConfiguration:
         self._refusals = refusals
         self._clock = clock
         self._changes: Feed[int] = Feed(1)
-        self._offers: dict[ServiceName, Published] = {}
+        self._enforced: dict[ServiceName, Published] = {}
+        self._offers: dict[ServiceName, Published] = {}  # with the candidate, where one runs
         self._generations: dict[ServiceName, tuple[str, ...]] = {}  # of connections, the newest first
         self._orders: dict[ServiceName, str] = {}  # to make connections anew, as each offer follows it
 
@@ -75,9 +80,9 @@ class OfferConfiguration:
     def _until_stale(self) -> timedelta:
         """At most a while: over a suspend the clock may jump past every instant."""
         view = self._views.value
-        ends = stale_at(view.withdrawn) if view else None
-        left = ends - self._clock.now() if ends else LONGEST_SLEEP
-        return min(left, LONGEST_SLEEP) if left > timedelta(0) else LONGEST_SLEEP
+        now = self._clock.now()
+        ends = (stale_at(view.withdrawn), view.candidate.ends_at) if view else ()
+        return min([LONGEST_SLEEP, *(one - now for one in ends if one is not None and one > now)])
 
     def recompute(self) -> None:
         view = self._views.value
@@ -87,13 +92,16 @@ class OfferConfiguration:
         keyed = {entry.spiffe_id: svid for entry, svid in held.held}
         at = self._clock.now()
         withdrawn = fit_for_proxies(view.withdrawn, at)
+        candidate = view.candidate.at(at)
+        enforced: dict[ServiceName, Published] = {}
         offers: dict[ServiceName, Published] = {}
         for sidecar in view.sidecars:
-            before = self._offers.get(sidecar.service)
+            before = self._enforced.get(sidecar.service)
             offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at, withdrawn) or before
             if offer is not None:
-                offers[sidecar.service] = offer
-        self._offers = offers
+                enforced[sidecar.service] = offer
+                offers[sidecar.service] = self._tried(sidecar, offer, candidate, at)
+        self._enforced, self._offers = enforced, offers
         self._generations = {service: generations_of(one.offer) for service, one in offers.items()}
         self._changes.publish(self._changes.value + 1)
 
@@ -110,6 +118,16 @@ class OfferConfiguration:
             return None
         self._orders[sidecar.service] = withdrawn.remake
         return offer
+
+    def _tried(self, sidecar: Sidecar, offer: Published, candidate: Candidate, at: datetime) -> Published:
+        tried = candidate.about(sidecar.service)
+        if tried is None:
+            return offer
+        try:
+            return published(trying(offer.offer, sidecar, candidate), at)
+        except Fault as fault:
+            self._refusals.candidate_refused(sidecar.service, candidate.known_as(tried), fault)
+            return offer
 
     def order_of(self, service: ServiceName) -> str:
         return self._orders.get(service, "")

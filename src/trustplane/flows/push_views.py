@@ -2,7 +2,8 @@
 
 `ViewFeed` holds the current desired state as `Needs` and wakes each follower when it changes; a follower sends a full
 view first and differences afterwards, and nothing when the content is the same. Nothing polls: the work of a change is
-one difference per distinct view, however many nodes share it.
+one difference per distinct view, however many nodes share it. A candidate is told with the first push and when it
+changes; no digest speaks of it, so to a follower that does not know of candidates that difference is empty.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from trustplane.registry.candidate import Candidate
 from trustplane.registry.needs import Needs
 from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import ViewChange, difference, digest
@@ -34,7 +36,7 @@ class ViewFeed:
     def __init__(self, needs: Needs) -> None:
         self._needs = needs
         self._moved = asyncio.Event()
-        self._changes: OrderedDict[tuple[str, str, int], ViewChange] = OrderedDict()
+        self._changes: OrderedDict[tuple[str, str, int, Candidate, Candidate], ViewChange] = OrderedDict()
         self._digests: dict[int, tuple[NodeView, str]] = {}
 
     @property
@@ -56,7 +58,7 @@ class ViewFeed:
         """What `node` must be sent, from the digest it says it holds, for ever."""
         moved = self._moved
         view, wanted = self._view(node)
-        change = difference(view, view) if held_digest == wanted else None
+        change = ViewChange(view.revision, candidate=view.candidate) if held_digest == wanted else None
         number = 1
         yield Push(number, view, wanted, change)
         while True:
@@ -64,7 +66,7 @@ class ViewFeed:
             moved = self._moved
             old_view, old = view, wanted
             view, wanted = self._view(node)
-            if wanted != old:
+            if wanted != old or view.candidate != old_view.candidate:
                 number += 1
                 yield Push(number, view, wanted, self._change(old_view, old, view, wanted))
 
@@ -76,7 +78,7 @@ class ViewFeed:
         return self._digests[id(view)]
 
     def _change(self, old_view: NodeView, old: str, view: NodeView, wanted: str) -> ViewChange:
-        key = (old, wanted, view.revision)
+        key = (old, wanted, view.revision, old_view.candidate, view.candidate)
         if key not in self._changes:
             self._changes[key] = difference(old_view, view)
             if len(self._changes) > MEMOISED_CHANGES:

@@ -22,6 +22,7 @@ from trustplane.xds.conversation import Held
 from trustplane.xds.cross_check import PROXY
 
 INBOUND = "listener/inbound"
+CANDIDATE = "candidate"  # what an agent says of one that it could not give to its sidecar
 LINGER = timedelta(seconds=30)
 
 
@@ -113,6 +114,10 @@ class SidecarUptake:
         if known is None or known.refusal != str(fault):
             self._log.warning("configuration held back", sidecar=str(service), code=fault.code, what=fault.finding.what)
         self._change(service, lambda one: replace(one, refusal=str(fault)))
+
+    def candidate_refused(self, service: ServiceName, known_as: str, fault: Fault) -> None:
+        """Its sidecar goes on with what is enforced, and judges by no candidate."""
+        self.report(str(service), Held(CANDIDATE, known_as, "", str(fault)))
 
     async def run(self, lives: Callable[[ServiceName], bool] = _nobody) -> None:
         """Let go of sidecars whose stream ended a while ago.

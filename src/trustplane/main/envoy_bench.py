@@ -23,6 +23,7 @@ import httpx
 
 from trustplane.host.envoy import Envoy, EnvoySettings, running
 from trustplane.main.bench_ports import AnyPeer, Desired, Recorded
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.model import Ports, Probe
 from trustplane.registry.view import Callee, Caller, Endpoint, Sidecar
 from trustplane.spiffe.bundle import BundleSet
@@ -34,7 +35,7 @@ from trustplane.wire.xds_stream import Peers, XdsPorts
 from trustplane.xds.bootstrap import Sockets, bootstrap
 from trustplane.xds.guards import published
 from trustplane.xds.open_connections import generations_of
-from trustplane.xds.snapshot import NOTHING_WITHDRAWN, Snapshot, snapshot
+from trustplane.xds.snapshot import NOTHING_WITHDRAWN, Snapshot, snapshot, trying
 from trustplane.xds.surroundings import Surroundings
 
 PATIENCE = timedelta(seconds=30)
@@ -60,6 +61,7 @@ class Member:
     envoy: Envoy | None = None
     serves_http: bool = True
     generations: tuple[str, ...] = ()  # of its connections, the newest first
+    candidate: Candidate = NO_CANDIDATE
 
     @property
     def node(self) -> str:
@@ -165,7 +167,7 @@ class EnvoyBench:
         here = Surroundings(LOOPBACK, LOOPBACK, str(member.log))
         made = snapshot(member.sidecar, member.svid, self.bundles, here, self.withdrawn, former=member.generations)
         member.generations = generations_of(made)
-        return made
+        return trying(made, member.sidecar, member.candidate)
 
     def publish(self, member: Member, **changes: object) -> None:
         """Recompute what the member should hold, after `changes` to its sidecar."""

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from trustplane.fault import Broken
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.federation import ForeignCall, ForeignCaller
 from trustplane.registry.model import Call, DesiredState, Operation, Ports, Service
 from trustplane.registry.view import (
@@ -39,12 +40,15 @@ class Needs:
         endpoints: Mapping[ServiceName, tuple[Endpoint, ...]],
         bundles: tuple[TrustedBundle, ...],
         withdrawn: Withdrawn = NOTHING_WITHDRAWN,
+        *,
+        candidate: Candidate = NO_CANDIDATE,
     ) -> None:
         self._state = state
         self._revision = revision
         self._endpoints = endpoints
         self._bundles = tuple(sorted(bundles, key=lambda bundle: bundle.trust_domain))
         self._withdrawn = withdrawn
+        self._candidate = candidate
         self._callers = _calls_by_callee(state)
         self._anywhere, self._pinned = _placements(state)
         self._sidecars: dict[ServiceName, Sidecar] = {}
@@ -65,7 +69,18 @@ class Needs:
             sidecars=tuple(self._sidecar(service, service.ports) for service in services if service.ports),
             bundles=tuple(one for one in self._bundles if one.trust_domain in domains),
             withdrawn=self._withdrawn,
+            candidate=self._candidate.only({service.name for service in services}),
         )
+
+    def tried(self, name: ServiceName) -> Tried | None:
+        """What decides about requests to that service; none where there is none that has a sidecar."""
+        service = self._state.services.get(name)
+        if service is None or service.ports is None:
+            return None
+        sidecar = self._sidecar(service, service.ports)
+        if sidecar.policy:
+            return Tried(name, sidecar.policy)
+        return Tried(name, b"", sidecar.callers, sidecar.probes, sidecar.foreign_callers)
 
     def _domains_of(self, services: Sequence[Service]) -> frozenset[TrustDomain]:
         """A node is told of a foreign trust domain for the sake of a service that names it, and of no other."""

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from trustplane.fault import Broken
+from trustplane.registry.callers import Caller as Caller  # noqa: PLC0414 - handed on: it is part of a view
+from trustplane.registry.callers import ForeignGrant as ForeignGrant  # noqa: PLC0414 - likewise
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.endpoint import Endpoint as Endpoint  # noqa: PLC0414 - handed on: it is part of a view
-from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.model import KeyKind, Ports, Probe
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
-from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
@@ -44,22 +46,6 @@ class Callee:
     endpoints: tuple[Endpoint, ...]
     longest_request: timedelta
     connections: Connections = BY_AGE
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A declared caller and the operations it may use (empty: all)."""
-
-    spiffe_id: SpiffeId
-    operations: tuple[Operation, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignGrant:
-    """Who of another trust domain may call, and the operations they may use (empty: all)."""
-
-    pattern: IdPattern
-    operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +130,17 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """Sorted throughout (entries and callers by SPIFFE ID, the rest by name): equal content has one digest."""
+    """Sorted throughout (entries and callers by SPIFFE ID, the rest by name): equal content has one digest.
+
+    The candidate is beside the content: an agent that does not know of candidates holds the same view without it.
+    """
 
     revision: int  # of the trust repository
     entries: tuple[Entry, ...]
     sidecars: tuple[Sidecar, ...]
     bundles: tuple[TrustedBundle, ...]
     withdrawn: Withdrawn = Withdrawn()
+    candidate: Candidate = NO_CANDIDATE
 
     def __post_init__(self) -> None:
         _check_sorted("entries", [entry.spiffe_id for entry in self.entries])

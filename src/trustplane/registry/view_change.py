@@ -1,7 +1,8 @@
 """The digest of a node's view, and the difference between two views.
 
 Applying the difference of two views to the first gives the second, exactly. Two views have one digest if and only if
-their content is the same. The revision is no content: one that changes nothing for a node is not pushed to it.
+their content is the same. The revision is no content: one that changes nothing for a node is not pushed to it. Nor is
+a candidate, which enforces nothing: it is told beside the content.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trustplane.registry.candidate import Candidate
 from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.model import Operation
 from trustplane.registry.view import Callee, Entry, NodeView, Sidecar, TrustedBundle, Withdrawn
@@ -29,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ViewChange:
-    """What to set and what to remove; everything else stays. What is withdrawn is set whole: it is small."""
+    """What to set and what to remove; everything else stays. What is withdrawn, and a candidate, are set whole."""
 
     revision: int
     entries: tuple[Entry, ...] = ()
@@ -39,6 +41,7 @@ class ViewChange:
     bundles: tuple[TrustedBundle, ...] = ()
     removed_bundles: tuple[TrustDomain, ...] = ()
     withdrawn: Withdrawn | None = None
+    candidate: Candidate | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +74,7 @@ def difference(old: NodeView, new: NodeView) -> ViewChange:
         bundles=bundles,
         removed_bundles=removed_bundles,
         withdrawn=None if new.withdrawn == old.withdrawn else new.withdrawn,
+        candidate=None if new.candidate == old.candidate else new.candidate,
     )
 
 
@@ -82,6 +86,7 @@ def applied(view: NodeView, change: ViewChange) -> NodeView:
         sidecars=_applied(view.sidecars, change.sidecars, change.removed_sidecars, _sidecar_key),
         bundles=_applied(view.bundles, change.bundles, change.removed_bundles, _bundle_key),
         withdrawn=view.withdrawn if change.withdrawn is None else change.withdrawn,
+        candidate=view.candidate if change.candidate is None else change.candidate,
     )
 
 

@@ -25,15 +25,13 @@ from trustplane.flows.node_link import (
     ViewUpdate,
 )
 from trustplane.flows.push_views import Push
-from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.model import KeyKind, Ports
 from trustplane.registry.records import Holding
 from trustplane.registry.view import (
     Callee,
-    Caller,
     DeniedCertificate,
     Endpoint,
     Entry,
-    ForeignGrant,
     LeavingIssuer,
     NodeView,
     Sidecar,
@@ -44,10 +42,9 @@ from trustplane.registry.view import (
 from trustplane.registry.view_change import ViewChange
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.spiffe.patterns import IdPattern
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import X509Svid
-from trustplane.wire import connections_codec
+from trustplane.wire import callers_codec, candidate_codec, connections_codec
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
 MAX_TEXT = 2048
@@ -200,6 +197,7 @@ def update(push: Push) -> node_pb2.Update:
         message.sidecars.extend(map(_sidecar, push.view.sidecars))
         message.bundles.extend(map(_bundle, push.view.bundles))
         message.withdrawn.CopyFrom(_withdrawn(push.view.withdrawn))
+        message.candidate.CopyFrom(candidate_codec.encoded(push.view.candidate))
     else:
         message.entries.extend(map(_entry, push.change.entries))
         message.removed_entries.extend(map(str, push.change.removed_entries))
@@ -209,6 +207,8 @@ def update(push: Push) -> node_pb2.Update:
         message.removed_bundles.extend(map(str, push.change.removed_bundles))
         if push.change.withdrawn is not None:
             message.withdrawn.CopyFrom(_withdrawn(push.change.withdrawn))
+        if push.change.candidate is not None:
+            message.candidate.CopyFrom(candidate_codec.encoded(push.change.candidate))
     return message
 
 
@@ -222,7 +222,8 @@ def _view_update(message: node_pb2.Update) -> ViewUpdate:
     sidecars = tuple(map(_sidecar_of, message.sidecars))
     bundles = tuple(map(_bundle_of, message.bundles))
     if message.full:
-        view = NodeView(message.revision, entries, sidecars, bundles, _withdrawn_of(message.withdrawn))
+        candidate, withdrawn = candidate_codec.decoded(message.candidate), _withdrawn_of(message.withdrawn)
+        view = NodeView(message.revision, entries, sidecars, bundles, withdrawn, candidate)
         return ViewUpdate(message.number, message.view_digest, view, None)
     change = ViewChange(
         revision=message.revision,
@@ -233,6 +234,7 @@ def _view_update(message: node_pb2.Update) -> ViewUpdate:
         bundles=bundles,
         removed_bundles=tuple(map(TrustDomain, message.removed_bundles)),
         withdrawn=_withdrawn_of(message.withdrawn) if message.HasField("withdrawn") else None,
+        candidate=candidate_codec.decoded(message.candidate) if message.HasField("candidate") else None,
     )
     return ViewUpdate(message.number, message.view_digest, None, change)
 
@@ -267,18 +269,12 @@ def _sidecar(sidecar: Sidecar) -> node_pb2.Sidecar:
         spiffe_id=str(sidecar.spiffe_id),
         app_port=sidecar.ports.app,
         mesh_port=sidecar.ports.mesh,
-        callers=[
-            node_pb2.Caller(spiffe_id=str(caller.spiffe_id), operations=map(_operation, caller.operations))
-            for caller in sidecar.callers
-        ],
+        callers=callers_codec.callers(sidecar.callers),
         callees=map(_callee, sidecar.callees),
-        probes=[node_pb2.Probe(method=probe.method, path=probe.path) for probe in sidecar.probes],
+        probes=callers_codec.probes(sidecar.probes),
         longest_request=duration(sidecar.longest_request),
         leaf_lifetime=duration(sidecar.leaf_lifetime),
-        foreign_callers=[
-            node_pb2.Caller(spiffe_id=str(one.pattern), operations=map(_operation, one.operations))
-            for one in sidecar.foreign_callers
-        ],
+        foreign_callers=callers_codec.foreign(sidecar.foreign_callers),
         connections=connections_codec.encoded(sidecar.connections),
         policy=sidecar.policy,
     )
@@ -289,28 +285,15 @@ def _sidecar_of(message: node_pb2.Sidecar) -> Sidecar:
         service=ServiceName.parse(message.service),
         spiffe_id=SpiffeId.parse(message.spiffe_id),
         ports=Ports(message.app_port, message.mesh_port),
-        callers=tuple(
-            Caller(SpiffeId.parse(one.spiffe_id), tuple(map(_operation_of, one.operations))) for one in message.callers
-        ),
+        callers=callers_codec.callers_of(message.callers),
         callees=tuple(map(_callee_of, message.callees)),
-        probes=tuple(Probe(one.method, one.path) for one in message.probes),
+        probes=callers_codec.probes_of(message.probes),
         longest_request=message.longest_request.ToTimedelta(),
         leaf_lifetime=message.leaf_lifetime.ToTimedelta(),
-        foreign_callers=tuple(
-            ForeignGrant(IdPattern.parse(one.spiffe_id), tuple(map(_operation_of, one.operations)))
-            for one in message.foreign_callers
-        ),
+        foreign_callers=callers_codec.foreign_of(message.foreign_callers),
         connections=connections_codec.decoded(message),
         policy=message.policy,
     )
-
-
-def _operation_of(message: node_pb2.Operation) -> Operation:
-    return Operation(message.name, message.method, message.path)
-
-
-def _operation(operation: Operation) -> node_pb2.Operation:
-    return node_pb2.Operation(name=operation.name, method=operation.method, path=operation.path)
 
 
 def _callee(callee: Callee) -> node_pb2.Callee:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from trustplane.flows.push_views import Push
+from trustplane.registry.candidate import Candidate
 from trustplane.wire import node_codec
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
@@ -18,11 +19,11 @@ REMEMBERED = 64
 class ViewUpdates:
     def __init__(self) -> None:
         # A change is known by which object it is, which stays true as long as its push is remembered beside it.
-        self._made: OrderedDict[tuple[int, int, str, int], tuple[Push, node_pb2.Update]] = OrderedDict()
+        self._made: OrderedDict[tuple[int, int, str, int, Candidate], tuple[Push, node_pb2.Update]] = OrderedDict()
 
     def update(self, push: Push) -> node_pb2.Update:
         """Not to be changed by whoever is given it."""
-        key = (push.number, push.view.revision, push.view_digest, id(push.change))
+        key = (push.number, push.view.revision, push.view_digest, id(push.change), push.view.candidate)
         if key not in self._made:
             self._made[key] = (push, node_codec.update(push))
             if len(self._made) > REMEMBERED:

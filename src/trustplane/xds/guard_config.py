@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from trustplane.fault import Finding
-from trustplane.xds import rbac, revoked
+from trustplane.xds import rbac, revoked, shadow
 from trustplane.xds.resources import TYPE_PREFIX, Json, Kind, Resource
 
 _TLS = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3."
@@ -21,13 +21,32 @@ Lack = tuple[str, str]  # what is wrong, and why it matters
 
 
 def config_findings(one: Resource) -> Iterator[Finding]:
-    for message in _messages(one.content):
+    if one.kind is Kind.EXTENSION and not _judges_only(one):
+        yield _finding(one, "it is no filter that judges only", "what a candidate comes in must not refuse a request")
+    for message in _messages({} if one.kind is Kind.EXTENSION else _without_shadows(one.content)):
         rule = _RULES.get(str(message.get("@type", "")))
         for what, why in [*(rule(message) if rule else ()), *_crashes(message)]:
             yield _finding(one, what, why)
     whole = {Kind.LISTENER: _inbound, Kind.ROUTE: _rules_of_routes}.get(one.kind)
     for what, why in whole(one.content) if whole else ():
         yield _finding(one, what, why)
+
+
+def _judges_only(one: Resource) -> bool:
+    return one.name in shadow.FILTERS and shadow.is_harmless(one.name, one.content.get("typed_config"))
+
+
+def _without_shadows(content: object) -> object:
+    """Filters of a candidate, as they are written and in no other way: in them absent rules are meant."""
+    match content:
+        case Mapping() if content in shadow.filters():
+            return {}
+        case Mapping():
+            return {key: _without_shadows(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_without_shadows(value) for value in content]
+        case _:
+            return content
 
 
 def _finding(one: Resource, what: str, why: str) -> Finding:
@@ -158,7 +177,13 @@ def _takes_several_domains(chain: object) -> bool:
 
 
 def _inbound_http(manager: Json) -> Iterator[Lack]:
-    match manager.get("http_filters"):
+    filters = manager.get("http_filters")
+    judging = shadow.filters()
+    if isinstance(filters, list) and filters[: len(judging)] == judging:
+        filters = filters[len(judging) :]
+    else:
+        yield "a candidate's filters are not the first", "requests that are refused before them would not be judged"
+    match filters:
         case [
             {"name": rbac.FORBIDDEN, "typed_config": {"@type": first, "rules": {"action": "DENY"}}},
             {"name": rbac.RBAC, "typed_config": {"@type": second, "rules": {"action": "ALLOW"}}},

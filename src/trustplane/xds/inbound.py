@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from trustplane.registry.view import Endpoint, Sidecar, Withdrawn
-from trustplane.xds import access_log, cluster, rbac, revoked, tls
+from trustplane.xds import access_log, cluster, rbac, revoked, shadow, tls
 from trustplane.xds.generations import counted_as
 from trustplane.xds.http import (
     DELAYED_CLOSE,
@@ -80,7 +80,7 @@ def _chain(sidecar: Sidecar, here: Surroundings, generation: str) -> dict[str, o
             "forward_client_cert_details": "SANITIZE_SET",
             "set_current_client_cert_details": {"uri": True},
         },
-        filters=[*rbac.filters(), *revoked.filters(sidecar.foreign_callers)],
+        filters=[*shadow.filters(), *rbac.filters(), *revoked.filters(sidecar.foreign_callers)],
         access_log=access_log.of_inbound_requests(here.access_log),
         limits=limits(sidecar.longest_request, _age(sidecar)),
         counted_as=counted_as(INBOUND, generation),

@@ -29,6 +29,7 @@ class Kind(Enum):
     CLUSTER = "envoy.config.cluster.v3.Cluster"
     LISTENER = "envoy.config.listener.v3.Listener"
     ROUTE = "envoy.config.route.v3.RouteConfiguration"
+    EXTENSION = "envoy.config.core.v3.TypedExtensionConfig"  # a filter's own, taken up and refused by itself
 
     @property
     def type_url(self) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from trustplane.fault import Broken, Refused
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.view import Sidecar, Withdrawn
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.verify import BundleSet
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
-from trustplane.xds import generations, inbound, outbound, secrets, tls
+from trustplane.xds import generations, inbound, outbound, secrets, shadow, tls
 from trustplane.xds.resources import Kind, Offer, Resource
 from trustplane.xds.surroundings import Surroundings
 
@@ -71,8 +72,15 @@ def snapshot(
             secrets.leaf(str(sidecar.spiffe_id), svid),
             *(_bundle(domain, bundles, own, withdrawn) for domain in sorted(domains)),
             *_peers(sidecar, bundles),
+            *shadow.resources(NO_CANDIDATE, None, own),
         )
     )
+
+
+def trying(whole: Offer, sidecar: Sidecar, candidate: Candidate) -> Snapshot:
+    """The same snapshot, its requests judged by the candidate too; what is enforced stays, byte by byte."""
+    tried = shadow.resources(candidate, candidate.about(sidecar.service), sidecar.spiffe_id.trust_domain)
+    return Snapshot((*(one for one in whole if one.kind is not Kind.EXTENSION), *tried))
 
 
 def _generations(
@@ -123,6 +131,8 @@ def _of(domain: TrustDomain, bundles: BundleSet) -> Bundle:
 def _references(content: object) -> Iterator[tuple[Kind, str]]:
     match content:
         case Mapping():
+            if "config_discovery" in content:
+                yield Kind.EXTENSION, str(content["name"])
             for key, value in content.items():
                 if key in _REFERENCES:
                     yield from ((_REFERENCES[key], name) for name in _names(value))

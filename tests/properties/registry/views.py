@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
 from trustplane.registry.view import (
@@ -90,6 +91,20 @@ WITHDRAWN = st.builds(
     ),
     remake=st.sampled_from(["", "1", "2"]),
 )
+_TRIED = st.builds(
+    Tried,
+    service=_SERVICES,
+    policy=st.sampled_from([b"", b"{}", b"\xff"]),
+    callers=_tuples(_CALLERS, lambda one: one.spiffe_id),
+    probes=_tuples(st.builds(Probe, st.just("GET"), st.sampled_from(["/a", "/b"])), lambda one: one),
+    foreign_callers=_tuples(_GRANTS, lambda one: one.pattern),
+)
+CANDIDATES = st.just(NO_CANDIDATE) | st.builds(
+    Candidate,
+    id=st.sampled_from(["1-00000000", "2-00000000"]),
+    ends_at=st.just(datetime(2030, 1, 1, tzinfo=UTC)),
+    tried=_tuples(_TRIED, lambda one: one.service),
+)
 VIEWS = st.builds(
     NodeView,
     revision=st.integers(0, 3),
@@ -97,4 +112,5 @@ VIEWS = st.builds(
     sidecars=_tuples(SIDECARS, lambda one: one.service),
     bundles=_tuples(_BUNDLES, lambda one: one.trust_domain),
     withdrawn=st.just(Withdrawn()) | WITHDRAWN,
+    candidate=CANDIDATES,
 )

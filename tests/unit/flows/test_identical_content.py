@@ -60,6 +60,9 @@ class NoRefusals:
     def refused(self, service: ServiceName, fault: Fault) -> None:
         raise AssertionError((service, fault))
 
+    def candidate_refused(self, service: ServiceName, known_as: str, fault: Fault) -> None:
+        raise AssertionError((service, known_as, fault))
+
 
 async def later_for_web(bench: Bench) -> None:
     """WEB is renewed, and API is not: it was told of its entry later."""

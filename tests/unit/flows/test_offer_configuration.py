@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,9 @@ from trustplane.fault import Fault, Refused
 from trustplane.flows.feed import Feed
 from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.policy import document
+from trustplane.policy.access import Access
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.model import KeyKind
 from trustplane.registry.view import Entry, NodeView, Sidecar, Withdrawn
@@ -24,6 +28,7 @@ from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.xds.guards import Published
 from trustplane.xds.open_connections import generations_of
+from trustplane.xds.resources import Kind
 
 SHOWN = frozenset({Selector("unix:uid", "7"), Selector("unix:gid", "8")})
 ENTRY = Entry(WEB.service, WEB.spiffe_id, frozenset({Selector("unix:uid", "7")}), KeyKind.P256, "standard@1")
@@ -42,9 +47,13 @@ class Bench:
         assert service == WEB.service
         self.held_back.append(fault.code)
 
-    def tell(self, sidecar: Sidecar = WEB, remake: str = "") -> None:
+    def candidate_refused(self, service: ServiceName, known_as: str, fault: Fault) -> None:
+        assert service == WEB.service
+        self.held_back.append(f"{known_as} {fault.code}")
+
+    def tell(self, sidecar: Sidecar = WEB, remake: str = "", candidate: Candidate = NO_CANDIDATE) -> None:
         withdrawn = Withdrawn(remake=remake)
-        self.views.publish(NodeView(1, (ENTRY,), (sidecar,), (self.domain.trusted(),), withdrawn))
+        self.views.publish(NodeView(1, (ENTRY,), (sidecar,), (self.domain.trusted(),), withdrawn, candidate))
 
     def hold(self, svid: KeyedSvid | None) -> None:
         self.identities.publish(HeldIdentities(((ENTRY, svid),), BundleSet({ACME: self.domain.bundle()})))
@@ -104,6 +113,40 @@ def test_what_does_not_pass_the_guards_is_reported_and_what_was_offered_stays() 
     bench.offers.recompute()
     assert bench.sidecar() is before
     assert len(bench.held_back) == 1
+
+
+def judging(bench: Bench) -> bool:
+    offer = bench.offers.offered(WEB.service)
+    assert offer is not None
+    return all("shadow_rules" in str(one.content) for one in offer.of(Kind.EXTENSION).values())
+
+
+def test_a_candidate_is_offered_until_its_end_although_no_server_says_so() -> None:
+    async def play() -> None:
+        bench = Bench()
+        bench.hold(bench.svid())
+        tried = Tried(WEB.service, document.encode(Access((), ())))
+        bench.tell(candidate=Candidate("1-00000000", bench.clock.now() + timedelta(seconds=30), (tried,)))
+        async with bench.running():
+            seen = await bench.offers.changed(1)
+            assert judging(bench)
+            await bench.clock.advance(timedelta(seconds=30))
+            await bench.offers.changed(seen)
+            assert not judging(bench)
+
+    asyncio.run(play())
+
+
+def test_a_candidate_that_cannot_be_offered_takes_nothing_from_what_is_enforced() -> None:
+    bench = Bench()
+    bench.hold(bench.svid())
+    tried = Tried(WEB.service, b"of a later version")
+    candidate = Candidate("1-00000000", bench.clock.now() + timedelta(seconds=30), (tried,))
+    bench.tell(candidate=candidate)
+    bench.offers.recompute()
+    assert bench.sidecar() is not None
+    assert not judging(bench)
+    assert bench.held_back == [f"{candidate.known_as(tried)} policy-document-unreadable"]
 
 
 def test_a_generation_of_connections_keeps_its_chain_until_it_is_let_go() -> None:

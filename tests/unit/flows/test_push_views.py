@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from trustplane.flows.push_views import Push, ViewFeed
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.model import DesiredState, KeyKind, Namespace, Profile, RenewalWindow, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.view import NodeView
-from trustplane.registry.view_change import applied, digest
+from trustplane.registry.view_change import ViewChange, applied, digest
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName, default_id
 from trustplane.spiffe.selectors import Selector
@@ -20,7 +21,10 @@ NODE = NodeName("node-a")
 STANDARD = Profile("standard", 1, KeyKind.P256, timedelta(hours=1), timedelta(seconds=30), RenewalWindow(0.5, 0.75))
 
 
-def needs(*names: str, revision: int = 1) -> Needs:
+CANDIDATE = Candidate("1-00000000", datetime(2030, 1, 1, tzinfo=UTC))
+
+
+def needs(*names: str, revision: int = 1, candidate: Candidate = NO_CANDIDATE) -> Needs:
     services = {}
     for name in names:
         service = ServiceName("shop", name)
@@ -32,7 +36,7 @@ def needs(*names: str, revision: int = 1) -> Needs:
             "standard",
         )
     state = DesiredState(DOMAIN, "standard", {"standard": STANDARD}, {"shop": Namespace("shop", ("team",))}, services)
-    return Needs(state, revision, {}, ())
+    return Needs(state, revision, {}, (), candidate=candidate)
 
 
 async def next_push(pushes: AsyncIterator[Push]) -> Push:
@@ -88,8 +92,7 @@ async def come_back_with_the_same() -> None:
     feed = ViewFeed(needs("web"))
     held = digest(feed.needs.of(NODE))
     push = await next_push(feed.follow(NODE, held))
-    assert push.change is not None
-    assert push.change.is_empty
+    assert push.change == ViewChange(1, candidate=NO_CANDIDATE)  # its own may have ended meanwhile
 
 
 def test_an_agent_that_comes_back_with_the_current_view_is_sent_no_content() -> None:
@@ -110,3 +113,20 @@ async def skip_what_came_between() -> None:
 
 def test_a_slow_follower_reaches_the_newest_in_one_step() -> None:
     asyncio.run(skip_what_came_between())
+
+
+async def try_a_candidate() -> None:
+    feed = ViewFeed(needs("web"))
+    pushes = feed.follow(NODE, "")
+    first = await next_push(pushes)
+    feed.publish(needs("web", candidate=CANDIDATE))
+    told = await next_push(pushes)
+    assert (told.view_digest, told.change) == (first.view_digest, ViewChange(1, candidate=CANDIDATE))
+    feed.publish(needs("web"))
+    ended = await next_push(pushes)
+    assert ended.change == ViewChange(1, candidate=NO_CANDIDATE)
+    assert await has_nothing(pushes)
+
+
+def test_a_candidate_is_told_and_taken_back_without_another_digest() -> None:
+    asyncio.run(try_a_candidate())

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.kit.partner import ACCEPTING, Partner, federated
 from tests.kit.repository import PAYMENTS, WEB, repository
 from trustplane.fault import Broken
+from trustplane.registry.candidate import Candidate, Tried
 from trustplane.registry.model import Call, DesiredState, Operation, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.repository import read
@@ -165,3 +166,22 @@ def test_the_work_of_a_view_is_proportional_to_what_the_node_gets() -> None:
     before = services.looked_up
     assert names(counted.of(NodeName("n17")))[0] == ["s17"]
     assert services.looked_up - before <= 5
+
+
+def test_a_node_is_told_of_a_candidate_what_concerns_its_services() -> None:
+    state = read(repository(shop__web=WEB + "nodes: [a]\n"))
+    tried = tuple(found for name in sorted(state.services) if (found := needs(state).tried(name)))
+    candidate = Candidate("1-00000000", datetime(2030, 1, 1, tzinfo=UTC), tried)
+    told = Needs(state, 7, {}, (), candidate=candidate)
+    assert [one.service.name for one in told.of(A).candidate.tried] == ["payments", "web"]
+    assert [one.service.name for one in told.of(B).candidate.tried] == ["payments"]
+
+
+def test_what_is_tried_is_what_decides_about_requests() -> None:
+    state = read(repository())
+    (payments, _) = needs(state).of(A).sidecars
+    found = needs(state).tried(PAYMENTS_NAME)
+    assert found == Tried(PAYMENTS_NAME, b"", payments.callers, payments.probes, payments.foreign_callers)
+    ruled = replace(state, policies={PAYMENTS_NAME: b"{}"})
+    assert needs(ruled).tried(PAYMENTS_NAME) == Tried(PAYMENTS_NAME, b"{}")
+    assert needs(state).tried(ServiceName("shop", "absent")) is None

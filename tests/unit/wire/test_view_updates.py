@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from trustplane.flows.push_views import Push
+from trustplane.registry.candidate import Candidate
 from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import ViewChange
 from trustplane.wire import node_codec
 from trustplane.wire.view_updates import REMEMBERED, ViewUpdates
 
 VIEW = NodeView(revision=7, entries=(), sidecars=(), bundles=())
+CANDIDATE = Candidate("1-00000000", datetime(2030, 1, 1, tzinfo=UTC))
 FULL = Push(1, VIEW, "digest", None)
 
 
@@ -26,6 +29,7 @@ def test_another_number_revision_content_or_change_is_another_message() -> None:
         replace(FULL, number=2),
         replace(FULL, view=replace(VIEW, revision=8)),
         replace(FULL, view_digest="another"),
+        replace(FULL, view=replace(VIEW, candidate=CANDIDATE)),
         replace(FULL, change=change),
         replace(FULL, change=ViewChange(8)),
     )

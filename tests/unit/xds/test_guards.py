@@ -136,7 +136,7 @@ def test_danger_5_every_connection_ends() -> None:
     assert "connections never end" in refusal_of(offer)
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", [2, 3])
 def test_danger_6_the_listener_has_both_filters_with_rules(place: int) -> None:
     without = edited(Kind.LISTENER, "inbound", lambda content: http(content)["http_filters"].pop(place))
     assert "first HTTP filters are not RBAC" in refusal_of(without)

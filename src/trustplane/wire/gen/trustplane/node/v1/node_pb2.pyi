@@ -710,6 +710,7 @@ class Update(_message.Message):
     REMOVED_BUNDLES_FIELD_NUMBER: _builtins.int
     VIEW_DIGEST_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """counts up by one on this stream"""
     full: _builtins.bool
@@ -739,6 +740,10 @@ class Update(_message.Message):
     def withdrawn(self) -> Global___Withdrawn:
         """replaces what was withdrawn before; absent in a difference: as before"""
 
+    @_builtins.property
+    def candidate(self) -> Global___Candidate:
+        """replaces the one before; absent in a difference: as before. No part of view_digest"""
+
     def __init__(
         self,
         *,
@@ -753,10 +758,11 @@ class Update(_message.Message):
         removed_bundles: _abc.Iterable[_builtins.str] | None = ...,
         view_digest: _builtins.str = ...,
         withdrawn: Global___Withdrawn | None = ...,
+        candidate: Global___Candidate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["withdrawn", b"withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "entries", b"entries", "full", b"full", "number", b"number", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "candidate", b"candidate", "entries", b"entries", "full", b"full", "number", b"number", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1027,6 +1033,75 @@ class Sidecar(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sidecar: _TypeAlias = Sidecar  # noqa: Y015
+
+@_typing.final
+class Candidate(_message.Message):
+    """Rules that a node's sidecars judge requests by beside those they enforce. Without an ID none runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ENDS_AT_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def ends_at(self) -> _timestamp_pb2.Timestamp:
+        """nobody judges by it afterwards"""
+
+    @_builtins.property
+    def tried(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tried]:
+        """by service"""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        ends_at: _timestamp_pb2.Timestamp | None = ...,
+        tried: _abc.Iterable[Global___Tried] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_at", b"ends_at", "id", b"id", "tried", b"tried"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
+
+@_typing.final
+class Tried(_message.Message):
+    """As in Sidecar: with a policy the callers, probes and foreign callers say nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    CALLERS_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
+    FOREIGN_CALLERS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    policy: _builtins.bytes
+    @_builtins.property
+    def callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caller]: ...
+    @_builtins.property
+    def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]: ...
+    @_builtins.property
+    def foreign_callers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caller]: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        policy: _builtins.bytes = ...,
+        callers: _abc.Iterable[Global___Caller] | None = ...,
+        probes: _abc.Iterable[Global___Probe] | None = ...,
+        foreign_callers: _abc.Iterable[Global___Caller] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callers", b"callers", "foreign_callers", b"foreign_callers", "policy", b"policy", "probes", b"probes", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tried: _TypeAlias = Tried  # noqa: Y015
 
 @_typing.final
 class TrustedBundle(_message.Message):
