@@ -9,7 +9,7 @@ from typing import Annotated
 import cedarpy
 import typer
 
-from trustplane.cli import policy_diff, policy_test
+from trustplane.cli import policy_diff, policy_export, policy_test
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import Exit, say, say_json, table
 from trustplane.cli.policy_words import header_lines, spans
@@ -237,3 +237,4 @@ def _template_shape(name: str) -> Mapping[str, object]:
 
 group.command(name="test", epilog=policy_test.EXAMPLES)(policy_test.command)
 group.command(name="diff", epilog=policy_diff.EXAMPLES)(policy_diff.command)
+group.command(name="export", epilog=policy_export.EXAMPLES)(policy_export.command)
