@@ -21,6 +21,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.kit.listings import every_holding
 from tests.kit.mesh import Mesh, Part, Server
 from tests.kit.root_witness import Leaf, Spell, Witness
 from trustplane.cli import admin
@@ -28,11 +29,9 @@ from trustplane.fault import Fault
 from trustplane.host.network_namespaces import Host
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.ids import TrustDomain
-from trustplane.wire.http_shapes import HoldingsShape
 
 EVERY_SECONDS = 0.5
 EVERY_KNOCK_SECONDS = 2.0
-MOST_HOLDINGS = 1000
 _ANSWER_SECONDS = 10.0
 _MOST_UNWELL = 40
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -150,7 +149,7 @@ class EnvoyWatch:
         bundle = bundle_document.decode(asks.raw("/bundle"), TrustDomain(mesh.domain))
         known = frozenset(key_of(one) for one in bundle.x509_authorities)
         self._digests[bundle.x509_digest] = self._digests[bundle.digest] = known
-        for one in asks.get("/v1/holdings", HoldingsShape, limit=MOST_HOLDINGS).holdings:
+        for one in every_holding(asks):
             if one.thing == "bundle" and one.held in self._digests:
                 begun = min(one.since, self._asked.get(mesh.domain, one.since))
                 self.witness.trusts(Spell(one.participant, mesh.domain, self._digests[one.held], begun, now))

@@ -21,6 +21,7 @@ from typing import Self
 
 import msgspec
 
+from tests.kit.listings import every_holding
 from tests.kit.mesh_repository import APP, DOMAIN, NAMESPACE, PORTS_A_SERVICE, Member, Repository
 from tests.kit.mesh_traffic import application, status
 from trustplane.cli import admin
@@ -28,7 +29,7 @@ from trustplane.fault import Fault
 from trustplane.host.envoy import find_envoy
 from trustplane.host.network_namespaces import Host
 from trustplane.main.demo_directory import free_loopback
-from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, HoldingsShape, ServerStatusShape
+from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, ServerStatusShape
 
 TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")
 PATIENCE_SECONDS = 60.0
@@ -147,12 +148,11 @@ class Server:
         return admin.server(self.admin).get("/v1/status", ServerStatusShape)
 
     def held(self) -> Sequence[HoldingShape]:
-        return admin.server(self.admin).get("/v1/holdings", HoldingsShape).holdings
+        return every_holding(admin.server(self.admin))
 
     def all_held(self) -> bool:
         """Every participant has acknowledged exactly what it should hold."""
-        holdings = self.held()
-        return bool(holdings) and all(one.state == "held" for one in holdings)
+        return {one.state for one in self.held()} == {"held"}
 
     @property
     def node_door(self) -> str:

@@ -149,8 +149,9 @@ class MemoryDoor:
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self.kept[-1] if self.kept else None
 
-    async def revisions(self, limit: int) -> Sequence[Revision]:
-        return [revision for revision, _ in reversed(self.kept)][:limit]
+    async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        found = [revision for revision, _ in reversed(self.kept) if before is None or revision.number < before]
+        return found[:limit]
 
     async def revision(self, number: int) -> Revision:
         for revision, _ in self.kept:
@@ -195,8 +196,8 @@ class MemoryDoor:
         self.enrolled[node] = replace(self.enrolled[node], banned=True)
         return self.enrolled[node]
 
-    async def holdings(self, limit: int) -> Sequence[Holding]:
-        return self.held[:limit]
+    async def holdings(self) -> Sequence[Holding]:
+        return self.held
 
     async def hostings(self) -> Sequence[Hosting]:
         return self.hosted

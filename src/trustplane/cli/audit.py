@@ -27,6 +27,7 @@ from trustplane.wire.http_shapes import (
 
 group = typer.Typer(name="audit", help="Read the audit log, and prove that nobody changed it.", no_args_is_help=True)
 
+MOST_CHECKPOINTS = 1000
 SHOW_EXAMPLES = """\b
 Examples:
   trustplane audit show                        the newest entries
@@ -83,6 +84,9 @@ def show(
         at, event = str(body.pop("at", "")), str(body.pop("event", "?"))
         index = body.pop("index")
         say(f"{index:>6}  {at}  {event}  {msgspec.json.encode(body).decode()}")
+    later = size - first - len(bodies)
+    if later > 0:
+        say(f"and {later} more: --start {first + len(bodies)}")
 
 
 @group.command(epilog=VERIFY_EXAMPLES)
@@ -96,13 +100,15 @@ def verify(
     """
     server = admin.server(server_socket)
     kept = [read_bounded(path).decode(errors="replace") for path in checkpoint or []]
-    own = server.get("/v1/audit/checkpoints", CheckpointsShape, limit=1000).notes
+    own = server.get("/v1/audit/checkpoints", CheckpointsShape, limit=MOST_CHECKPOINTS)
+    if own.more:
+        note(f"note: compared with the newest {MOST_CHECKPOINTS} checkpoints; there are older ones")
     head = server.get("/v1/audit/head", AuditHeadShape)
     with as_input():
         trusted = NoteKey.parse(read_bounded(key).decode(errors="replace") if key else head.key)
         checkpoints = [open_note(one, [trusted]) for one in kept]
     # Replicas sign with a key each; the checkpoints of another are verified where its key is known.
-    checkpoints += [open_note(one, [trusted]) for one in own if is_signed_by(one, trusted)]
+    checkpoints += [open_note(one, [trusted]) for one in own.notes if is_signed_by(one, trusted)]
     verification = Verification(checkpoints)
     for piece in _pieces(server, head.size):
         verification.feed(piece)

@@ -43,16 +43,19 @@ def verify(server_socket: ServerSocket, *, as_json: AsJson = False) -> None:
     """Exit with 0 if everyone holds the published bundle, with 1 if anyone differs or is silent."""
     found = admin.server(server_socket).get("/v1/bundle-status", BundleStatusShape)
     if found.agree:
-        say_json(found) if as_json else say(f"all {len(found.holders)} holders have {found.digest[:12]}")
+        say_json(found) if as_json else say(
+            f"all {len(found.holders) + found.holders_left_off} holders have {found.digest[:12]}"
+        )
         return
     if as_json:
         say_json(found)
         raise typer.Exit(Exit.FAILED)
     differing = dict.fromkeys(f"{one.participant} on {one.node}" for one in found.holders if not one.agrees)
     wrong = [*differing, *found.silent]
+    least = " or more" if found.holders_left_off else ""
     raise Refused(
         code="bundle-not-held",
-        what=f"{len(wrong)} cannot be said to hold {found.digest[:12]}: {', '.join(wrong[:10])}",
+        what=f"{len(wrong)}{least} cannot be said to hold {found.digest[:12]}: {', '.join(wrong[:10])}",
         why="they hold another bundle, said nothing yet, or contradict what they said",
         fix="trustplane bundle status shows since when; then trustplane agent status on their nodes",
     )
@@ -77,6 +80,9 @@ def _text(found: BundleStatusShape) -> str:
         for one in sorted(shown, key=lambda one: (one.agrees, one.node, one.participant, one.thing))
     ]
     listed = table(("PARTICIPANT", "NODE", "THING", "DESIRED", "HELD", "SINCE", "STATE"), rows)
+    listed += (
+        f"\nand {found.holders_left_off} more; those that differ are listed first" if found.holders_left_off else ""
+    )
     more = f" and {len(found.silent) - MOST_SILENT} more" if len(found.silent) > MOST_SILENT else ""
     silent = f"nothing known of: {', '.join(found.silent[:MOST_SILENT])}{more}" if found.silent else ""
     clusters = cluster_text.holders(found.clusters, found.now)
@@ -107,7 +113,7 @@ def _links(found: BundleStatusShape) -> str:
         )
         for one in ordered[:MOST_LINKS]
     ]
-    more = len(ordered) - MOST_LINKS
+    more = len(ordered) - MOST_LINKS + found.links_left_off
     tail = f"\nand {more} more links: trustplane bundle status --json" if more > 0 else ""
     return table(("LINK", "CERTIFICATE OF", "BELOW ROOT", "SEEN BY", "STATE"), rows) + tail if rows else ""
 

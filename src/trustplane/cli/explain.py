@@ -61,6 +61,7 @@ def _text(found: ExplanationShape) -> str:
         ]
     )
     held = [f"  {line}" for line in _held(found.held_by)]
+    held += [f"  and {found.held_by_left_off} things more"] if found.held_by_left_off else []
     why = [f"  {one}" for one in found.why]
     return "\n".join([found.spiffe_id, about, *(["held by", *held] if held else []), "why", *why])
 

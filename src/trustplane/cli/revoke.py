@@ -11,7 +11,7 @@ import typer
 from trustplane.cli import admin
 from trustplane.cli.output import fields, instant, say, say_json, table
 from trustplane.cli.sockets import AsJson, ServerSocket
-from trustplane.wire import http_shapes as shapes
+from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire.http_shapes import RevocationShape, RevocationsShape
 
 POLL_SECONDS = 0.5
@@ -63,7 +63,7 @@ def svid(
 
     New connections with it are refused, and so is the next request of every connection that is open.
     """
-    body = shapes.RevokeCertificateRequest(serial=serial, reason=reason.value, note=note)
+    body = orders.RevokeCertificateRequest(serial=serial, reason=reason.value, note=note)
     found = admin.server(server_socket).post("/v1/revocations/certificates", RevocationShape, body)
     _tell(found, "it is refused everywhere; its workload gets another one", as_json=as_json)
 
@@ -71,7 +71,7 @@ def svid(
 @group.command(name="id")
 def identity(id: Id, server_socket: ServerSocket, reason: Reason, *, note: Note = "", as_json: AsJson = False) -> None:  # noqa: A002 - its name on the command line
     """Take back an identity: every certificate it has, and none is issued until it is lifted."""
-    body = shapes.RevokeIdRequest(spiffe_id=id, reason=reason.value, note=note)
+    body = orders.RevokeIdRequest(spiffe_id=id, reason=reason.value, note=note)
     found = admin.server(server_socket).post("/v1/revocations/ids", RevocationShape, body)
     had = (
         f"{found.certificates} certificates of it are refused"
@@ -98,7 +98,7 @@ def issuer(
     until their new leaves are there.
     """
     server = admin.server(server_socket)
-    body = shapes.RevokeIssuerRequest(authority=authority, reason=reason.value, note=note, compromised=compromised)
+    body = orders.RevokeIssuerRequest(authority=authority, reason=reason.value, note=note, compromised=compromised)
     found = server.post("/v1/revocations/issuers", RevocationShape, body)
     while found.cut_at is None:
         time.sleep(POLL_SECONDS)
@@ -111,7 +111,7 @@ def issuer(
 def lift(id: Id, server_socket: ServerSocket, *, as_json: AsJson = False) -> None:  # noqa: A002 - its name on the command line
     """Let a revoked identity have certificates again. Those it had stay revoked."""
     found = admin.server(server_socket).post(
-        "/v1/revocations/ids/lift", RevocationsShape, shapes.LiftRequest(spiffe_id=id)
+        "/v1/revocations/ids/lift", RevocationsShape, orders.LiftRequest(spiffe_id=id)
     )
     if as_json:
         say_json(found)

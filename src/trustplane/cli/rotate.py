@@ -15,6 +15,7 @@ from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_rotation_shapes import RotationPlanShape, RotationShape, RotationsShape, RotationStatusShape
 
 MOST_SHOWN = 20
+MOST_WORDS = 3  # refusals and doubts in their own words
 _OVER = {"done", "aborted"}
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
@@ -174,7 +175,9 @@ def status_text(found: RotationStatusShape) -> str:
         parts += _waited_for(found)
     if found.partners:
         shown = [(one.trust_domain, one.rule, one.shows) for one in found.partners[:MOST_SHOWN]]
-        parts.append(table(("OTHER TRUST DOMAIN", "BELIEVED BY", "NOW IT"), shown))
+        more = len(found.partners) - MOST_SHOWN
+        tail = f"\nand {more} more: trustplane rotate status --json" if more > 0 else ""
+        parts.append(table(("OTHER TRUST DOMAIN", "BELIEVED BY", "NOW IT"), shown) + tail)
     if found.gives_up:
         parts.append("\n".join(["this is an emergency; it gives up:", *(f"  {each}" for each in found.gives_up)]))
     return "\n\n".join(parts)
@@ -189,9 +192,9 @@ def _waited_for(found: RotationStatusShape) -> list[str]:
     more = len(rows) - MOST_SHOWN
     parts += [f"and {more} more: trustplane rotate status --json"] if more > 0 else []
     said = {True: "is in doubt", False: "refused"}
-    return parts + [
-        f"{each.participant} {said[each.code == 'doubt']}: {each.refusal}" for each in named[:3] if each.refusal
-    ]
+    words = [f"{each.participant} {said[each.code == 'doubt']}: {each.refusal}" for each in named if each.refusal]
+    more = len(words) - MOST_WORDS
+    return [*parts, *words[:MOST_WORDS]] + ([f"and {more} more refusals and doubts: --json"] if more > 0 else [])
 
 
 def _about(one: RotationShape, found: RotationStatusShape) -> list[tuple[str, str]]:
@@ -234,7 +237,8 @@ def _history(found: RotationsShape) -> str:
         )
         for one in found.rotations
     ]
-    return table(("NUMBER", "PHASE", "STARTED", "SINCE", "LEAVING", "COMING", "BY", "REASON"), rows)
+    listed = table(("NUMBER", "PHASE", "STARTED", "SINCE", "LEAVING", "COMING", "BY", "REASON"), rows)
+    return listed + ("\nand older ones: --limit" if found.more else "")
 
 
 def _tell(found: RotationShape, outcome: str, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trustplane.main.rehearse_root_sample import Sample
 
 MOST_SHOWN = 20
+MOST_WORDS = 3  # refusals in their own words
 SHORTEST = timedelta(seconds=20)
 
 Directory = Annotated[
@@ -71,7 +72,9 @@ def readiness_text(found: ReadinessShape) -> str:
     parts = [fields(pairs)]
     if found.unreached:
         asked = [(one.participant, one.why) for one in found.unreached[:MOST_SHOWN]]
-        parts.append(table(("NOT REACHED FROM HERE", "WHY"), asked))
+        more = len(found.unreached) - MOST_SHOWN
+        tail = f"\nand {more} more: trustplane rotate rehearse --live-readonly --json" if more > 0 else ""
+        parts.append(table(("NOT REACHED FROM HERE", "WHY"), asked) + tail)
         parts.append("that proves nothing: in a change each agent asks the sidecars of its own node")
     if found.blocking:
         rows = [
@@ -82,7 +85,9 @@ def readiness_text(found: ReadinessShape) -> str:
         )
         more = len(rows) - MOST_SHOWN
         parts += [f"and {more} more: trustplane rotate rehearse --live-readonly --json"] if more > 0 else []
-        parts += [f"{each.participant} refused: {each.refusal}" for each in found.blocking[:3] if each.refusal]
+        words = [f"{each.participant} refused: {each.refusal}" for each in found.blocking if each.refusal]
+        more = len(words) - MOST_WORDS
+        parts += [*words[:MOST_WORDS], *([f"and {more} more refusals: --json"] if more > 0 else [])]
     else:
         parts.append("nobody would hold up a change of root now")
     return "\n\n".join(parts)

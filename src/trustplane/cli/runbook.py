@@ -15,6 +15,8 @@ from trustplane.host import runbook_files
 from trustplane.knowledge.runbook import Runbook
 from trustplane.knowledge.search import search as ranked
 
+MOST_HITS = 10
+
 SHOW_EXAMPLES = """\b
 Examples:
   trustplane runbook show unknown-issuer
@@ -64,8 +66,11 @@ def search(words: Words, directory: Directory = None, *, as_json: AsJson = False
     if as_json:
         say_json([{"runbook": one.runbook.slug, "title": one.runbook.title, "score": one.score} for one in hits])
     elif hits:
-        rows = [(one.runbook.slug, f"{one.score:.2f}", one.runbook.title, f"{one.line:.90}") for one in hits[:10]]
-        say(table(("RUNBOOK", "SCORE", "TITLE", "LINE"), rows))
+        rows = [
+            (one.runbook.slug, f"{one.score:.2f}", one.runbook.title, f"{one.line:.90}") for one in hits[:MOST_HITS]
+        ]
+        more = f"\nand {len(hits) - MOST_HITS} more: --json" if len(hits) > MOST_HITS else ""
+        say(table(("RUNBOOK", "SCORE", "TITLE", "LINE"), rows) + more)
     else:
         note("no runbook has any of these words")
 

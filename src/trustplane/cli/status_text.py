@@ -103,7 +103,8 @@ def _not_held(of: ServerStatusShape) -> str:
     ]
     if not rows:
         return "every participant holds what it should"
-    return table(("NOT HELD BY", "NODE", "THING", "STATE", "SINCE", "REFUSAL"), rows)
+    left_off = f"\nand {of.not_held_left_off} more" if of.not_held_left_off else ""
+    return table(("NOT HELD BY", "NODE", "THING", "STATE", "SINCE", "REFUSAL"), rows) + left_off
 
 
 def agent(of: AgentStatusShape) -> str:

@@ -153,8 +153,8 @@ class Door:
     async def current(self) -> tuple[Revision, DesiredState] | None:
         return self._behind.desired.current
 
-    async def revisions(self, limit: int) -> Sequence[Revision]:
-        return await self._store.revisions(limit)
+    async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        return await self._store.revisions(limit, before)
 
     async def revision(self, number: int) -> Revision:
         return await self._store.revision(number)
@@ -193,10 +193,8 @@ class Door:
         self._behind.connected.cut(node)
         return replace(agent, banned=True)
 
-    async def holdings(self, limit: int) -> Sequence[Holding]:
-        found = [self._as_desired_now(one) for one in await self._store.holdings()]
-        found.sort(key=lambda one: (one.held == one.desired, one.node, one.participant, one.thing))
-        return found[:limit]
+    async def holdings(self) -> Sequence[Holding]:
+        return [self._as_desired_now(one) for one in await self._store.holdings()]
 
     def _as_desired_now(self, holding: Holding) -> Holding:
         """An agent reports the view it holds; what it should hold is ours to say."""

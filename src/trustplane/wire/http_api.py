@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
+from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_federation import FederationAnswers, bundle_operation, statement_operation
 from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape
 from trustplane.wire.http_federation_story import FederationStory
+from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
@@ -68,24 +70,27 @@ def _standing(to: ServerAnswers) -> tuple[Operation, ...]:
     about = (Text("query", "a SPIFFE ID, or a serial number in hexadecimal"),)
     which = (Text("id", "of this SPIFFE ID"), Text("serial", "with this serial number, hexadecimal"), _LIMIT)
     explained, found, held = shapes.ExplanationShape, shapes.CertificatesShape, shapes.HoldingsShape
+    place = Text("after", "`next` of the page before", MAX_CURSOR_CHARACTERS)
+    pages = (_LIMIT, place, Number("differing", 0, 0, 1, "1: only who does not hold what it should"))
     what_is_held = "what participants acknowledged, against what they should hold"
     return (
         _read("/v1/status", "status", "the whole server at a glance", shapes.ServerStatusShape, to.status),
         _read("/v1/explain", "explain", "one identity or certificate, and why it is so", explained, to.explain, about),
         _read("/v1/certificates", "certificates", "issued ones, the newest first", found, to.certificates, which),
-        _read("/v1/holdings", "holdings", what_is_held, held, to.holdings, (_LIMIT,)),
+        _read("/v1/holdings", "holdings", what_is_held, held, to.holdings, pages),
     )
 
 
 def _repository(to: ServerAnswers) -> tuple[Operation, ...]:
     files, applied, listed = shapes.RepositoryRequest, shapes.AppliedShape, shapes.RevisionsShape
+    older = Number("before", 0, 0, 2**53, "of those with a number below this one; 0: from the newest on")
     one, again = "/v1/revisions/{number}", "apply an earlier revision again, as the next"
     with_files = "one revision with its files; `current` is the newest"
     return (
         _act("/v1/plan", "plan", "what applying these files would change", shapes.PlanShape, to.plan, files),
         _act("/v1/revisions", "apply", "apply these files as the next revision", applied, to.apply, files),
         _act(f"{one}/restore", "restore", again, applied, to.restore),
-        _read("/v1/revisions", "revisions", "applied ones, the newest first", listed, to.revisions, (_LIMIT,)),
+        _read("/v1/revisions", "revisions", "applied ones, the newest first", listed, to.revisions, (_LIMIT, older)),
         _read(one, "revision", with_files, shapes.RevisionFilesShape, to.revision),
     )
 
@@ -115,7 +120,7 @@ def _federation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
 
 def _revocation(door: ServerDoor) -> tuple[Operation, ...]:
     to, one = RevocationAnswers(door), shapes.RevocationShape
-    by_serial, by_id, by_issuer = shapes.RevokeCertificateRequest, shapes.RevokeIdRequest, shapes.RevokeIssuerRequest
+    by_serial, by_id, by_issuer = orders.RevokeCertificateRequest, orders.RevokeIdRequest, orders.RevokeIssuerRequest
     listed, where = shapes.RevocationsShape, "/v1/revocations"
     what = "what is revoked and in force, and the CRLs that say so"
     replaced = "replace an issuing authority and cut it off"
@@ -125,7 +130,7 @@ def _revocation(door: ServerDoor) -> tuple[Operation, ...]:
         _act(f"{where}/certificates", "revoke_certificate", "take back one", one, to.certificate, by_serial),
         _act(f"{where}/ids", "revoke_id", "take back an ID and all it has", one, to.identity, by_id),
         _act(f"{where}/issuers", "revoke_issuer", replaced, one, to.issuer, by_issuer),
-        _act(f"{where}/ids/lift", "lift_id", lifting, listed, to.lift, shapes.LiftRequest),
+        _act(f"{where}/ids/lift", "lift_id", lifting, listed, to.lift, orders.LiftRequest),
     )
 
 

@@ -109,8 +109,8 @@ class FederationPort(Protocol):
 class RepositoryPort(Protocol):
     async def current(self) -> tuple[Revision, DesiredState] | None: ...
 
-    async def revisions(self, limit: int) -> Sequence[Revision]:
-        """The newest first."""
+    async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]:
+        """The newest first; of those with a number below `before`."""
         ...
 
     async def revision(self, number: int) -> Revision:
@@ -139,8 +139,8 @@ class NodesPort(Protocol):
         """Refused as `agent-unknown`. Its stream is cut."""
         ...
 
-    async def holdings(self, limit: int) -> Sequence[Holding]:
-        """Those whose held digest is not the desired one first."""
+    async def holdings(self) -> Sequence[Holding]:
+        """All of them."""
         ...
 
     async def hostings(self) -> Sequence[Hosting]: ...

@@ -27,7 +27,7 @@ from trustplane.wire.http_revocations import revocation_shapes
 from trustplane.wire.http_shapes import ExplanationShape, LifetimeShape
 
 RECENT_CERTIFICATES = 10
-MAX_HOLDINGS = 10_000
+MAX_HELD_BY = 10_000
 
 _SERIAL = re.compile(r"(0x)?[0-9a-fA-F]{1,40}")
 
@@ -75,7 +75,7 @@ async def explain(door: ServerDoor, query: str) -> ExplanationShape:
         recent=recent,
         authorities=tuple(await door.authorities()),
         hostings=tuple(await door.hostings()),
-        holdings=tuple(await door.holdings(MAX_HOLDINGS)),
+        holdings=tuple(await door.holdings()),
         revoked=_about((await door.revocations())[0], spiffe_id, asked or (recent[0] if recent else None)),
     )
     if known.service is None and known.certificate is None:
@@ -137,7 +137,8 @@ def _explanation(known: Known) -> ExplanationShape:
         lifetime=lifetime,
         recent=tuple(certificate_shape(one) for one in known.recent),
         hosted_on=tuple(hosted),
-        held_by=tuple(holding_shape(one) for one in held),
+        held_by=tuple(map(holding_shape, held[:MAX_HELD_BY])),
+        held_by_left_off=max(0, len(held) - MAX_HELD_BY),
         why=(*_revocation_sentences(known), *_sentences(known, lifetime, hosted)),
         revoked=revocation_shapes(known.revoked),
     )

@@ -16,12 +16,13 @@ from trustplane.trust.revocation import (
     RevokedIssuer,
     SignedCrl,
 )
+from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_answers import serial_text
 from trustplane.wire.http_door import RevocationPort
 from trustplane.wire.http_routes import Call
 
-Request = TypeVar("Request", bound=shapes.RevokeRequest)
+Request = TypeVar("Request", bound=orders.RevokeRequest)
 
 
 class RevocationAnswers:
@@ -33,21 +34,21 @@ class RevocationAnswers:
         return shapes.RevocationsShape(revocations=revocation_shapes(in_force), crls=tuple(map(_crl, crls)))
 
     async def certificate(self, call: Call) -> shapes.RevocationShape:
-        request = await call.body(shapes.RevokeCertificateRequest)
+        request = await call.body(orders.RevokeCertificateRequest)
         return _certificate(await self._door.revoke_certificate(_serial(request.serial), _order(call, request)))
 
     async def identity(self, call: Call) -> shapes.RevocationShape:
-        request = await call.body(shapes.RevokeIdRequest)
+        request = await call.body(orders.RevokeIdRequest)
         revoked, had = await self._door.revoke_id(SpiffeId.parse(request.spiffe_id), _order(call, request))
         return _id(revoked, had)
 
     async def issuer(self, call: Call) -> shapes.RevocationShape:
-        request = await call.body(shapes.RevokeIssuerRequest)
+        request = await call.body(orders.RevokeIssuerRequest)
         order = _order(call, request)
         return _issuer(await self._door.revoke_issuer(request.authority, order, compromised=request.compromised))
 
     async def lift(self, call: Call) -> shapes.RevocationsShape:
-        request = await call.body(shapes.LiftRequest)
+        request = await call.body(orders.LiftRequest)
         await self._door.lift_id(SpiffeId.parse(request.spiffe_id), call.operator())
         return await self.revocations(call)
 
@@ -57,7 +58,7 @@ def revocation_shapes(in_force: Revocations) -> tuple[shapes.RevocationShape, ..
     return tuple(sorted(found, key=lambda one: (one.at, one.kind, one.subject)))
 
 
-def _order(call: Call, request: shapes.RevokeRequest) -> Order:
+def _order(call: Call, request: orders.RevokeRequest) -> Order:
     try:
         return Order(Reason(request.reason), request.note, call.operator())
     except ValueError as error:

@@ -68,8 +68,9 @@ class RotationAnswers:
         )
 
     async def history(self, call: Call) -> shapes.RotationsShape:
-        found = await self._door.rotations(call.number("limit"))
-        return shapes.RotationsShape(rotations=tuple(map(_rotation, found)))
+        found = await self._door.rotations(call.number("limit") + 1)
+        shown = tuple(map(_rotation, found[: call.number("limit")]))
+        return shapes.RotationsShape(rotations=shown, more=len(found) > len(shown))
 
     async def start(self, call: Call) -> shapes.RotationShape:
         request = await call.body(shapes.RotationRequest)
@@ -103,8 +104,10 @@ def bundle_status(
 ) -> shapes.BundleStatusShape:
     survey = progress.surveyed.survey
     seen = {one.participant.name: one for one in survey.seen}
-    holdings = progress.surveyed.holdings
+    # Who differs is told of, whoever else is left off.
+    holdings = sorted(progress.surveyed.holdings, key=lambda one: one.held == one.desired)
     holders = tuple(_holder(one, seen.get(_name(one))) for one in holdings[:MAX_HOLDERS])
+    links = tuple(map(_link, survey.links[:MAX_HOLDERS], repeat(survey.roots)))
     # Other trust domains hold nothing that is told of here one by one: rotate status says what they show.
     ours = {name: one for name, one in seen.items() if one.rule is None}
     silent = tuple(sorted(ours.keys() - {_name(one) for one in holdings}))
@@ -121,7 +124,9 @@ def bundle_status(
         ),
         clusters=_clusters(by_cluster(ours.values(), _not_holding(holdings, ours))),
         holders=holders,
-        links=tuple(map(_link, survey.links[:MAX_HOLDERS], repeat(survey.roots))),
+        holders_left_off=len(holdings) - len(holders),
+        links=links,
+        links_left_off=len(survey.links) - len(links),
         silent=silent,
         agree=not silent and all(one.held == one.desired for one in holdings),
     )

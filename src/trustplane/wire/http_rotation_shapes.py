@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from trustplane.wire.http_shapes import Answer, Request
+from trustplane.wire.http_shapes import Answer, NewestShape, Request
 
 
 class RotationRequest(Request, frozen=True, kw_only=True):
@@ -129,7 +129,7 @@ class RotationPlanShape(Answer, frozen=True, kw_only=True):
     svg: str
 
 
-class RotationsShape(Answer, frozen=True, kw_only=True):
+class RotationsShape(NewestShape, frozen=True, kw_only=True):
     rotations: tuple[RotationShape, ...]
 
 
@@ -169,6 +169,8 @@ class LinkShape(Answer, frozen=True, kw_only=True):
 
 
 class BundleStatusShape(Answer, frozen=True, kw_only=True):
+    """Those that differ come first. `agree` is of all of them, told of here or left off."""
+
     now: datetime
     digest: str
     x509_digest: str  # of the bundle without its JWT keys
@@ -176,6 +178,8 @@ class BundleStatusShape(Answer, frozen=True, kw_only=True):
     roots: tuple[RootShape, ...]
     clusters: tuple[ClusterProgressShape, ...] = ()  # ready: who holds it, of all participants
     holders: tuple[BundleHolderShape, ...]
+    holders_left_off: int = 0
     links: tuple[LinkShape, ...]
+    links_left_off: int = 0
     silent: tuple[str, ...]  # participants of which nothing is known
     agree: bool

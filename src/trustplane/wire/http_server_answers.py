@@ -18,8 +18,6 @@ from trustplane.wire.http_answers import (
     audit_entry_shape,
     authority_shape,
     certificate_shape,
-    holding_shape,
-    holding_state,
     hosting_shape,
     outage_budget_shape,
     revision_files_shape,
@@ -29,6 +27,7 @@ from trustplane.wire.http_door import ServerDoor
 from trustplane.wire.http_explain import certificate_asked_for, explain
 from trustplane.wire.http_faults import encode
 from trustplane.wire.http_findings import finding_shape
+from trustplane.wire.http_holdings import page
 from trustplane.wire.http_plan import plan_shape
 from trustplane.wire.http_routes import Call, Raw
 
@@ -54,7 +53,7 @@ class ServerAnswers:
         facts, current = await self._door.facts(), await self._door.current()
         bundle, connected = await self._door.published_bundle(), await self._door.connected()
         reasons = await self._door.cannot_issue()
-        holdings = await self._door.holdings(MAX_NOT_HELD)
+        holdings = page(await self._door.holdings(), "", MAX_NOT_HELD, differing=True)
         now = self._clock.now()
         return shapes.ServerStatusShape(
             trust_domain=facts.trust_domain.name,
@@ -72,7 +71,8 @@ class ServerAnswers:
             authorities=tuple(map(authority_shape, sorted(await self._door.authorities(), key=_rank))),
             agents=tuple(agent_shape(one, connected) for one in await self._door.agents()),
             sidecars=tuple(hosting_shape(one) for one in await self._door.hostings()),
-            not_held=tuple(holding_shape(one) for one in holdings if holding_state(one) != "held"),
+            not_held=holdings.holdings,
+            not_held_left_off=holdings.left_off,
             outage_budget=outage_budget_shape(
                 await self._door.outage_budget(), current[1].budgets if current else Budgets(), now
             ),
@@ -94,12 +94,13 @@ class ServerAnswers:
         if serial:
             found = [await certificate_asked_for(self._door, serial)]
         else:
-            found = list(await self._door.certificates_of(SpiffeId.parse(spiffe_id), call.number("limit")))
-        return shapes.CertificatesShape(certificates=tuple(certificate_shape(one) for one in found))
+            found = list(await self._door.certificates_of(SpiffeId.parse(spiffe_id), call.number("limit") + 1))
+        shown = tuple(map(certificate_shape, found[: call.number("limit")]))
+        return shapes.CertificatesShape(certificates=shown, more=len(found) > len(shown))
 
     async def holdings(self, call: Call) -> shapes.HoldingsShape:
-        found = await self._door.holdings(call.number("limit"))
-        return shapes.HoldingsShape(holdings=tuple(holding_shape(one) for one in found))
+        found, differing = await self._door.holdings(), bool(call.number("differing"))
+        return page(found, call.text("after"), call.number("limit"), differing=differing)
 
     async def plan(self, call: Call) -> shapes.PlanShape:
         request = await call.body(shapes.RepositoryRequest)
@@ -112,8 +113,9 @@ class ServerAnswers:
         return shapes.AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, before))
 
     async def revisions(self, call: Call) -> shapes.RevisionsShape:
-        found = await self._door.revisions(call.number("limit"))
-        return shapes.RevisionsShape(revisions=tuple(revision_shape(one) for one in found))
+        found = await self._door.revisions(call.number("limit") + 1, call.number("before") or None)
+        shown = tuple(map(revision_shape, found[: call.number("limit")]))
+        return shapes.RevisionsShape(revisions=shown, more=len(found) > len(shown))
 
     async def revision(self, call: Call) -> shapes.RevisionFilesShape:
         if call.path("number") == "current":
@@ -159,7 +161,9 @@ class ServerAnswers:
         return shapes.CheckpointShape(note=await self._door.audit_checkpoint(), key=self._door.audit_key())
 
     async def audit_checkpoints(self, call: Call) -> shapes.CheckpointsShape:
-        return shapes.CheckpointsShape(notes=tuple(await self._door.audit_checkpoints(call.number("limit"))))
+        found = await self._door.audit_checkpoints(call.number("limit") + 1)
+        shown = tuple(found[: call.number("limit")])
+        return shapes.CheckpointsShape(notes=shown, more=len(found) > len(shown))
 
 
 def _rank(authority: Authority) -> tuple[int, datetime]:

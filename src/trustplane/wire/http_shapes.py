@@ -19,6 +19,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Given by us: a reader ignores fields that a newer server adds."""
 
 
+class NewestShape(Answer, frozen=True, kw_only=True):
+    """The newest first. `more`: there are older ones than these."""
+
+    more: bool = False
+
+
 class FindingShape(Answer, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     what: str
@@ -67,7 +73,7 @@ class RevisionFilesShape(RevisionShape, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
-class RevisionsShape(Answer, frozen=True, kw_only=True):
+class RevisionsShape(NewestShape, frozen=True, kw_only=True):
     revisions: tuple[RevisionShape, ...]
 
 
@@ -101,7 +107,11 @@ class HoldingShape(Answer, frozen=True, kw_only=True):
 
 
 class HoldingsShape(Answer, frozen=True, kw_only=True):
+    """`left_off` come after these; give `next` as `after` to have them. `next` is null on the last page."""
+
     holdings: tuple[HoldingShape, ...]
+    left_off: int = 0
+    next: str | None = None
 
 
 class HostingShape(Answer, frozen=True, kw_only=True):
@@ -145,6 +155,7 @@ class ServerStatusShape(Answer, frozen=True, kw_only=True):
     agents: tuple[AgentShape, ...]
     sidecars: tuple[HostingShape, ...]
     not_held: tuple[HoldingShape, ...]
+    not_held_left_off: int = 0  # of those that do not hold what they should, how many are not told of here
     outage_budget: OutageBudgetShape | None = None
     findings: tuple[FindingShape, ...] = ()  # to be mended, though nothing stops working for it now
 
@@ -223,7 +234,7 @@ class CertificateShape(Answer, frozen=True, kw_only=True):
     issued_at: datetime
 
 
-class CertificatesShape(Answer, frozen=True, kw_only=True):
+class CertificatesShape(NewestShape, frozen=True, kw_only=True):
     certificates: tuple[CertificateShape, ...]
 
 
@@ -274,35 +285,10 @@ class ExplanationShape(Answer, frozen=True, kw_only=True):
     recent: tuple[CertificateShape, ...]
     hosted_on: tuple[str, ...]
     held_by: tuple[HoldingShape, ...]
+    held_by_left_off: int = 0
     why: tuple[str, ...]
     revoked: tuple[RevocationShape, ...] = ()  # of the ID, the certificate and its issuer
     other_domain: str | None = None  # the trust domain of an ID that is not of ours
-
-
-class RevokeRequest(Request, frozen=True, kw_only=True):
-    """`reason` is one of RFC 5280's; `note` is for people."""
-
-    reason: str
-    note: str = ""
-
-
-class RevokeCertificateRequest(RevokeRequest, frozen=True, kw_only=True):
-    serial: str
-
-
-class RevokeIdRequest(RevokeRequest, frozen=True, kw_only=True):
-    spiffe_id: str
-
-
-class RevokeIssuerRequest(RevokeRequest, frozen=True, kw_only=True):
-    """`compromised` cuts it off at once, before its leaves are replaced."""
-
-    authority: str
-    compromised: bool = False
-
-
-class LiftRequest(Request, frozen=True, kw_only=True):
-    spiffe_id: str
 
 
 class CrlShape(Answer, frozen=True, kw_only=True):
@@ -346,7 +332,7 @@ class CheckpointShape(Answer, frozen=True, kw_only=True):
     key: str
 
 
-class CheckpointsShape(Answer, frozen=True, kw_only=True):
+class CheckpointsShape(NewestShape, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 

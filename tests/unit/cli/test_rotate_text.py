@@ -107,6 +107,15 @@ def test_a_long_list_is_cut_and_says_so_and_a_refusal_is_in_the_proxys_own_words
     told = text(rotation(), *many)
     assert "and 2 more: trustplane rotate status --json" in told
     assert "agent node-0 refused: no start line" in told
+    assert f"and {MOST_SHOWN - 1} more refusals and doubts: --json" in told
+
+
+def test_partners_that_are_not_shown_are_counted() -> None:
+    many = [
+        shapes.PartnerRuleShape(trust_domain=f"p{number}.example", rule="time", shows="", since=NOON)
+        for number in range(MOST_SHOWN + 3)
+    ]
+    assert "and 3 more: trustplane rotate status --json" in text(rotation(), partners=tuple(many))
 
 
 def test_paused_emergency_and_going_back_are_in_the_first_line() -> None:

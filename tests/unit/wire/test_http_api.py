@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,9 @@ from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
 from tests.kit.partner import PARTNER
 from tests.kit.repository import repository
-from tests.kit.server_door import NOON, WEB, MemoryDoor, certificate
+from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Broken, Finding
+from trustplane.registry.records import Holding
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_api import admin_application, operations, public_application
 from trustplane.wire.http_routes import MAX_BODY_BYTES, Access
@@ -119,6 +121,33 @@ def test_an_earlier_revision_is_shown_with_its_files_and_restored(admin: AsgiCli
     assert admin.get("/v1/revisions/1").json()["files"] == FILES
     assert admin.get("/v1/revisions/current").json()["number"] == 1
     assert admin.post("/v1/revisions/1/restore").json()["revision"]["restored_from"] == 1
+
+
+def test_a_list_says_that_there_is_more_and_goes_on_from_there(admin: AsgiClient, door: MemoryDoor) -> None:
+    door.held += [
+        Holding(NODE, "agent node-a", thing, "aa", held, "", NOON) for thing, held in [("bundle", "aa"), ("view", "b")]
+    ]
+    first = admin.get("/v1/holdings?limit=1").json()
+    assert ([one["thing"] for one in first["holdings"]], first["left_off"]) == (["bundle"], 1)
+    last = admin.get("/v1/holdings", params={"limit": 1, "after": first["next"]}).json()
+    assert ([one["thing"] for one in last["holdings"]], last["left_off"], last["next"]) == (["view"], 0, None)
+    assert [one["thing"] for one in admin.get("/v1/holdings?differing=1").json()["holdings"]] == ["view"]
+    assert admin.get("/v1/holdings?after=nowhere").json()["code"] == "bad-query"
+    assert (admin.get("/v1/status").json()["not_held_left_off"]) == 0
+
+
+def test_older_ones_than_were_asked_for_are_said_to_be_there(admin: AsgiClient, door: MemoryDoor) -> None:
+    door.certificates.append(certificate(0xDEF))
+    found = admin.get("/v1/certificates", params={"id": str(WEB), "limit": 1}).json()
+    assert ([one["serial"][-3:] for one in found["certificates"]], found["more"]) == (["def"], True)
+    assert not admin.get("/v1/certificates", params={"id": str(WEB)}).json()["more"]
+    admin.post("/v1/revisions", json={"files": FILES})
+    (first,) = door.kept
+    door.kept.append((replace(first[0], number=2), first[1]))
+    newest = admin.get("/v1/revisions?limit=1").json()
+    assert ([one["number"] for one in newest["revisions"]], newest["more"]) == ([2], True)
+    older = admin.get("/v1/revisions?limit=1&before=2").json()
+    assert ([one["number"] for one in older["revisions"]], older["more"]) == ([1], False)
 
 
 @pytest.mark.parametrize("number", ["7", "current", "-1", "1e3", "99999999999999999999", "%00"])

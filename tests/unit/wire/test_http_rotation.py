@@ -16,6 +16,7 @@ from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Participant, Phase, Seen
 from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId
+from trustplane.wire import http_rotation
 from trustplane.wire.http_api import admin_application, public_application
 
 NEW = AuthorityId("cd" * 32)
@@ -49,7 +50,7 @@ def publishing(door: MemoryDoor) -> None:
 
 def test_before_the_first_change_there_is_none(admin: AsgiClient) -> None:
     assert admin.get("/v1/rotation").json()["rotation"] is None
-    assert admin.get("/v1/rotations").json() == {"rotations": []}
+    assert admin.get("/v1/rotations").json() == {"more": False, "rotations": []}
     assert admin.post("/v1/rotation/pause").json()["code"] == "no-rotation"
 
 
@@ -147,12 +148,30 @@ def test_the_table_of_holders_says_who_differs_who_is_silent_and_what_was_probed
     door.surveyed = Surveyed(replace(survey, seen=(*survey.seen, silent)), door.surveyed.holdings)
     status = admin.get("/v1/bundle-status").json()
     assert [(one["participant"], one["agrees"], one["proven_by_probe"]) for one in status["holders"]] == [
-        ("sidecar shop/web", True, [str(NEW)]),
         ("agent node-a", False, []),
+        ("sidecar shop/web", True, [str(NEW)]),
     ]
     assert (status["silent"], status["agree"]) == (["server server-2"], False)
     door.surveyed = Surveyed(replace(survey, seen=survey.seen[1:]), (HELD,))
     assert admin.get("/v1/bundle-status").json()["agree"]
+
+
+def test_what_a_table_cannot_hold_is_counted_and_whoever_differs_stays_in_it(
+    admin: AsgiClient, door: MemoryDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_rotation, "MAX_HOLDERS", 1)
+    door.surveyed = Surveyed(door.surveyed.survey, (HELD, DIFFERS))
+    status = admin.get("/v1/bundle-status").json()
+    assert [one["participant"] for one in status["holders"]] == ["agent node-a"]
+    assert (status["holders_left_off"], status["links_left_off"], status["agree"]) == (1, 0, False)
+
+
+def test_older_changes_than_asked_for_are_said_to_be_there(admin: AsgiClient) -> None:
+    for reason in ("one", "two"):
+        admin.post("/v1/rotations", json={"reason": reason})
+    found = admin.get("/v1/rotations?limit=1").json()
+    assert ([one["number"] for one in found["rotations"]], found["more"]) == ([2], True)
+    assert not admin.get("/v1/rotations?limit=2").json()["more"]
 
 
 def test_the_plan_is_told_without_beginning_anything(admin: AsgiClient, door: MemoryDoor) -> None:
