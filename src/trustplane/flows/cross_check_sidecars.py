@@ -32,12 +32,14 @@ from trustplane.xds.cross_check import (
     listens,
 )
 from trustplane.xds.resources import Offer
+from trustplane.xds.unsaid_rejections import UPDATES, UnsaidRejections
 
 STEP = timedelta(milliseconds=500)
 AGAIN = timedelta(seconds=10)  # between two looks at a sidecar of which there is no news
 RETRY = timedelta(seconds=3)  # and at one that did not answer
 LATE = timedelta(seconds=5)  # whoever slept this long must not take others for silent
 AT_ONCE = 4
+_OF_NO_SECRET = frozenset({LISTENS, UPDATES})
 
 
 class Process(Protocol):
@@ -75,6 +77,7 @@ class _Watched:
     compared: Acknowledged | None = None
     suspected: tuple[Acknowledged, dict[str, str]] | None = None
     looked_at: datetime | None = None
+    rejections: UnsaidRejections = field(default_factory=UnsaidRejections)
     unreadable: str = ""
     silence: str = ""
 
@@ -129,6 +132,11 @@ class CrossCheckSidecars:
             others = {key: since for key, since in one.sent.items() if key[0] != stream}
             one.sent = others | {(stream, each): one.sent.get((stream, each), at) for each in answers}
 
+    def refused(self, stream: int) -> None:
+        one = self._of(stream)
+        if one is not None:
+            one.rejections.refused()
+
     def detached(self, stream: int) -> None:
         one = self._of(stream)
         self._services.pop(stream, None)
@@ -151,7 +159,10 @@ class CrossCheckSidecars:
         """How many have stopped listening; otherwise, how many contradict themselves."""
         if silent:
             return sum(bool(one.silence) for one in self._watched.values())
-        return sum(bool(one.suspected and one.compared == one.suspected[0]) for one in self._watched.values())
+        return sum(
+            bool((one.suspected and one.compared == one.suspected[0]) or one.rejections.held().refusal)
+            for one in self._watched.values()
+        )
 
     async def run(self) -> None:
         at = self._clock.now()
@@ -188,8 +199,8 @@ class CrossCheckSidecars:
             return False
         if one.looked_at is None:
             return True
-        is_news = said is not None and said != one.compared
-        wait = RETRY if one.mute else STEP if is_news and not one.unreadable else AGAIN
+        wants_more = one.rejections.is_suspicious or (said is not None and said != one.compared)
+        wait = RETRY if one.mute else STEP if wants_more and not one.unreadable else AGAIN
         return self._clock.now() - one.looked_at >= wait
 
     async def _look_at(self, one: _Watched, said: Acknowledged | None) -> None:
@@ -202,6 +213,8 @@ class CrossCheckSidecars:
             one.looked_at = self._clock.now()
         one.mute, one.unreadable = None, ""
         one.unconnected = None if shown.is_connected else one.unconnected or self._clock.now()
+        one.rejections.look(shown.subscriptions, (each.thing for each in self._uptake.holdings_of(one.service)))
+        self._tell(one.service, one.rejections.held())
         if said is not None and said == self._said(one):  # it took up nothing else meanwhile
             self._compare(one, said, contradictions(said, shown))
 
@@ -251,5 +264,5 @@ class CrossCheckSidecars:
 def _outdated(told: Iterable[Holding]) -> list[str]:
     """What was compared of secrets that are not asked for any more."""
     known = {one.thing for one in told if one.held or one.desired}
-    compared_before = {thing for thing in known if thing.startswith(PROXY) and thing != LISTENS}
+    compared_before = {thing for thing in known if thing.startswith(PROXY) and thing not in _OF_NO_SECRET}
     return sorted(thing for thing in compared_before if thing.removeprefix(PROXY) not in known)

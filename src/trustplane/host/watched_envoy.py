@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
@@ -19,14 +20,18 @@ from trustplane.fault import Refused, Unavailable
 from trustplane.host.peers import PeerTable, peer_of
 from trustplane.host.pidfd import PidFd
 from trustplane.xds.cross_check import Context, Shown
+from trustplane.xds.unsaid_rejections import Subscription
 
 WITHIN_SECONDS = 2.0
 MAX_ANSWER_BYTES = 4 << 20
 MAX_CONTEXTS = 10_000
 _CERTS = "/certs"
 _CONNECTED = "control_plane.connected_state"
-# Of listeners, clusters, routes and secrets.
-_STATS = "/stats?format=json&filter=" + quote(r"^(control_plane\.connected_state|.*\.update_rejected)$")
+_SUBSCRIPTIONS = r"(listener_manager\.lds|cluster_manager\.cds|http\..*\.rds\..*|sds\..*)"
+_REJECTED, _TAKEN_UP = ".update_rejected", ".update_success"
+_STATS = "/stats?format=json&filter=" + quote(
+    rf"^(control_plane\.connected_state|{_SUBSCRIPTIONS}\.update_(rejected|success))$", safe=""
+)
 
 
 class WatchedEnvoy:
@@ -128,8 +133,9 @@ def shown(certs: bytes, stats: bytes) -> Shown:
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an Envoy's answer: {type(error).__name__}: {error}") from None
     values = _values(stats)
-    rejected = sum(value for name, value in values.items() if name.endswith(".update_rejected"))
-    return Shown(contexts, values.get(_CONNECTED, 1) == 1, rejected)
+    names = (name.removesuffix(_REJECTED) for name in values if name.endswith(_REJECTED))
+    subscriptions = (Subscription(one, values[one + _REJECTED], values.get(one + _TAKEN_UP, 0)) for one in names)
+    return Shown(contexts, values.get(_CONNECTED, 1) == 1, tuple(islice(subscriptions, MAX_CONTEXTS)))
 
 
 def _values(stats: bytes) -> dict[str, int]:

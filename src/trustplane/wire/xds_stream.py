@@ -28,6 +28,7 @@ from trustplane.xds.conversation import (
     Event,
     Held,
     Offered,
+    Requested,
     RetryDue,
     Unknown,
 )
@@ -78,6 +79,10 @@ class Proxies(Protocol):
         """What was sent on that stream and is not answered yet."""
         ...
 
+    def refused(self, stream: int) -> None:
+        """It was said there that something is not taken up."""
+        ...
+
     def detached(self, stream: int) -> None: ...
 
 
@@ -86,6 +91,9 @@ class _Nobody:
         """Nobody watches."""
 
     def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
+        """Nobody watches."""
+
+    def refused(self, stream: int) -> None:
         """Nobody watches."""
 
     def detached(self, stream: int) -> None:
@@ -185,6 +193,8 @@ class Stream:
     async def _feed(self, event: Event) -> None:
         async with self._turn:  # writes to one stream must not overlap, nor be reordered
             effects = self._conversation.feed(event)
+            if isinstance(event, Requested) and event.refusal is not None:
+                self._ports.proxies.refused(self._number)
             # Before anything is written: to a proxy that does not read, writing never ends.
             self._ports.proxies.on_its_way(self._number, self._conversation.on_its_way)
             for effect in effects:

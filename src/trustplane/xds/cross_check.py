@@ -16,6 +16,7 @@ from cryptography import x509
 
 from trustplane.xds.conversation import Held
 from trustplane.xds.resources import Json, Kind, Offer, Resource
+from trustplane.xds.unsaid_rejections import Subscription
 
 PROXY = "proxy/"  # then the thing whose acknowledgement is compared
 LISTENS = f"{PROXY}xds"
@@ -35,11 +36,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a proxy's administration says. `rejected`: updates it refused since it started."""
+    """What a proxy's administration says."""
 
     contexts: tuple[Context, ...]
     is_connected: bool = True
-    rejected: int = 0
+    subscriptions: tuple[Subscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

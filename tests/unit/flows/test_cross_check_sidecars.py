@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.kit.clock import VirtualClock
@@ -19,6 +20,7 @@ from trustplane.registry.records import Holding
 from trustplane.xds.conversation import Held
 from trustplane.xds.cross_check import SILENT_AFTER, Shown
 from trustplane.xds.resources import Offer
+from trustplane.xds.unsaid_rejections import UPDATES, Subscription
 
 NAME = str(PAY.service)
 SOUND = Shown((context(OLD_SERIAL, NEW_SERIAL),))
@@ -133,6 +135,34 @@ def test_another_leaf_in_use_is_named() -> None:
         bench.attach()
         await bench.later(2 * STEP)
         assert f"{SERIAL + 1:x}" in bench.refusal(SHOWN_LEAF)
+
+    played(story)
+
+
+def test_an_update_that_it_counts_as_rejected_and_never_refused_is_a_doubt_until_a_later_one_is_taken_up() -> None:
+    async def story(bench: Bench) -> None:
+        bench.attach()
+        await bench.later()
+        assert bench.refusal(UPDATES) == ""
+        bench.process.answer = replace(SOUND, subscriptions=(Subscription("listener_manager.lds", 1, 1),))
+        await bench.later(AGAIN + 2 * STEP)
+        assert "listener_manager.lds.update_rejected" in bench.refusal(UPDATES)
+        assert bench.checks.doubted(silent=False) == 1
+        bench.process.answer = replace(SOUND, subscriptions=(Subscription("listener_manager.lds", 1, 2),))
+        await bench.later(AGAIN)
+        assert bench.refusal(UPDATES) == ""
+
+    played(story)
+
+
+def test_an_update_that_it_refused_aloud_is_no_doubt() -> None:
+    async def story(bench: Bench) -> None:
+        bench.attach()
+        await bench.later()
+        bench.checks.refused(1)
+        bench.process.answer = replace(SOUND, subscriptions=(Subscription("listener_manager.lds", 1, 1),))
+        await bench.later(2 * AGAIN)
+        assert bench.refusal(UPDATES) == ""
 
     played(story)
 

@@ -20,6 +20,7 @@ from trustplane.host.peers import Peer, PeerTable
 from trustplane.host.pidfd import of_number
 from trustplane.host.watched_envoy import MAX_ANSWER_BYTES, WatchedEnvoy, process_of, shown
 from trustplane.xds.cross_check import Context, Shown
+from trustplane.xds.unsaid_rejections import Subscription
 
 CERTS = {
     "certificates": [
@@ -32,10 +33,14 @@ STATS = {
         {"name": "control_plane.connected_state", "value": 0},
         {"name": "listener_manager.lds.update_rejected", "value": 2},
         {"name": "sds.x.update_rejected", "value": 1},
+        {"name": "sds.x.update_success", "value": 4},
         {"histograms": {}},
     ]
 }
-SEEN = Shown((Context(frozenset({10, 255}), 258), Context(frozenset(), None)), is_connected=False, rejected=3)
+SUBSCRIPTIONS = (Subscription("listener_manager.lds", 2, 0), Subscription("sds.x", 1, 4))
+SEEN = Shown(
+    (Context(frozenset({10, 255}), 258), Context(frozenset(), None)), is_connected=False, subscriptions=SUBSCRIPTIONS
+)
 WITHIN = 0.2
 
 

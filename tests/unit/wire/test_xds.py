@@ -87,6 +87,7 @@ class Watching:
         self.attached_as: list[tuple[str, str]] = []
         self.sent: list[int] = []  # how many answers were on their way, each time it was told
         self.numbers: set[int] = set()
+        self.refusals = 0
         self.ended: list[int] = []
 
     def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
@@ -97,6 +98,10 @@ class Watching:
     def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
         if stream in self.numbers:
             self.sent.append(len(answers))
+
+    def refused(self, stream: int) -> None:
+        if stream in self.numbers:
+            self.refusals += 1
 
     def detached(self, stream: int) -> None:
         if stream in self.numbers:
@@ -273,6 +278,7 @@ def test_ads_answers_each_type_with_its_resources_and_records_the_refusal(socket
         await world.uptake.until(lambda: record in world.uptake.held and bool(world.uptake.held[record].refusal))
         assert world.uptake.held[record].refusal == "not today"
         assert world.uptake.held[record].held == ""
+        assert world.watching.refusals == 1
 
     talk(socket_dir, scenario)
 
