@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from trustplane.fault import Broken
+from trustplane.flows.leaf_roots import Whose
 from trustplane.flows.simulate_root_scenario import RootScenario
 from trustplane.flows.survey_trust import BUNDLE, PROBED, SECRET, Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import IssuedCertificate, Purpose
@@ -203,6 +204,10 @@ class Told:
                 if (kind := self._of.kind(holder)) in kinds
             ),
         ]
+
+    async def recent_certificates(self, _whose: Sequence[Whose]) -> Sequence[IssuedCertificate]:
+        """None but the newest."""
+        return ()
 
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
         return self.last_leaf

@@ -6,13 +6,13 @@ taken to trust every root but the one to come, and what cannot be told of its id
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from trustplane.flows.leaf_roots import LeafRoots, Whose
 from trustplane.flows.links_below import links_below
 from trustplane.flows.partner_trust import NOBODY, Partners, with_partners
 from trustplane.issuance.record import IssuedCertificate, Purpose
@@ -36,7 +36,6 @@ PROBED = "root/"  # then the root's key identifier, as participants name what a 
 PEERS = f"secret/{tls.PEERS}"  # our bundle beside those of other domains, in sidecars that they may call
 CONNECTIONS = "connections"  # which order to make them anew is done, as agents measure it
 SECRET = "secret/"  # noqa: S105 - how an acknowledged secret is named
-KNOWN_FOR = timedelta(seconds=5)  # far below any leaf's life
 MAX_NAME = 400  # of what an agent calls a participant
 
 
@@ -50,6 +49,8 @@ class Records(Protocol):
     async def holdings(self) -> Sequence[Holding]: ...
 
     async def newest_certificates(self) -> Sequence[IssuedCertificate]: ...
+
+    async def recent_certificates(self, whose: Sequence[Whose]) -> Sequence[IssuedCertificate]: ...
 
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]: ...
 
@@ -107,12 +108,11 @@ class SurveyTrust:
         self._present = present
         self._now = now
         self._partners = partners
-        self._leaf_roots: Mapping[str, AuthorityId | None] = {}
-        self._looked_at: datetime | None = None
+        self._leaf_roots = LeafRoots(records)
 
     async def look(self, change: RootChange | None) -> Surveyed:
         """What is read first may be older than what is read last, never the other way round: proofs come first."""
-        await self._know_leaves()
+        await self._leaf_roots.know(self._now())
         partners = await self._partners()
         holdings = await self._records.holdings()
         fleet = _Fleet(
@@ -124,18 +124,11 @@ class SurveyTrust:
         )
         last = await self._records.last_leaf_ends()
         authorities = await self._records.authorities()
-        self._leaf_roots = leaf_roots(fleet, authorities, self._leaf_roots)
+        own = self._published().bundle.trust_domain
+        fleet = replace(fleet, leaf_roots=await self._leaf_roots.of(fleet.holdings, fleet.newest, authorities, own))
         published, at = self._published(), self._now()
-        found = surveyed(replace(fleet, leaf_roots=self._leaf_roots), authorities, last, published, change, at)
+        found = surveyed(fleet, authorities, last, published, change, at)
         return replace(found, survey=with_partners(found.survey, partners, published.bundle, change, at))
-
-    async def _know_leaves(self) -> None:
-        """A leaf that is replaced while this looks must be known from before, and who looks seldom knows too little."""
-        at = self._now()
-        if self._looked_at is None or not timedelta(0) <= at - self._looked_at <= KNOWN_FOR:
-            newest, authorities = await self._records.newest_certificates(), await self._records.authorities()
-            self._leaf_roots = {**self._leaf_roots, **roots_of_leaves(newest, authorities)}
-        self._looked_at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +139,6 @@ class _Fleet:
     newest: Sequence[IssuedCertificate]
     attendance: Attendance
     leaf_roots: Mapping[str, AuthorityId | None] = field(default_factory=dict)  # by a leaf's digest
-
-
-def leaf_roots(
-    fleet: _Fleet, authorities: Iterable[Authority], before: Mapping[str, AuthorityId | None]
-) -> Mapping[str, AuthorityId | None]:
-    """The root behind each leaf that is the newest, or that somebody still holds and that was the newest before."""
-    held = {one.held for one in fleet.holdings}
-    kept = {digest: root for digest, root in before.items() if digest in held}
-    return kept | roots_of_leaves(fleet.newest, authorities)
-
-
-def roots_of_leaves(
-    issued: Iterable[IssuedCertificate], authorities: Iterable[Authority]
-) -> dict[str, AuthorityId | None]:
-    parents = {each.id: each.parent for each in authorities}
-    return {hashlib.sha256(one.leaf).hexdigest(): parents.get(one.authority) for one in issued}
 
 
 def held_by_server(instance: NodeName, bundle: Bundle, at: datetime) -> Holding:

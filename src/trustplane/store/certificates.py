@@ -19,6 +19,8 @@ from trustplane.store.transaction import Transaction
 from trustplane.trust.authority import AuthorityId
 
 PRUNED_AT_ONCE = 2000
+ASKED_AT_ONCE = 100
+RECENT = 8  # of one ID on one node; two live at a time where all goes well
 _ADD = insert(certificates)
 
 
@@ -61,6 +63,28 @@ def newest(connection: Connection, now: datetime) -> tuple[IssuedCertificate, ..
     ranked = _ranked(now).subquery()
     chosen = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.spiffe_id, ranked.c.node)
     return tuple(_certificate(row) for row in connection.execute(chosen))
+
+
+def recent(
+    connection: Connection, whose: Sequence[tuple[SpiffeId, NodeName]], now: datetime
+) -> tuple[IssuedCertificate, ...]:
+    """The newest few of each of those, among those that have not expired."""
+    wanted = sorted(set(whose))
+    found: list[IssuedCertificate] = []
+    for start in range(0, len(wanted), ASKED_AT_ONCE):
+        some = frozenset(wanted[start : start + ASKED_AT_ONCE])
+        # Not as pairs: SQLite would read all that live instead of following the index of the IDs.
+        theirs = _ranked(now).where(
+            certificates.c.spiffe_id.in_({str(spiffe_id) for spiffe_id, _ in some}),
+            certificates.c.node.in_({node.name for _, node in some}),
+        )
+        ranked = theirs.subquery()
+        chosen = (
+            select(ranked).where(ranked.c.rank <= RECENT).order_by(ranked.c.spiffe_id, ranked.c.node, ranked.c.rank)
+        )
+        rows = map(_certificate, connection.execute(chosen))
+        found += (one for one in rows if (one.spiffe_id, one.node) in some)
+    return tuple(found)
 
 
 def last_ends(connection: Connection, now: datetime) -> dict[AuthorityId, datetime]:

@@ -184,6 +184,11 @@ class Store:
         now = self._clock.now()
         return await self._read(lambda at: certificates.newest(at, now))
 
+    async def recent_certificates(self, whose: Sequence[tuple[SpiffeId, NodeName]]) -> Sequence[IssuedCertificate]:
+        """The newest few of each of those, the newest first, among the ones that have not expired."""
+        now = self._clock.now()
+        return await self._read(lambda at: certificates.recent(at, whose, now))
+
     async def count_certificates_expiring_before(self, at: datetime) -> int:
         """How many of the newest certificates expire before that instant."""
         now = self._clock.now()

@@ -21,7 +21,9 @@ from tests.contracts.store.records import (
 )
 from tests.kit.ca import rsa2048
 from trustplane.fault import Refused
+from trustplane.issuance.record import Purpose
 from trustplane.spiffe.names import NodeName
+from trustplane.store.certificates import RECENT
 from trustplane.store.columns import SERIAL_BYTES
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
@@ -93,6 +95,23 @@ async def test_the_newest_of_each_id_and_node_that_has_not_expired(url: str) -> 
     async with await opened(url) as store:
         await store.record_issuance([CERTIFICATE, renewed, on_another_node, expired], [], NOW)
         assert await store.newest_certificates() == (renewed, on_another_node)
+
+
+async def test_the_newest_few_that_live_of_each_that_is_asked_for(url: str) -> None:
+    many = [replace(CERTIFICATE, serial=n, issued_at=NOW + n * timedelta(seconds=1)) for n in range(1, 13)]
+    elsewhere = replace(CERTIFICATE, serial=20, node=OTHER_NODE)
+    other = replace(CERTIFICATE, serial=21, spiffe_id=LEDGER)
+    there = replace(CERTIFICATE, serial=22, spiffe_id=LEDGER, node=OTHER_NODE)
+    expired = replace(CERTIFICATE, serial=23, not_after=NOW)
+    probe = replace(CERTIFICATE, serial=24, purpose=Purpose.PROBE)
+    async with await opened(url) as store:
+        await store.record_issuance([*many, elsewhere, other, there, expired, probe], [], NOW)
+        assert await store.recent_certificates([(WEB, CERTIFICATE.node)]) == tuple(many[: -RECENT - 1 : -1])
+        asked = [(WEB, OTHER_NODE), (LEDGER, CERTIFICATE.node), (LEDGER, CERTIFICATE.node)]
+        assert {one.serial for one in await store.recent_certificates(asked)} == {20, 21}
+        crowd = [(WEB, NodeName(f"n{number}")) for number in range(250)]
+        assert [one.serial for one in await store.recent_certificates([*crowd, (LEDGER, OTHER_NODE)])] == [22]
+        assert await store.recent_certificates([]) == ()
 
 
 async def test_a_certificate_that_was_renewed_does_not_count_as_expiring(url: str) -> None:

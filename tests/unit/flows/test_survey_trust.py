@@ -12,6 +12,7 @@ import pytest
 
 from tests.kit.issuing_ports import ACME, NOON, MemoryAuthority
 from tests.kit.present import Present
+from trustplane.flows.leaf_roots import LOOKED_UP_OF_A_NODE, Whose
 from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.clusters import Cluster, Clusters, NamePattern
@@ -65,6 +66,8 @@ class Records:
     held: list[Holding] = field(default_factory=list)
     newest: list[IssuedCertificate] = field(default_factory=lambda: [LEAF])
     then: list[IssuedCertificate] = field(default_factory=list)  # after they were read once
+    older: list[IssuedCertificate] = field(default_factory=list)
+    asked: list[tuple[Whose, ...]] = field(default_factory=list)
     banned: bool = False
 
     async def authorities(self) -> Sequence[Authority]:
@@ -84,6 +87,10 @@ class Records:
     async def newest_certificates(self) -> Sequence[IssuedCertificate]:
         now, self.newest = self.newest, self.then or self.newest
         return now
+
+    async def recent_certificates(self, whose: Sequence[Whose]) -> Sequence[IssuedCertificate]:
+        self.asked.append(tuple(whose))
+        return [one for one in self.older if (one.spiffe_id, one.node) in whose]
 
     async def last_leaf_ends(self) -> Mapping[AuthorityId, datetime]:
         return {OLD.issuing.id: NOON + timedelta(hours=1)}
@@ -194,6 +201,28 @@ def test_a_leaf_nobody_can_tell_of_counts_as_below_the_root_that_leaves() -> Non
     bench = Bench()
     bench.records.say("sidecar shop/web", f"secret/{WEB}", "f" * 64)
     assert bench.seen()["sidecar shop/web on node-a"].shows == {OLD_ROOT}
+
+
+def test_a_leaf_that_was_never_the_newest_in_sight_is_looked_up_once_by_who_holds_it() -> None:
+    bench = Bench()
+    before = replace(LEAF, serial=2, leaf=b"second", authority=NEW.issuing.id)
+    bench.records.newest, bench.records.older = [replace(before, serial=3, leaf=b"third")], [before]
+    bench.records.say("sidecar shop/web", f"secret/{WEB}", digest(before))
+    bench.records.say("sidecar shop/web", f"secret/{ACME.id}", BUNDLE.digest)
+    for _ in range(3):
+        assert bench.seen()["sidecar shop/web on node-a"].shows == {NEW_ROOT}
+    assert bench.records.asked == [((WEB, NODE),)]
+
+
+def test_what_is_not_found_is_not_asked_for_again_and_one_node_is_asked_for_so_often_at_most() -> None:
+    bench = Bench()
+    for number in range(LOOKED_UP_OF_A_NODE + 5):
+        bench.records.say(f"envoy unix:{number}", f"secret/{ACME.id}/w{number:03}", f"{number:064x}")
+    bench.records.say("envoy unix:x", "secret/spiffe://other.example/x", "e" * 64)
+    bench.records.say("envoy unix:y", "secret/spiffe://acme.example/..", "f" * 64)
+    for _ in range(3):
+        bench.seen()
+    assert [len(some) for some in bench.records.asked] == [LOOKED_UP_OF_A_NODE, 5]
 
 
 def test_an_envoy_that_takes_no_bundle_is_not_asked_for_its_trust() -> None:
