@@ -272,7 +272,8 @@ async def _open_sockets(
     door = Door(behind, lambda: workloads.connections)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
-    watched = Watched(flows.node, flows.follower, flows.leaves, flows.memory, flows.watch, flows.sidecars.checks, clock)
+    seen = (flows.node, flows.follower, flows.leaves, flows.memory, flows.watch)
+    watched = Watched(*seen, local.checks, local.links, clock)
     http = HttpServer(agent_application(door, agent_metrics(watched)), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 

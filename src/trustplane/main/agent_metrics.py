@@ -17,6 +17,7 @@ from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepNodeIdentity
 from trustplane.flows.outlook import first_expiry
 from trustplane.flows.remember_identities import RememberIdentities
+from trustplane.flows.seen_links import SeenLinks
 
 MOST_CODES = 50
 
@@ -31,6 +32,7 @@ class Watched:
     memory: RememberIdentities
     watch: ClockWatch
     checks: CrossCheckSidecars
+    links: SeenLinks
     clock: Clock
 
 
@@ -107,3 +109,8 @@ class _Figures(Collector):
         yield doubted
         failed = "Looks at a sidecar's administration that failed"
         yield CounterMetricFamily("trustplane_agent_sidecar_looks_failed", failed, checks.failed_looks)
+        links = self._watched.links
+        kept = "Links that this node's sidecars see, as the server is told"
+        yield GaugeMetricFamily("trustplane_agent_links", kept, links.links)
+        beyond = "Requests on links beyond the number that is kept, of which nothing is told"
+        yield CounterMetricFamily("trustplane_agent_link_sightings_untold", beyond, links.untold)

@@ -5,14 +5,16 @@ Only the server that drives the change shows it, so of several servers one does,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trustplane.flows.change_root import ChangeRoot, Progress
-from trustplane.rotation.root_change import Phase, RootChange
+from trustplane.rotation.root_change import LinkBelow, Phase, RootChange
 from trustplane.rotation.root_clusters import by_cluster
+from trustplane.trust.authority import AuthorityId
 
 _OF_CLUSTERS = {
     "participants": "Participants of the change of root; cluster is empty for those that no cluster has",
@@ -21,6 +23,7 @@ _OF_CLUSTERS = {
     "agents_away": "Agents that are connected to no server",
     "cluster_cut_off": "1 if all agents of the cluster are away",
 }
+_ROLES = ("leaving", "coming", "other", "not-known")
 
 
 class RotationMetrics(Collector):
@@ -31,10 +34,15 @@ class RotationMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         progress = self._changing.driven
-        if progress is None or progress.change is None:
-            return
+        if progress is not None:
+            yield from figures(progress)
+
+
+def figures(progress: Progress) -> Iterator[Metric]:
+    if progress.change is not None:
         yield from _of_change(progress.change)
         yield from _of_clusters(progress)
+        yield _of_links(progress.change, progress.surveyed.survey.links)
 
 
 def _of_change(change: RootChange) -> Iterator[Metric]:
@@ -63,3 +71,19 @@ def _of_clusters(progress: Progress) -> Iterator[Metric]:
         gauges["agents_away"].add_metric(labels, one.agents_away)
         gauges["cluster_cut_off"].add_metric(labels, one.is_cut_off)
     yield from gauges.values()
+
+
+def _of_links(change: RootChange, links: Iterable[LinkBelow]) -> Metric:
+    """By what the root is to this change: labels stay few however many roots there were."""
+    seen = Counter(_role(one.root, change) for one in links if one.is_seen)
+    what = "Links in use, by the root below which a certificate on them is: leaving, coming, other or not-known"
+    gauge = GaugeMetricFamily("trustplane_rotation_links_seen", what, labels=["root"])
+    for role in _ROLES:
+        gauge.add_metric([role], seen[role])
+    return gauge
+
+
+def _role(root: AuthorityId | None, change: RootChange) -> str:
+    if root is None:
+        return "not-known"
+    return {change.leaving: "leaving", change.coming: "coming"}.get(root, "other")

@@ -23,12 +23,14 @@ from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.node_identity import Answer, KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
 from trustplane.flows.remember_identities import RememberIdentities
+from trustplane.flows.seen_links import MOST_LINKS, SeenLinks
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.keys.leaf import LeafKey
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.agent_metrics import Watched, agent_metrics
+from trustplane.registry.links import Side
 from trustplane.registry.view import NodeView
-from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.names import NodeName, ServiceName
 
 SECOND = timedelta(seconds=1)
 
@@ -45,7 +47,10 @@ class Node:
         self.follower = FollowServer(links, views, Outbox(), clock)
         uptake = SidecarUptake(NODE, Outbox(), HostingMemory(), clock)
         checks = CrossCheckSidecars(lambda _: None, uptake, lambda _peer, _admin: None, clock)
-        watched = Watched(self.node, self.follower, self.bench.keeper, self.memory, self.watch, checks, clock)
+        self.links = SeenLinks(NODE, Outbox(), lambda _: WEB.spiffe_id, clock)
+        watched = Watched(
+            self.node, self.follower, self.bench.keeper, self.memory, self.watch, checks, self.links, clock
+        )
         self.registry: CollectorRegistry = agent_metrics(watched)
         name = NodeName("node-a")
         self.health = AgentHealth(name, self.node, self.follower, self.bench.keeper, views, self.memory, self.watch)
@@ -113,6 +118,15 @@ def test_clock_and_cache_are_figures_and_reasons_that_are_not_red() -> None:
     assert node.figure("clock_skew_error_seconds") == 1
     assert [one.code for one in node.health.yellow()] == ["clock-behind"]
     assert node.figure("cache_save_failures_total") == 0
+
+
+def test_links_that_are_told_of_and_sightings_that_are_not_are_figures() -> None:
+    node = Node()
+    for number in range(MOST_LINKS + 3):
+        peer, issuer = f"spiffe://{WEB.spiffe_id.trust_domain}/p{number}", "serialNumber=5f0c,CN=issuing"
+        node.links.seen(ServiceName("shop", "web"), Side.CALLER, peer, issuer, 2)
+    assert node.figure("links") == MOST_LINKS
+    assert node.figure("link_sightings_untold_total") == 6
 
 
 def test_codes_stay_bounded() -> None:

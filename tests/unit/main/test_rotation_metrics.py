@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from tests.kit.issuing_ports import NOON
+from tests.kit.issuing_ports import NODE, NOON
 from tests.unit.flows.test_change_root import ORDER, Server, play
-from trustplane.main.rotation_metrics import RotationMetrics
+from trustplane.flows.change_root import Progress
+from trustplane.flows.survey_trust import Surveyed
+from trustplane.main.rotation_metrics import RotationMetrics, figures
 from trustplane.main.store_metrics import StoreMetrics
-from trustplane.rotation.root_change import Phase
+from trustplane.rotation.root_change import LinkBelow, Participant, Phase, Survey, begun
+from trustplane.trust.authority import AuthorityId
 
 
 def test_phase_and_progress_are_shown_while_a_change_is_driven_here(tmp_path: Path) -> None:
@@ -38,6 +42,24 @@ def test_phase_and_progress_are_shown_while_a_change_is_driven_here(tmp_path: Pa
         assert figure("phase", phase="done") is None
 
     play(tmp_path, scenario)
+
+
+def test_links_in_use_are_counted_by_what_their_root_is_to_the_change() -> None:
+    leaving, coming, older = (AuthorityId(letters * 32) for letters in ("aa", "bb", "cc"))
+    change = replace(begun(1, leaving, ORDER, NOON), coming=coming, phase=Phase.DRAIN)
+    link = LinkBelow(Participant("link a -> b"), "caller", "5f", leaving, NODE, NOON)
+    links = (
+        *(replace(link, root=root) for root in (leaving, leaving, coming, older, None)),
+        replace(link, is_seen=False),
+    )
+    survey = Survey({}, frozenset(), (), {}, timedelta(0), links=links)
+    progress = Progress(change, Surveyed(survey, ()), ())
+    assert {
+        sample.labels["root"]: sample.value
+        for metric in figures(progress)
+        for sample in metric.samples
+        if sample.name == "trustplane_rotation_links_seen"
+    } == {"leaving": 2, "coming": 1, "other": 1, "not-known": 1}
 
 
 def test_what_the_database_is_asked_is_counted(tmp_path: Path) -> None:
