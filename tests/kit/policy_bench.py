@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.kit.ca import Overrides
+from tests.kit.ca import Overrides, TestCa
 from tests.kit.envoy_bench import EnvoyBench
 from tests.kit.policies import PAYMENTS, policy_book
+from tests.kit.tmp_folder import short_folder
 from trustplane.main.envoy_bench import LOOPBACK, PATIENCE, Member
 from trustplane.policy import document
 from trustplane.policy.book import Book
@@ -37,17 +38,59 @@ def document_of(book: Book) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def enforcing(folder: Path, book: Book) -> AsyncIterator[tuple[EnvoyBench, Member]]:
-    async with EnvoyBench(folder) as bench:
+async def enforcing(folder: Path, book: Book, binary: Path | None = None) -> AsyncIterator[tuple[EnvoyBench, Member]]:
+    async with EnvoyBench(folder, binary) as bench:
         member = bench.add("payments")
         member.sidecar = replace(member.sidecar, policy=document_of(book), probes=book.state.services[PAYMENTS].probes)
         await bench.start()
         yield bench, member
 
 
-def tls_as(bench: EnvoyBench, spiffe_id: SpiffeId | str, **overrides: Unpack[Overrides]) -> ssl.SSLContext:
+@dataclass(frozen=True)
+class Standing:
+    """A sidecar that the tests of a module share. Each leaves it enforcing `book`, as it found it."""
+
+    book: Book
+    bench: EnvoyBench
+    member: Member
+    _runner: asyncio.Runner
+    _tls: dict[str, ssl.SSLContext] = field(default_factory=dict, repr=False)
+
+    @property
+    def port(self) -> int:
+        return self.member.sidecar.ports.mesh
+
+    def run(self, scenario: Coroutine[Any, Any, None]) -> None:
+        self._runner.run(scenario)
+
+    def line(self, caller: SpiffeId | str) -> Line:
+        return Line(self.port, self.tls(caller))
+
+    def tls(self, caller: SpiffeId | str) -> ssl.SSLContext:
+        name = str(caller)
+        if name not in self._tls:
+            self._tls[name] = tls_as(self.bench, name, uris=[name])
+        return self._tls[name]
+
+    async def push(self, book: Book) -> None:
+        self.bench.publish(self.member, policy=document_of(book))
+        await self.bench.settled(self.member)
+
+
+@contextlib.contextmanager
+def standing(book: Book) -> Iterator[Standing]:
+    with short_folder() as folder, asyncio.Runner() as runner, contextlib.ExitStack() as after:
+        whole = contextlib.AsyncExitStack()
+        after.callback(lambda: runner.run(whole.aclose()))
+        bench, member = runner.run(whole.enter_async_context(enforcing(folder, book)))
+        yield Standing(book, bench, member, runner)
+
+
+def tls_as(
+    bench: EnvoyBench, spiffe_id: SpiffeId | str, ca: TestCa | None = None, **overrides: Unpack[Overrides]
+) -> ssl.SSLContext:
     """A client with a certificate of the trust domain's authority, also a wrong one."""
-    chain, key = bench.issuing.leaf_chain(spiffe_id, **overrides)
+    chain, key = (ca or bench.issuing).leaf_chain(spiffe_id, **overrides)
     context = bench.client_tls(None)
     with tempfile.NamedTemporaryFile(dir=bench.folder) as pem:
         pem.write(b"".join(one.public_bytes(Encoding.PEM) for one in chain))

@@ -182,6 +182,8 @@ async def _start(settings: EnvoySettings, config: Path) -> asyncio.subprocess.Pr
             *("--file-flush-interval-msec", "1000"),
             *("--log-level", settings.log_level),
             "--disable-hot-restart",
+            # Otherwise a word of a rule that this build does not know is left out of it.
+            "--reject-unknown-dynamic-fields",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=settings.stdout,
             stderr=asyncio.subprocess.PIPE,

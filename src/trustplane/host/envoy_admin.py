@@ -36,6 +36,11 @@ class EnvoyAdmin:
         found: list[dict[str, object]] = json.loads(await self._ask("GET", "/certs"))["certificates"]
         return found
 
+    async def config(self) -> dict[str, object]:
+        """All that it holds, as it holds it."""
+        found: dict[str, object] = json.loads(await self._ask("GET", "/config_dump"))
+        return found
+
     async def drain_listeners(self) -> None:
         """Tell clients to leave (HTTP/2 GOAWAY, `connection: close`) while requests under way finish."""
         await self._ask("POST", "/drain_listeners?graceful&skip_exit")

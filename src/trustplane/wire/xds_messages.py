@@ -35,9 +35,21 @@ class _Struct(Protocol):
     fields: Mapping[str, _Value]
 
 
+class _Number(Protocol):
+    major_number: int
+    minor_number: int
+
+
+class _Build(Protocol):
+    version: _Number
+
+
 class _Node(Protocol):
     id: str
     metadata: _Struct
+    user_agent_build_version: _Build
+
+    def HasField(self, name: str) -> bool: ...  # noqa: N802 - protobuf's name
 
 
 class _Request(Protocol):
@@ -82,6 +94,14 @@ class XdsMessages:
         fields = cast("_Request", message).node.metadata.fields
         own = fields[METADATA].struct_value.fields if METADATA in fields else {}
         return own[ADMIN].string_value if ADMIN in own else ""
+
+    def build_of(self, message: Message) -> tuple[int, int] | None:
+        """The proxy's major and minor number; none if it does not say."""
+        node = cast("_Request", message).node
+        if not node.HasField("user_agent_build_version"):
+            return None
+        found = node.user_agent_build_version.version
+        return found.major_number, found.minor_number
 
     def request(self, message: Message, dialect: Dialect, default_kind: Kind | None) -> Requested:
         """Refused if it is about a type we do not serve."""

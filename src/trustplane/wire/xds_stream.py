@@ -1,7 +1,8 @@
 """One xDS stream, from the peer's attestation to its end.
 
 The peer is attested once, when the stream opens; the port decides what it is entitled to, each time anew. An offer
-reaches the proxy only if this Envoy understands all of it; otherwise that is reported and the offer before it stays.
+reaches the proxy only if this Envoy understands all of it, and a sidecar only if its build was tried; otherwise that is
+reported and the offer before it stays.
 What the proxy answers is reported.
 """
 
@@ -20,6 +21,7 @@ from google.protobuf.message import Message
 from trustplane.fault import Fault, Refused
 from trustplane.spiffe.selectors import Selector
 from trustplane.wire.xds_messages import XdsMessages
+from trustplane.xds.builds import require_tried
 from trustplane.xds.conversation import (
     Conversation,
     Dialect,
@@ -126,6 +128,7 @@ class Stream:
         self._context = context
         self._conversation = Conversation(dialect, Unknown.WAITS if only is None else Unknown.ENDS)
         self._node = self._participant = ""
+        self._build: tuple[int, int] | None = None
         self._number = next(_numbers)
         self._turn = asyncio.Lock()
 
@@ -135,6 +138,7 @@ class Stream:
         if first is None:
             return
         self._node = self._messages.node_of(first)[:MAX_NODE_CHARACTERS]
+        self._build = self._messages.build_of(first)
         managed = self._only is None
         # Only a managed sidecar's name was checked; what another Envoy calls itself proves nothing.
         self._participant = self._node if managed else f"{self._context.peer()} {self._node!r}"
@@ -183,6 +187,8 @@ class Stream:
         understood = True
         for one in offer:
             try:
+                if self._only is None:
+                    require_tried(self._build)
                 self._messages.encoded(one)
             except Refused as refusal:
                 thing = f"{one.kind.name.lower()}/{one.name}"

@@ -12,6 +12,7 @@ import pytest
 from tests.kit.envoy_bench import EnvoyBench
 from tests.kit.policies import PAYMENTS, drawn_policies, drawn_request
 from tests.kit.policy_bench import ENDED, Line, acme_book, document_of, enforcing, http, tls_as
+from tests.kit.policy_verdicts import judged
 from trustplane.fault import Refused
 from trustplane.main.envoy_bench import Member
 from trustplane.policy.book import Book
@@ -101,6 +102,27 @@ def test_class_13_the_longest_pattern_that_is_accepted_is_one_that_envoy_takes(s
             line = Line(member.sidecar.ports.mesh, tls_as(bench, WEB))
             assert await line.ask(http("PUT", pattern.replace("*", "/x/"))) == 200
             assert await line.ask(http("PUT", pattern.replace("*", "/x/").replace(".", "y"))) == 403
+            line.close()
+
+    asyncio.run(scenario())
+
+
+def test_class_18_a_range_of_ports_ends_where_it_says(socket_dir: Path) -> None:
+    """Envoy leaves the last port of a range out. The mesh port is what counts, not the service's own."""
+
+    async def scenario() -> None:
+        async with enforcing(socket_dir, acme_book(WEB_CHARGES)) as (bench, member):
+            port, own = member.sidecar.ports.mesh, member.sidecar.ports.app
+            line = Line(port, tls_as(bench, WEB))
+            for condition in (
+                *(f"context.port == {one}" for one in (port - 1, port, port + 1, own)),
+                *(f"context.port {sign} {port}" for sign in ("<", "<=", ">", ">=", "!=")),
+                *(f"context.port < {port + 1} && context.port >= {one}" for one in (port, port + 1)),
+            ):
+                book = acme_book(WEB_CHARGES.replace(";", f" when {{ {condition} || context.port == 1 }};"))
+                await push(bench, member, book)
+                allowed = judged(book, Request(WEB, "POST", "/charge", port=port))
+                assert await line.ask(CHARGE) == (200 if allowed else 403), condition
             line.close()
 
     asyncio.run(scenario())

@@ -23,6 +23,7 @@ from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.xds import SERVER_OPTIONS, services
 from trustplane.wire.xds_messages import XdsMessages
 from trustplane.wire.xds_stream import XdsPorts
+from trustplane.xds.builds import OLDEST
 from trustplane.xds.guards import published
 from trustplane.xds.resources import Kind
 from trustplane.xds.sds_names import secrets_offer
@@ -40,6 +41,15 @@ ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 SDS = "/envoy.service.secret.v3.SecretDiscoveryService/"
 
 
+def web(build: tuple[int, int] = OLDEST) -> dict[str, object]:
+    """What shop/web's Envoy says of itself."""
+    major, minor = build
+    return {
+        "id": "shop/web",
+        "user_agent_build_version": {"version": {"major_number": major, "minor_number": minor}},
+    }
+
+
 class Caller:
     """An Envoy's side of the connection."""
 
@@ -51,13 +61,11 @@ class Caller:
         return self._descriptors.message("envoy.service.discovery.v3." + name)(**fields)
 
     def asked(self, *names: str, kind: Kind = Kind.SECRET, **fields: object) -> Message:
-        return self.message(
-            "DiscoveryRequest", node={"id": "shop/web"}, type_url=kind.type_url, resource_names=names, **fields
-        )
+        return self.message("DiscoveryRequest", node=web(), type_url=kind.type_url, resource_names=names, **fields)
 
     def asked_delta(self, *names: str, kind: Kind, **fields: object) -> Message:
         fields["resource_names_subscribe"] = names
-        return self.message("DeltaDiscoveryRequest", node={"id": "shop/web"}, type_url=kind.type_url, **fields)
+        return self.message("DeltaDiscoveryRequest", node=web(), type_url=kind.type_url, **fields)
 
     def stream(self, path: str) -> Message:
         delta = "Delta" if "Delta" in path else ""
@@ -254,6 +262,21 @@ def test_a_peer_that_is_not_entitled_is_denied_before_it_is_told_anything(socket
     talk(socket_dir, scenario)
 
 
+@pytest.mark.parametrize("node", [web((1, 38)), web((0, 99)), {"id": "shop/web"}], ids=["1.38", "0.99", "silent"])
+def test_a_sidecar_whose_build_was_not_tried_is_told_nothing_and_that_is_reported(
+    socket_dir: Path, node: dict[str, object]
+) -> None:
+    async def scenario(world: World, caller: Caller) -> None:
+        stream = caller.stream(ADS + "DeltaAggregatedResources")
+        await stream.write(caller.message("DeltaDiscoveryRequest", node=node, type_url=Kind.CLUSTER.type_url))
+        await world.uptake.until(
+            lambda: "xds-proxy-too-old" in str(world.uptake.held.get(("shop/web", "listener/inbound")))
+        )
+        assert {one.held for one in world.uptake.held.values()} == {""}
+
+    talk(socket_dir, scenario)
+
+
 def test_a_node_of_another_name_is_denied(socket_dir: Path) -> None:
     async def scenario(world: World, caller: Caller) -> None:
         stream = caller.stream(ADS + "DeltaAggregatedResources")
@@ -287,7 +310,7 @@ def test_a_type_we_do_not_serve_is_refused(socket_dir: Path) -> None:
     async def scenario(world: World, caller: Caller) -> None:
         for path, url in ((ADS, "type.googleapis.com/envoy.nothing"), (SDS, Kind.CLUSTER.type_url)):
             stream = caller.stream(path + ("StreamSecrets" if path == SDS else "StreamAggregatedResources"))
-            await stream.write(caller.message("DiscoveryRequest", node={"id": "shop/web"}, type_url=url))
+            await stream.write(caller.message("DiscoveryRequest", node=web(), type_url=url))
             assert await status_of(stream) is grpc.StatusCode.INVALID_ARGUMENT
 
     talk(socket_dir, scenario)
