@@ -10,9 +10,9 @@ from trustplane.verdict.decision import DecisionKind
 
 
 def named(kind: DecisionKind, operations: Iterable[Operation]) -> DecisionKind:
-    """With the operation it is: of several, the one with the longest path."""
+    """With the operation it is: of several a whole path, else the longest beginning."""
     found = [one for one in operations if _is(one, kind)]
-    best = max(found, key=lambda one: (len(one.path), one.name), default=None)
+    best = max(found, key=lambda one: (not one.path.endswith("/*"), len(one.path), one.name), default=None)
     return replace(kind, operation=best.name if best else None)
 
 
