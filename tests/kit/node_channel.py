@@ -31,6 +31,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName, agent_id, probe_id, server_dns_name, server_id
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.trust.revocation import Revocations
+from trustplane.verdict.delivery import Parcel
 from trustplane.wire import proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
 from trustplane.wire.node_client import NodeClient, ServerTrust
@@ -161,6 +162,15 @@ class EchoMinter:
         return f"{node} {spiffe_id} {','.join(audience)}"
 
 
+class MemoryDecisions:
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+
+    async def keep(self, parcel: Parcel) -> int:
+        self.parcels.append(parcel)
+        return parcel.id.number
+
+
 class Doors:
     """A server's doors for agents. `identity` may be replaced while it serves."""
 
@@ -175,6 +185,7 @@ class Doors:
         self.identity = self.server_identity()
         self.roots = self.domain.bundle().x509_pem()
         self.site = TestCa.root("site.example")
+        self.decisions = MemoryDecisions()
         self.node_port = self.enrolment_port = 0
 
     def server_identity(self, spiffe_id: SpiffeId = SERVER) -> KeyedSvid:
@@ -207,7 +218,15 @@ class Doors:
     async def open(self) -> AsyncIterator[Doors]:
         minter, prober = EchoMinter(), CaProber(self.domain)
         behind = NodeDoors(
-            self.enrol, self.issuer, minter, self.views, self.nodes, self.connected, AllVouched(), prober
+            self.enrol,
+            self.issuer,
+            minter,
+            self.views,
+            self.nodes,
+            self.connected,
+            AllVouched(),
+            prober,
+            self.decisions,
         )
         nodes, self.node_port = open_door("127.0.0.1:0", self.tls, clients_have_certificates=True)
         service = NodeService(ACME, behind, self, self.domain.document, self.clock)

@@ -21,6 +21,7 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, agent_id
 from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.verdict.delivery import Parcel
 
 ACME = TrustDomain("acme.example")
 NODE = NodeName("node-a")
@@ -81,6 +82,7 @@ class Line:
     waits: asyncio.Event | None = None  # calls are answered once it is set
     updates: tuple[ViewUpdate, ...] = ()
     node_renewals: int = 0
+    parcels: list[Parcel] = field(default_factory=list)
     closed: bool = False
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -125,6 +127,11 @@ class Line:
 
     async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
         raise AssertionError((root_key_id, csr))
+
+    async def deliver(self, parcel: Parcel) -> int:
+        await self._answer()
+        self.parcels.append(parcel)
+        return parcel.id.number
 
     async def close(self) -> None:
         self.closed = True

@@ -41,6 +41,9 @@ from trustplane.trust.federation import Peer, published_before_use
 from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
+from trustplane.verdict.decision import DecisionKind
+from trustplane.verdict.delivery import Losses
+from trustplane.verdict.tally import Tally
 from trustplane.wire.http_door import ServerFacts
 
 ACME = TrustDomain("acme.example")
@@ -97,6 +100,8 @@ class MemoryDoor:
     peers: list[Peer] = field(default_factory=list)
     stated: dict[TrustDomain, bytes] = field(default_factory=dict)
     showing: list[Shown] = field(default_factory=list)
+    decided: dict[DecisionKind, Tally] = field(default_factory=dict)
+    lost: dict[NodeName, Losses] = field(default_factory=dict)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -275,6 +280,17 @@ class MemoryDoor:
         self.acts.append(f"{type(event).__name__} by {by}")
         self.changes[-1] = feed(self.changes[-1], event, NOON)[0]
         return self.changes[-1]
+
+    async def decisions(
+        self, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
+    ) -> Sequence[tuple[DecisionKind, Tally]]:
+        del candidate
+        found = [one for one in self.decided.items() if one[1].last >= since and callee in {None, one[0].callee}]
+        return sorted(found, key=lambda one: -one[1].count)[:limit]
+
+    async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]:
+        del since
+        return self.lost
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return len(self.bodies), Frontier().extend(map(leaf_hash, self.bodies)).hashes

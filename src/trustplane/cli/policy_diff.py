@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trustplane.cli import observed
+from trustplane.cli.observed import Live, Since
 from trustplane.cli.output import Exit, say, say_json
-from trustplane.cli.sockets import AsJson
+from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
 from trustplane.policy.book import Book
@@ -19,11 +21,13 @@ from trustplane.policy.rules import offered
 from trustplane.policy.tree import holds
 from trustplane.registry.findings import Findings
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.live import Traffic
 
 EXAMPLES = """\b
 Examples:
   trustplane policy diff main/trust/ trust/
   trustplane policy diff main/trust/ trust/ --json
+  trustplane policy diff main/trust/ trust/ --live --since 30d    with the requests there were in each
 """
 MOST_CALLERS = 10
 
@@ -31,21 +35,30 @@ Before = Annotated[Path, typer.Argument(metavar="A", help="The trust repository 
 After = Annotated[Path, typer.Argument(metavar="B", help="The trust repository as it would be.")]
 
 
-def command(before: Before, after: After, *, as_json: AsJson = False) -> None:
+def command(
+    before: Before,
+    after: After,
+    server_socket: ServerSocket,
+    since: Since = "7d",
+    *,
+    live: Live = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what becomes allowed and what becomes denied: by whom, which operation, and the shortest request.
 
     The comparison is exact. It ends with 1 if anything is newly allowed that no test of B declares: a policy_test.yaml
-    declares it by a case that expects allow, for each of its callers and for that operation.
+    declares it by a case that expects allow, for each of its callers and for that operation. With --live each change
+    has the number of requests there were in it.
     """
     old, new = book.read(read_directory(before)), book.read(read_directory(after))
     declared = _Declared(new)
     changes = [(change, declared.covers(change)) for change in compare(old.state, new.state)]
-    if as_json:
-        for change, is_declared in changes:
-            say_json(_shape(change, new, declared=is_declared))
-    else:
-        for change, is_declared in changes:
-            say("\n".join(_lines(change, new, declared=is_declared)))
+    counted = _Counted(old, new, [change for change, _ in changes], (server_socket, since) if live else None)
+    for change, is_declared in changes:
+        if as_json:
+            say_json({**_shape(change, new, declared=is_declared), **counted.shape(change)})
+        else:
+            say("\n".join((*_lines(change, new, declared=is_declared), *counted.lines(change))))
     allowed = [is_declared for change, is_declared in changes if change.region.newly_allowed]
     undeclared = allowed.count(False)
     if as_json:
@@ -82,6 +95,27 @@ class _Declared:
             if case.allowed and case.request and any(holds(offer, case.request) for offer in offers)
         }
         return set(change.region.callers) <= callers
+
+
+class _Counted:
+    """The requests there were in each change, if they are asked for."""
+
+    def __init__(self, old: Book, new: Book, changes: Sequence[Change], asked: tuple[Path, str] | None) -> None:
+        self._changes = changes
+        self._since = asked[1] if asked else ""
+        self._traffic = Traffic(old.state, new.state, observed.ask(*asked).traffic) if asked else None
+
+    def shape(self, change: Change) -> Mapping[str, object]:
+        if self._traffic is None:
+            return {}
+        found = self._traffic.of(change, self._changes)
+        return {"live_requests": found.requests, "live_unknown": found.unknown}
+
+    def lines(self, change: Change) -> Iterator[str]:
+        if self._traffic is not None:
+            found = self._traffic.of(change, self._changes)
+            unknown = f", and {found.unknown} more of which the log cannot tell" if found.unknown else ""
+            yield f"    live: {found.requests} requests in {self._since}{unknown}"
 
 
 def _lines(change: Change, new: Book, *, declared: bool) -> Iterator[str]:

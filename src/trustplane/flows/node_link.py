@@ -18,6 +18,7 @@ from trustplane.registry.view_change import ViewChange
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
+from trustplane.verdict.delivery import Parcel
 
 SERVER_NOT_TRUSTED = "server-not-trusted"  # the code of a link to a server that no trusted root vouches for
 
@@ -93,3 +94,7 @@ class Link(Protocol):
         ...
 
     async def mint(self, spiffe_id: SpiffeId, audience: Sequence[str]) -> str: ...
+
+    async def deliver(self, parcel: Parcel) -> int:
+        """The highest number of its stream that the server keeps. Refused as `peer-refused` by one of before."""
+        ...

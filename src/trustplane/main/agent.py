@@ -7,6 +7,7 @@ earned before is used again after a restart, and what it served is served again,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -22,8 +23,11 @@ import structlog
 import uvloop
 
 from trustplane.attest.entitlement import needs_digest
+from trustplane.fault import Unavailable
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
+from trustplane.flows.count_decisions import CountDecisions
+from trustplane.flows.deliver_decisions import DeliverDecisions
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
@@ -112,6 +116,7 @@ class Flows:
     sidecars: Sidecars
     trust: ReportTrust
     probes: ProbeSidecars
+    delivery: DeliverDecisions
     views: Feed[NodeView | None]
     identities: Feed[HeldIdentities]
 
@@ -140,7 +145,14 @@ async def _serve(settings: AgentSettings) -> None:
             _log.info("stopping")
             for task in keeping:
                 task.cancel()
+        await _last_words(flows)
         await flows.links.close()
+
+
+async def _last_words(flows: Flows) -> None:
+    """What was counted since the last write; it is delivered after the next start."""
+    with contextlib.suppress(Unavailable):
+        await flows.sidecars.decisions.close()
 
 
 def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
@@ -177,6 +189,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         sidecars=sidecars,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
         probes=_probes(settings, links, (views, identities), sidecars.uptake, clock),
+        delivery=DeliverDecisions(sidecars.spool, links, clock),
         views=views,
         identities=identities,
     )
@@ -234,6 +247,8 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.checks.run(),
         flows.sidecars.links.run(),
         flows.sidecars.connections.run(),
+        flows.sidecars.decisions.run(),
+        _once_enrolled(flows, flows.delivery.run, random),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]
@@ -263,7 +278,7 @@ async def _open_sockets(
     ports = XdsPorts(_Xds(callers, flows.views), local.offers, local.uptake, local.checks)
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
-    await _start(_xds_server(settings, ports, local.links, inner), doors)
+    await _start(_xds_server(settings, ports, (local.links, local.decisions), inner), doors)
 
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
@@ -278,11 +293,13 @@ async def _open_sockets(
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 
-def _xds_server(settings: AgentSettings, ports: XdsPorts, links: SeenLinks, inner: Path) -> grpc.aio.Server:
+def _xds_server(
+    settings: AgentSettings, ports: XdsPorts, told: tuple[SeenLinks, CountDecisions], inner: Path
+) -> grpc.aio.Server:
     descriptors = Descriptors.of(find_envoy(settings.envoy), settings.data_dir)
     server = grpc.aio.server(options=xds.SERVER_OPTIONS)
     server.add_generic_rpc_handlers(xds.services(ports, XdsMessages(descriptors)))
-    server.add_generic_rpc_handlers((access_logs.service(ports.peers, ports.offers, links, descriptors),))
+    server.add_generic_rpc_handlers((access_logs.service(ports.peers, ports.offers, told, descriptors),))
     server.add_insecure_port(f"unix:{inner}")
     return server
 

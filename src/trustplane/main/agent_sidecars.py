@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
+from trustplane.flows.count_decisions import CountDecisions
 from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
@@ -18,12 +20,16 @@ from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
+from trustplane.host.spool import Stream
 from trustplane.host.watched_envoy import WatchedEnvoy, process_of
+from trustplane.main.agent_spool import ParcelFiles
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.folding import Asked
 from trustplane.xds.open_connections import STATISTICS
+from trustplane.xds.rbac import access_to
 from trustplane.xds.surroundings import Surroundings
 
 Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
@@ -39,6 +45,8 @@ class Sidecars:
     checks: CrossCheckSidecars
     links: SeenLinks
     connections: MeasureConnections
+    decisions: CountDecisions
+    spool: ParcelFiles
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -49,7 +57,28 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
     links = SeenLinks(settings.node, outbox, partial(_id_of, held[0]), clock)
     connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks), clock)
-    return Sidecars(peers, uptake, offers, checks, links, connections)
+    stream = Stream(int(clock.now().timestamp() * 1000), secrets.token_hex(16))
+    spool = ParcelFiles(settings.node, settings.data_dir / "decisions", stream)
+    decisions = CountDecisions(settings.node, stream.id, AskedByRules(held[0]).of, spool, clock)
+    return Sidecars(peers, uptake, offers, checks, links, connections, decisions, spool)
+
+
+class AskedByRules:
+    """What the rules of a node's services ask for by name, as of the view it holds."""
+
+    def __init__(self, views: Feed[NodeView | None]) -> None:
+        self._views = views
+        self._view: NodeView | None = None
+        self._known: dict[ServiceName, Asked] = {}
+
+    def of(self, service: ServiceName) -> Asked:
+        view = self._views.value
+        if view is not self._view:
+            self._view, self._known = view, {}
+        if service not in self._known:
+            found = next((one for one in view.sidecars if one.service == service), None) if view else None
+            self._known[service] = Asked.by(access_to(found)) if found else Asked()
+        return self._known[service]
 
 
 async def _figures(checks: CrossCheckSidecars, service: ServiceName) -> Mapping[str, int]:

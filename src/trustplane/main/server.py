@@ -35,6 +35,7 @@ from trustplane.flows.issue import IssueX509
 from trustplane.flows.issue_in_turn import IssueInTurn
 from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.keep_decisions import KeepDecisions
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.note_doubts import NoteDoubts
@@ -154,6 +155,7 @@ class Flows:
     published: PublishBundle
     asking: AskPartners
     stating: StateUptake
+    decisions: KeepDecisions
     audit_key: str
 
 
@@ -261,6 +263,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
         stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
         readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
+        decisions=KeepDecisions(store, desired, clock),
         audit_key=str(note_key),
     )
 
@@ -305,6 +308,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.presence.run(),
         flows.federate.run(),
         flows.asking.run(),
+        flows.decisions.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),
         follow_store(flows, changes, clock),
@@ -366,6 +370,7 @@ async def _open_agent_doors(
         flows.connected,
         VouchForNodes(flows.revocations, flows.store),
         IssueProbes(flows.issuer, flows.authorities.probe_signer, clock),
+        flows.decisions,
     )
     site = NodeCertificateCas.from_file(settings.node_certificates_ca)
     evidence = NodeEvidence(settings.trust_domain, site, flows.store)

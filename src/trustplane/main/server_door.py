@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from trustplane.audit import events
 from trustplane.audit.log import AuditEntry
@@ -38,13 +38,16 @@ from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Waiver
 from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT, Bundle, BundleSet
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
-from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.store.store import Store
 from trustplane.trust.authority import Authority
 from trustplane.trust.federation import Peer, published_before_use
 from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
+from trustplane.verdict.decision import DecisionKind
+from trustplane.verdict.delivery import Losses
+from trustplane.verdict.tally import Tally
 from trustplane.wire.http_door import ServerFacts
 
 
@@ -252,6 +255,14 @@ class Door:
 
     async def waive_participant(self, waiver: Waiver) -> RootChange:
         return await self._behind.changing.waive(waiver)
+
+    async def decisions(
+        self, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
+    ) -> Sequence[tuple[DecisionKind, Tally]]:
+        return await self._store.decisions(since, callee, candidate, limit)
+
+    async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]:
+        return await self._store.decision_losses(since)
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return await self._store.audit_head()

@@ -25,6 +25,7 @@ from trustplane.store import (
     audit_log,
     authorities,
     certificates,
+    decisions,
     federation,
     nodes,
     partners,
@@ -43,6 +44,9 @@ from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 from trustplane.trust.federation import Peer
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, SignedCrl
+from trustplane.verdict.decision import DecisionKind
+from trustplane.verdict.delivery import Kept, Losses, Parcel
+from trustplane.verdict.tally import Tally
 
 __all__ = ["Changes", "Store", "Topic"]
 
@@ -313,6 +317,25 @@ class Store:
     async def checkpoints(self, limit: int) -> Sequence[str]:
         """The newest first."""
         return await self._read(lambda at: audit_log.newest_checkpoints(at, limit))
+
+    # What proxies decided
+
+    async def put_decisions(self, parcel: Parcel, at: datetime) -> Kept:
+        """Once, however often it comes."""
+        return await self._write(lambda to: decisions.put(to, parcel, at))
+
+    async def decisions(
+        self, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
+    ) -> Sequence[tuple[DecisionKind, Tally]]:
+        """Since the beginning of that hour, those with most requests first."""
+        return await self._read(lambda at: decisions.found(at, since, callee, candidate, limit))
+
+    async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]:
+        """What nodes that delivered since then said they had not counted, or under fewer paths."""
+        return await self._read(lambda at: decisions.losses(at, since))
+
+    async def prune_decisions(self, before: datetime) -> int:
+        return await self._write(lambda to: decisions.prune(to, before))
 
     # Between replicas
 

@@ -271,3 +271,41 @@ partner_statements = Table(
     Column("failing_since", Instant),
     Column("is_silent", Boolean, nullable=False),
 )
+
+# What proxies decided, by the hour. `kind` names all columns up to would_rule; in them, empty text is none.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("hour", Instant, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("callee", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("is_folded", Boolean, nullable=False),
+    Column("is_plain", Boolean, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("is_allowed", Boolean, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("would_allow", Boolean, nullable=False),
+    Column("would_rule", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
+    Column("sample", Text, nullable=False),  # instant and request id, so that the greatest is the newest
+    Index("decisions_by_callee", "callee", "hour"),
+)
+
+# How far each node's parcels were taken, and what it said it had lost.
+decision_streams = Table(
+    "decision_streams",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("folded", BigInteger, nullable=False),
+)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from trustplane.fault import Refused
 from trustplane.spiffe.names import NodeName
+from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.tally import Tallies
 
 MOST_KINDS = 2000  # of one parcel
@@ -57,6 +58,14 @@ class Parcel:
             raise _refused(f"a parcel tells of {len(self.tallies)} kinds of decision", f"at most {MOST_KINDS} fit")
         if self.since.tzinfo is None:
             raise _refused(f"{self.since} has no zone", "instants have zones")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`number`: the highest of the stream. `fresh`: kinds that were not there in their hour; none of a repeated one."""
+
+    number: int
+    fresh: tuple[DecisionKind, ...] = ()
 
 
 def is_new(parcel: ParcelId, received: Mapping[tuple[NodeName, str], int]) -> bool:

@@ -1,7 +1,7 @@
-"""Envoy's access log service, for the sidecars of this node: whom each met, and below which issuer.
+"""Envoy's access log service, for the sidecars of this node: what each decided, whom it met, and below which issuer.
 
-A stream is believed about the sidecar whose process opened it, and about nothing else. Reading is bounded: of the
-entries of one message that are more than can be afforded, an even sample is read and the rest is counted.
+A stream is believed about the sidecar whose process opened it, and about nothing else. Every decision is read, and
+entries that are alike are taken as one. Of what went out, an even sample of a message is read and the rest counted.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from google.protobuf.message import Message
 from trustplane.fault import Refused
 from trustplane.registry.links import Side
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.logged import Logged
 from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.grpc_status import answering
 from trustplane.wire.xds_stream import MAX_NODE_CHARACTERS, Offers, Peers
-from trustplane.xds.access_log import ISSUER, PEER
+from trustplane.xds.access_log import ASKED, DECISIONS, ISSUER, JUDGED, PEER
 
-MOST_READ = 32  # entries of one message; a sidecar sends one every second or for every 16 KiB
+MOST_READ = 32  # entries of one message of what went out
 MOST_TEXT = 2100
+MOST_METADATA = 8192
 _SERVICE = "envoy.service.accesslog.v3."
-_SIDES = {side.value: side for side in Side}
+_LOGS: dict[str, Side | None] = {**{side.value: side for side in Side}, DECISIONS: None}
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -31,17 +33,28 @@ class Sightings(Protocol):
     def seen(self, service: ServiceName, side: Side, peer: str, issuer: str, times: int = 1) -> None: ...
 
 
-def service(peers: Peers, offers: Offers, sightings: Sightings, descriptors: Descriptors) -> grpc.GenericRpcHandler:
+class Decisions(Protocol):
+    def decided(self, service: ServiceName, logged: Logged) -> None: ...
+
+
+def service(
+    peers: Peers, offers: Offers, told: tuple[Sightings, Decisions], descriptors: Descriptors
+) -> grpc.GenericRpcHandler:
+    sightings, decisions = told
+
     @answering
     async def stream(requests: AsyncIterator[Any], context: _Context) -> Message:
         selectors = await peers.selectors(context.peer())
-        of: tuple[ServiceName, Side] | None = None
+        of: tuple[ServiceName, Side | None] | None = None
         async for message in requests:
             if of is None:
                 node = message.identifier.node.id[:MAX_NODE_CHARACTERS]
                 offers.sidecar(selectors, node)  # refuses a process that is not that sidecar's
-                of = (ServiceName.parse(node), _side(message.identifier.log_name))
-            _read(message, *of, sightings)
+                of = (ServiceName.parse(node), _log(message.identifier.log_name))
+            if of[1] is None:
+                _read_decisions(message, of[0], sightings, decisions)
+            else:
+                _read_sample(message, of[0], of[1], sightings)
         return descriptors.message(f"{_SERVICE}StreamAccessLogsResponse")()
 
     handler = grpc.stream_unary_rpc_method_handler(
@@ -52,7 +65,7 @@ def service(peers: Peers, offers: Offers, sightings: Sightings, descriptors: Des
     return grpc.method_handlers_generic_handler(f"{_SERVICE}AccessLogService", {"StreamAccessLogs": handler})
 
 
-def _read(message: Any, of: ServiceName, side: Side, sightings: Sightings) -> None:  # noqa: ANN401 - made from the binary
+def _read_sample(message: Any, of: ServiceName, side: Side, sightings: Sightings) -> None:  # noqa: ANN401 - made from the binary
     entries = message.http_logs.log_entry
     step = -(-len(entries) // MOST_READ) or 1
     for start in range(0, len(entries), step):
@@ -61,16 +74,33 @@ def _read(message: Any, of: ServiceName, side: Side, sightings: Sightings) -> No
         sightings.seen(of, side, peer[:MOST_TEXT], issuer[:MOST_TEXT], min(step, len(entries) - start))
 
 
-def _side(log_name: str) -> Side:
-    found = _SIDES.get(log_name)
-    if found is None:
+def _read_decisions(message: Any, of: ServiceName, sightings: Sightings, decisions: Decisions) -> None:  # noqa: ANN401 - made from the binary
+    met: dict[tuple[str, str], int] = {}
+    alike: dict[tuple[str, str, str], tuple[int, Any]] = {}
+    for entry in message.http_logs.log_entry:
+        tags = entry.common_properties.custom_tags
+        peer, asked, judged = tags.get(PEER, ""), tags.get(ASKED, ""), tags.get(JUDGED, "")
+        pair = (peer, tags.get(ISSUER, ""))
+        met[pair] = met.get(pair, 0) + 1
+        key = (peer, asked, judged)
+        alike[key] = (alike[key][0] + 1 if key in alike else 1, entry)
+    for (peer, issuer), times in met.items():
+        sightings.seen(of, Side.CALLER, peer[:MOST_TEXT], issuer[:MOST_TEXT], times)
+    for (peer, asked, judged), (count, last) in alike.items():
+        sample = last.request.request_id[:64]
+        decisions.decided(of, Logged(peer[:MOST_TEXT], asked[:MOST_TEXT], judged[:MOST_METADATA], count, sample))
+
+
+def _log(name: str) -> Side | None:
+    """Whom requests met on which side; none: what was decided."""
+    if name not in _LOGS:
         raise Refused(
             code="access-log-unknown",
-            what=f"access logs named {log_name!r:.100} are not taken here",
-            why=f"a sidecar sends those of what it saw of its {' and '.join(_SIDES)}",
+            what=f"access logs named {name!r:.100} are not taken here",
+            why=f"a sidecar sends those named {', '.join(_LOGS)}",
             fix="use the configuration the agent serves",
         )
-    return found
+    return _LOGS[name]
 
 
 def _serialized(message: Message) -> bytes:

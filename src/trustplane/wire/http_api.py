@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
+from trustplane.flows.keep_decisions import KEPT_FOR
 from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
@@ -26,6 +27,8 @@ from trustplane.wire.http_revocations import RevocationAnswers
 from trustplane.wire.http_rotation import RotationAnswers
 from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Run, Text, application
 from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
+from trustplane.wire.http_traffic import MOST_DECISIONS, TrafficAnswers
+from trustplane.wire.http_traffic_shapes import TrafficShape
 
 MAX_AUDIT_ENTRIES = 10_000
 
@@ -49,6 +52,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
     listed = (
         *(*_open(to), bundle_operation(door), statement_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
         *(*_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
+        _traffic(door, clock),
     )
 
     async def openapi(_: Call) -> Raw:
@@ -153,6 +157,18 @@ def _rotation(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
         _act(f"{here}/waivers", "waive_participant", "do not wait for one participant", one, to.waive, waiver),
         _act(f"{here}/abort", "abort_rotation", "go back to the root of before", one, to.abort),
     )
+
+
+def _traffic(door: ServerDoor, clock: Clock) -> Operation:
+    most = int(KEPT_FOR.total_seconds())
+    asked = (
+        Text("service", "of this callee, as namespace/name"),
+        Text("candidate", "judged by this candidate"),
+        Number("seconds", 7 * 86400, 1, most, "since so long ago, from the beginning of that hour"),
+        Number("limit", 1000, 1, MOST_DECISIONS, "how many at most"),
+    )
+    what = "what proxies decided, counted by kind of request"
+    return _read("/v1/traffic", "traffic", what, TrafficShape, TrafficAnswers(door, clock).traffic, asked)
 
 
 def _audit(to: ServerAnswers) -> tuple[Operation, ...]:

@@ -27,12 +27,15 @@ from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Waiver
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
-from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.trust.authority import Authority
 from trustplane.trust.federation import Peer
 from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
+from trustplane.verdict.decision import DecisionKind
+from trustplane.verdict.delivery import Losses
+from trustplane.verdict.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,18 @@ class RotationPort(Protocol):
     async def waive_participant(self, waiver: Waiver) -> RootChange: ...
 
 
+class TrafficPort(Protocol):
+    async def current(self) -> tuple[Revision, DesiredState] | None: ...
+
+    async def decisions(
+        self, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
+    ) -> Sequence[tuple[DecisionKind, Tally]]:
+        """What proxies decided since the beginning of that hour, those with most requests first."""
+        ...
+
+    async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]: ...
+
+
 class AuditPort(Protocol):
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         """How many entries there are, and the hashes of the frontier that the log itself goes by."""
@@ -234,6 +249,7 @@ class ServerDoor(
     IssuedPort,
     RevocationPort,
     RotationPort,
+    TrafficPort,
     AuditPort,
     Protocol,
 ):

@@ -25,7 +25,8 @@ from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import RESERVED_SEGMENT, server_dns_name
 from trustplane.spiffe.verify import BundleSet, verify_x509
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
-from trustplane.wire import node_codec, proof
+from trustplane.verdict.delivery import Parcel
+from trustplane.wire import node_codec, parcel_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import fault_of
 
@@ -198,6 +199,11 @@ class NodeClient:
             answer = await self._stub.IssueJwt(order, timeout=CALL_SECONDS)
         self._trust.heard(asked, answer)
         return answer.token
+
+    async def deliver(self, parcel: Parcel) -> int:
+        with _failures_as_faults():
+            receipt = await self._stub.Deliver(parcel_codec.encoded(parcel), timeout=CALL_SECONDS)
+        return receipt.number
 
 
 _FollowCall = grpc.aio.StreamStreamCall[node_pb2.Report, node_pb2.Update]

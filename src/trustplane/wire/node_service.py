@@ -27,7 +27,8 @@ from trustplane.flows.push_views import Push, ViewFeed
 from trustplane.flows.readmit import Claim
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of
-from trustplane.wire import node_answers, node_codec, proof
+from trustplane.verdict.delivery import Parcel
+from trustplane.wire import node_answers, node_codec, parcel_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
 from trustplane.wire.node_reports import Reports, Uptake, too_much
@@ -109,6 +110,12 @@ class VouchedNodes(Protocol):
         ...
 
 
+class Decisions(Protocol):
+    async def keep(self, parcel: Parcel) -> int:
+        """The highest number of its stream that is kept, durably."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NodeDoors:
     """What the node channel opens on to."""
@@ -121,6 +128,7 @@ class NodeDoors:
     connections: ConnectedAgents
     vouched: VouchedNodes
     prober: Prober
+    decisions: Decisions
 
 
 class NodeService(node_pb2_grpc.NodeServicer):
@@ -185,6 +193,13 @@ class NodeService(node_pb2_grpc.NodeServicer):
         node = await self._admitted(context)
         issued = await self._doors.prober.probe(node, request.root, request.csr)
         return node_pb2.ProbeResult(chain=issued.chain, server_time=node_codec.timestamp(self._clock.now()))
+
+    @answering
+    async def Deliver(  # noqa: N802 - the protocol's name
+        self, request: node_pb2.Parcel, context: Context
+    ) -> node_pb2.Receipt:
+        node = await self._admitted(context)
+        return node_pb2.Receipt(number=await self._doors.decisions.keep(parcel_codec.decoded(node, request)))
 
     @answering
     async def Follow(  # noqa: N802 - the protocol's name

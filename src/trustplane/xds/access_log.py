@@ -2,6 +2,9 @@
 
 Both sides of a call write the TLS fields that join their lines: the caller's `upstream_local` is the callee's `peer`
 address. Identity fields of a failed handshake are what the peer claimed, never proof of who it is.
+
+The agent is sent an entry of every request that came in, with what was decided about it, and of a sample of those that
+went out, with whom they met.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ from trustplane.xds.bootstrap import AGENT
 from trustplane.xds.resources import typed
 
 PEER, ISSUER = "peer", "issuer"  # how an entry for the agent names what it saw
-SAMPLED_PERCENT = 10  # of requests; to read all of them costs an agent 70 microseconds for each
+ASKED, JUDGED = "asked", "judged"  # port, method and path; what RBAC filters wrote
+DECISIONS = "decisions"  # the log of every request that came in
+SAMPLED_PERCENT = 10  # of requests that went out
+DECISIONS_A_MESSAGE = 65_536  # bytes; a message costs the agent as much as dozens of entries
 STDOUT = "/dev/stdout"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _STDOUT = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
@@ -56,6 +62,10 @@ _REQUEST = {
     "upstream_host": "%UPSTREAM_HOST%",  # all that is known of a connection that was never made
     "upstream_local": "%UPSTREAM_LOCAL_ADDRESS%",
 }
+_DECISION = {
+    "rule": "%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_effective_policy_id)%",
+    "rbac": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%",
+}
 _FAILED_HANDSHAKE = {
     "start": "%START_TIME%",
     "duration_ms": "%DURATION%",
@@ -68,34 +78,49 @@ _FAILED_HANDSHAKE = {
 
 
 def of_inbound_requests(path: str) -> list[dict[str, object]]:
-    rbac = {"rbac": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}
-    return [
-        _file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **rbac}),
-        _to_agent(Side.CALLER, "DOWNSTREAM"),
-    ]
+    """`rule` is the one that decided; none where nothing allowed the request."""
+    return [_file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **_DECISION}), _decisions()]
 
 
 def of_outbound_requests(path: str) -> list[dict[str, object]]:
-    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _to_agent(Side.CALLEE, "UPSTREAM")]
+    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _sample_of_outbound()]
 
 
-def _to_agent(side: Side, stream: str) -> dict[str, object]:
-    """Whom a request met and below which issuer, in batches; an agent that is away costs the request nothing."""
-    tags = {PEER: f"%{stream}_PEER_URI_SAN%", ISSUER: f"%{stream}_PEER_ISSUER%"}
+def _decisions() -> dict[str, object]:
+    """Every one: a denial that was left out would be the one somebody looks for."""
+    tags = {
+        **_met("DOWNSTREAM"),
+        ASKED: "%DOWNSTREAM_LOCAL_PORT% %REQUEST_HEADER(:METHOD)% %PATH(NQ)%",
+        JUDGED: "%DYNAMIC_METADATA(envoy.filters.http.rbac)%",
+    }
+    return _to_agent(DECISIONS, tags, buffer_size_bytes=DECISIONS_A_MESSAGE)
+
+
+def _met(stream: str) -> dict[str, str]:
+    return {PEER: f"%{stream}_PEER_URI_SAN%", ISSUER: f"%{stream}_PEER_ISSUER%"}
+
+
+def _to_agent(log: str, tags: dict[str, str], **fields: object) -> dict[str, object]:
+    """In batches; an agent that is away costs the request nothing."""
     config = {
-        "log_name": side.value,
+        "log_name": log,
         "grpc_service": {"envoy_grpc": {"cluster_name": AGENT}},
         "transport_api_version": "V3",
         "buffer_flush_interval": "1s",
         "custom_tags": [{"tag": tag, "value": value} for tag, value in tags.items()],
+        **fields,
     }
+    return {"name": "agent", "typed_config": typed(_GRPC, common_config=config)}
+
+
+def _sample_of_outbound() -> dict[str, object]:
+    """Whom a request met and below which issuer."""
     sample = {
         "runtime_key": "trustplane.links",  # where an operator's own runtime layer may say otherwise
         "percent_sampled": {"numerator": SAMPLED_PERCENT, "denominator": "HUNDRED"},
         "use_independent_randomness": True,
     }
-    entry = {"name": "agent", "typed_config": typed(_GRPC, common_config=config)}
-    return {**entry, "filter": {"runtime_filter": sample}}
+    return {**_to_agent(Side.CALLEE.value, _met("UPSTREAM")), "filter": {"runtime_filter": sample}}
 
 
 def of_failed_handshakes(path: str) -> list[dict[str, object]]:

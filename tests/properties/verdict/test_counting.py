@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from tests.kit.policies import PAYMENTS, REQUESTS, policies, policy_book
 from tests.kit.verdicts import START, counted, kinds, tallies
 from trustplane.fault import Refused
-from trustplane.policy.access import Verdict
+from trustplane.policy.access import Access, Grant, Verdict
 from trustplane.policy.compile import compiled
-from trustplane.policy.tree import Request
-from trustplane.registry.model import Operation
+from trustplane.policy.tree import EVERYONE, AllOf, Method, Path, Request
 from trustplane.spiffe.names import NodeName
 from trustplane.verdict.decision import DecisionKind, SeenPath
 from trustplane.verdict.delivery import Parcel, ParcelId, is_new
-from trustplane.verdict.folding import Paths
+from trustplane.verdict.folding import Asked, Paths
 from trustplane.verdict.replay import CannotTell, replayed
 from trustplane.verdict.tally import Tallies, Tally, merged, requests
 
@@ -58,15 +57,17 @@ def test_parcels_that_arrive_again_add_nothing(sent: list[tuple[NodeName, Tallie
 
 
 @EXAMPLES
-@given(st.lists(kinds, max_size=30), st.integers(0, 3), st.integers(0, 2))
-def test_folding_bounds_paths_and_keeps_all_else(seen: list[DecisionKind], whole: int, others: int) -> None:
-    paths, operations = Paths(whole, others), (Operation("read", "GET", "/orders/*"),)
-    kept = [paths.kept(one, operations) for one in seen]
-    assert len({one.path for one in kept if not one.path.folded}) <= whole + others
+@given(st.lists(kinds, max_size=30), st.integers(0, 3))
+def test_folding_bounds_paths_and_keeps_all_else(seen: list[DecisionKind], most: int) -> None:
+    read = Grant("read", EVERYONE, AllOf((Method("GET"), Path(("/orders/", "")), Path(("/charge",)))))
+    paths, asked = Paths(most), Asked.by(Access((), (read,)))
+    kept = [paths.kept(one, asked) for one in seen]
+    assert len({one.path for one in kept if not one.path.folded} - {SeenPath("/charge")}) <= most
     assert [(one.caller, one.operation, one.enforced, one.trial) for one in kept] == [
         (one.caller, one.operation, one.enforced, one.trial) for one in seen
     ]
     assert all(one.path.text.startswith(found.path.text) for one, found in zip(seen, kept, strict=True))
+    assert {found.path.text for found in kept if found.path.folded} <= {"", "/orders/"}
     assert paths.folded_requests == sum(one != found for one, found in zip(seen, kept, strict=True))
 
 

@@ -30,6 +30,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.spiffe.selectors import Selector
 from trustplane.spiffe.x509_svid import X509Svid
+from trustplane.verdict.delivery import Parcel
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NODE = NodeName("node-a")
@@ -93,6 +94,9 @@ class ScriptedLink:
 
     async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
         raise AssertionError((root_key_id, csr))
+
+    async def deliver(self, parcel: Parcel) -> int:
+        raise AssertionError(parcel)
 
 
 class Bench:

@@ -15,6 +15,7 @@ from tests.kit.xds_ports import Attested, Desired
 from trustplane.host.envoy import find_envoy
 from trustplane.registry.links import Side
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.logged import Logged
 from trustplane.wire.access_logs import MOST_READ, service
 from trustplane.wire.descriptors import Descriptors
 
@@ -33,6 +34,15 @@ class Seen:
         self.times += times
 
 
+class Decided:
+    def __init__(self) -> None:
+        self.lines: list[Logged] = []
+
+    def decided(self, service: ServiceName, logged: Logged) -> None:
+        assert str(service) == "shop/pay"
+        self.lines.append(logged)
+
+
 Send = Callable[[list[dict[str, object]]], Awaitable[grpc.StatusCode]]
 
 
@@ -46,13 +56,13 @@ def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def sent(folder: Path, *messages: dict[str, object]) -> tuple[Seen, grpc.StatusCode]:
+def sent(folder: Path, *messages: dict[str, object], into: Decided | None = None) -> tuple[Seen, grpc.StatusCode]:
     async def talk() -> tuple[Seen, grpc.StatusCode]:
         descriptors = Descriptors.of(find_envoy(None), DESCRIPTOR_CACHE)
         seen, desired = Seen(), Desired()
         desired.known_but_not_loaded.add("shop/pay")
         server = grpc.aio.server()
-        server.add_generic_rpc_handlers((service(Attested(), desired, seen, descriptors),))
+        server.add_generic_rpc_handlers((service(Attested(), desired, (seen, into or Decided()), descriptors),))
         server.add_insecure_port(f"unix:{folder}/als.sock")
         await server.start()
         try:
@@ -95,3 +105,32 @@ def test_of_many_entries_an_even_sample_is_read_and_all_are_counted(socket_dir: 
 def test_what_is_hostile_is_cut(socket_dir: Path) -> None:
     seen, _ = sent(socket_dir, log(peer="x" * 100_000), {"http_logs": {"log_entry": [{}]}})
     assert [len(one[2]) for one in seen.calls] == [2100, 0]
+
+
+def entry(asked: str, judged: str, request_id: str = "", peer: str = PEER) -> dict[str, object]:
+    tags = {"peer": peer, "issuer": ISSUER, "asked": asked, "judged": judged}
+    return {"common_properties": {"custom_tags": tags}, "request": {"request_id": request_id}}
+
+
+def decisions(*entries: dict[str, object]) -> dict[str, object]:
+    identifier = {"node": {"id": "shop/pay"}, "log_name": "decisions"}
+    return {"identifier": identifier, "http_logs": {"log_entry": list(entries)}}
+
+
+def test_every_decision_is_read_and_those_that_are_alike_are_one(socket_dir: Path) -> None:
+    into = Decided()
+    charges = [entry("9081 POST /charge", "{1}", f"id-{number}") for number in range(100)]
+    seen, status = sent(socket_dir, decisions(*charges, entry("9081 GET /x", "{2}", "denied")), into=into)
+    assert status is grpc.StatusCode.OK
+    assert into.lines == [
+        Logged(PEER, "9081 POST /charge", "{1}", 100, "id-99"),
+        Logged(PEER, "9081 GET /x", "{2}", 1, "denied"),
+    ]
+    assert (seen.calls, seen.times) == ([("shop/pay", Side.CALLER, PEER, ISSUER)], 101)
+
+
+def test_a_decision_that_is_too_long_is_cut(socket_dir: Path) -> None:
+    into = Decided()
+    sent(socket_dir, decisions(entry("9081 GET /" + "x" * 10_000, "x" * 100_000, "y" * 1000, "z" * 10_000)), into=into)
+    (line,) = into.lines
+    assert [len(one) for one in (line.peer, line.asked, line.judged, line.sample)] == [2100, 2100, 8192, 64]

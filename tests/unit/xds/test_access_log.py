@@ -1,8 +1,6 @@
-"""A sample of requests goes to the agent, with whom they met; everything goes to the log of before."""
+"""Of what comes in the agent is sent everything, of what goes out a sample; everything goes to the log of before."""
 
 from __future__ import annotations
-
-import pytest
 
 from trustplane.xds.access_log import SAMPLED_PERCENT, of_inbound_requests, of_outbound_requests
 from trustplane.xds.resources import Json
@@ -15,20 +13,35 @@ def fields(config: object, *path: str) -> object:
     return config
 
 
-@pytest.mark.parametrize(
-    ("logs", "side", "met"),
-    [
-        (of_inbound_requests("/dev/stdout"), "caller", "DOWNSTREAM"),
-        (of_outbound_requests("/dev/stdout"), "callee", "UPSTREAM"),
-    ],
-)
-def test_each_direction_tells_whom_it_met_and_whose_certificate_that_was(logs: list[Json], side: str, met: str) -> None:
-    whole, sample = logs
+def tags(sent: Json) -> dict[object, object]:
+    found = fields(sent, "typed_config", "common_config", "custom_tags")
+    assert isinstance(found, list)
+    return {one["tag"]: one["value"] for one in found}
+
+
+def test_the_agent_is_told_of_every_decision() -> None:
+    whole, sent = of_inbound_requests("/dev/stdout")
     assert "filter" not in whole
-    common = fields(sample, "typed_config", "common_config")
-    assert fields(common, "log_name") == side
-    assert fields(common, "custom_tags") == [
-        {"tag": "peer", "value": f"%{met}_PEER_URI_SAN%"},
-        {"tag": "issuer", "value": f"%{met}_PEER_ISSUER%"},
-    ]
+    assert "filter" not in sent
+    assert fields(sent, "typed_config", "common_config", "log_name") == "decisions"
+    assert tags(sent) == {
+        "peer": "%DOWNSTREAM_PEER_URI_SAN%",
+        "issuer": "%DOWNSTREAM_PEER_ISSUER%",
+        "asked": "%DOWNSTREAM_LOCAL_PORT% %REQUEST_HEADER(:METHOD)% %PATH(NQ)%",
+        "judged": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%",
+    }
+
+
+def test_the_log_of_what_came_in_names_caller_and_rule() -> None:
+    written = fields(of_inbound_requests("/dev/stdout")[0], "typed_config", "log_format", "json_format")
+    assert isinstance(written, dict)
+    assert written["peer_id"] == "%DOWNSTREAM_PEER_URI_SAN%"
+    assert written["rule"] == "%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_effective_policy_id)%"
+
+
+def test_of_what_went_out_a_sample_tells_whom_it_met() -> None:
+    whole, sample = of_outbound_requests("/dev/stdout")
+    assert "filter" not in whole
+    assert fields(sample, "typed_config", "common_config", "log_name") == "callee"
+    assert tags(sample) == {"peer": "%UPSTREAM_PEER_URI_SAN%", "issuer": "%UPSTREAM_PEER_ISSUER%"}
     assert fields(sample, "filter", "runtime_filter", "percent_sampled", "numerator") == SAMPLED_PERCENT

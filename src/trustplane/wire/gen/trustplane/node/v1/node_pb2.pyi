@@ -694,6 +694,165 @@ class Hosting(_message.Message):
 Global___Hosting: _TypeAlias = Hosting  # noqa: Y015
 
 @_typing.final
+class Parcel(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    FOLDED_FIELD_NUMBER: _builtins.int
+    stream: _builtins.str
+    """hex, of the spool it comes from"""
+    number: _builtins.int
+    """in that stream, from 1"""
+    dropped: _builtins.int
+    """requests of earlier parcels that the node had no room for"""
+    folded: _builtins.int
+    """requests counted under fewer paths than they had"""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def decided(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decided]: ...
+    def __init__(
+        self,
+        *,
+        stream: _builtins.str = ...,
+        number: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        decided: _abc.Iterable[Global___Decided] | None = ...,
+        dropped: _builtins.int = ...,
+        folded: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided", b"decided", "dropped", b"dropped", "folded", b"folded", "number", b"number", "since", b"since", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parcel: _TypeAlias = Parcel  # noqa: Y015
+
+@_typing.final
+class Decided(_message.Message):
+    """Requests of one kind. An empty rule: none said anything, which denies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLEE_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    PATH_FOLDED_FIELD_NUMBER: _builtins.int
+    PATH_PLAIN_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    SAMPLED_AT_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    callee: _builtins.str
+    """its service"""
+    caller: _builtins.str
+    """SPIFFE ID, as verified; empty: not exactly one"""
+    method: _builtins.str
+    """`*`: one that nothing names"""
+    path: _builtins.str
+    path_folded: _builtins.bool
+    """some path that starts so"""
+    path_plain: _builtins.bool
+    """read by every server the same"""
+    port: _builtins.int
+    allowed: _builtins.bool
+    rule: _builtins.str
+    count: _builtins.int
+    sample: _builtins.str
+    """a request's x-request-id; empty: none"""
+    @_builtins.property
+    def trial(self) -> Global___Trial:
+        """absent: no candidate judged it"""
+
+    @_builtins.property
+    def first(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def sampled_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        callee: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        path_folded: _builtins.bool = ...,
+        path_plain: _builtins.bool = ...,
+        port: _builtins.int = ...,
+        allowed: _builtins.bool = ...,
+        rule: _builtins.str = ...,
+        trial: Global___Trial | None = ...,
+        count: _builtins.int = ...,
+        first: _timestamp_pb2.Timestamp | None = ...,
+        last: _timestamp_pb2.Timestamp | None = ...,
+        sampled_at: _timestamp_pb2.Timestamp | None = ...,
+        sample: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "last", b"last", "sampled_at", b"sampled_at", "trial", b"trial"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "callee", b"callee", "caller", b"caller", "count", b"count", "first", b"first", "last", b"last", "method", b"method", "path", b"path", "path_folded", b"path_folded", "path_plain", b"path_plain", "port", b"port", "rule", b"rule", "sample", b"sample", "sampled_at", b"sampled_at", "trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decided: _TypeAlias = Decided  # noqa: Y015
+
+@_typing.final
+class Trial(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    allowed: _builtins.bool
+    rule: _builtins.str
+    def __init__(
+        self,
+        *,
+        candidate: _builtins.str = ...,
+        allowed: _builtins.bool = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "candidate", b"candidate", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trial: _TypeAlias = Trial  # noqa: Y015
+
+@_typing.final
+class Receipt(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
 class Update(_message.Message):
     """To the agent on Follow. A full update replaces all; a difference changes what it names."""
 

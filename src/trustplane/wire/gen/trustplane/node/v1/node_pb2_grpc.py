@@ -184,6 +184,11 @@ class NodeStub:
                 request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.SerializeToString,
                 response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.FromString,
                 _registered_method=True)
+        self.Deliver = channel.unary_unary(
+                '/trustplane.node.v1.Node/Deliver',
+                request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.SerializeToString,
+                response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
+                _registered_method=True)
 
 
 class NodeServicer:
@@ -229,6 +234,13 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Deliver(self, request, context):
+        """What the node's proxies decided. Sent again until a receipt comes; the parcel after it is sent afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -261,6 +273,11 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.IssueProbe,
                     request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.FromString,
                     response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.SerializeToString,
+            ),
+            'Deliver': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deliver,
+                    request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.FromString,
+                    response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -426,6 +443,33 @@ class Node:
             '/trustplane.node.v1.Node/IssueProbe',
             trustplane_dot_node_dot_v1_dot_node__pb2.ProbeOrder.SerializeToString,
             trustplane_dot_node_dot_v1_dot_node__pb2.ProbeResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deliver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trustplane.node.v1.Node/Deliver',
+            trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.SerializeToString,
+            trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,8 @@ class NodeStub:
     IssueJwt: _aio.UnaryUnaryMultiCallable[_node_pb2.JwtOrder, _node_pb2.JwtResult]
     IssueProbe: _aio.UnaryUnaryMultiCallable[_node_pb2.ProbeOrder, _node_pb2.ProbeResult]
     """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is."""
+    Deliver: _aio.UnaryUnaryMultiCallable[_node_pb2.Parcel, _node_pb2.Receipt]
+    """What the node's proxies decided. Sent again until a receipt comes; the parcel after it is sent afterwards."""
 
 class NodeServicer(metaclass=_abc_1.ABCMeta):
     """For enrolled agents. TLS authenticates both sides."""
@@ -103,5 +105,13 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_node_pb2.ProbeOrder, _abc.Awaitable[_node_pb2.ProbeResult]],
     ) -> _abc.Awaitable[_node_pb2.ProbeResult]:
         """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is."""
+
+    @_abc_1.abstractmethod
+    def Deliver(
+        self,
+        request: _node_pb2.Parcel,
+        context: _aio.ServicerContext[_node_pb2.Parcel, _abc.Awaitable[_node_pb2.Receipt]],
+    ) -> _abc.Awaitable[_node_pb2.Receipt]:
+        """What the node's proxies decided. Sent again until a receipt comes; the parcel after it is sent afterwards."""
 
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _aio.Server) -> None: ...
