@@ -86,9 +86,8 @@ def _text(found: BundleStatusShape) -> str:
     more = f" and {len(found.silent) - MOST_SILENT} more" if len(found.silent) > MOST_SILENT else ""
     silent = f"nothing known of: {', '.join(found.silent[:MOST_SILENT])}{more}" if found.silent else ""
     clusters = cluster_text.holders(found.clusters, found.now)
-    return "\n\n".join(
-        part for part in (about, clusters, *_left_out(cut), listed, silent, _links(found), *_doubts(shown)) if part
-    )
+    tables = (about, clusters, *_left_out(cut), listed, silent, _links(found), _elsewhere(found))
+    return "\n\n".join(part for part in (*tables, *_doubts(shown)) if part)
 
 
 def _left_out(cut: Mapping[str, ClusterProgressShape]) -> list[str]:
@@ -116,6 +115,19 @@ def _links(found: BundleStatusShape) -> str:
     more = len(ordered) - MOST_LINKS + found.links_left_off
     tail = f"\nand {more} more links: trustplane bundle status --json" if more > 0 else ""
     return table(("LINK", "CERTIFICATE OF", "BELOW ROOT", "SEEN BY", "STATE"), rows) + tail if rows else ""
+
+
+def _elsewhere(found: BundleStatusShape) -> str:
+    """Who let a probe in comes last."""
+    ordered = sorted(found.partner_probes, key=lambda one: (one.outcome == "let in", not one.refusal, one.service))
+    rows = [
+        (one.service, one.node, one.root[:12], one.outcome, relative(one.since, found.now), one.refusal or "")
+        for one in ordered[:MOST_LINKS]
+    ]
+    more = len(ordered) - MOST_LINKS
+    tail = f"\nand {more} more: trustplane bundle status --json" if more > 0 else ""
+    header = ("SERVICE OF ANOTHER DOMAIN", "ASKED FROM", "PROBE BELOW ROOT", "OUTCOME", "SINCE", "REFUSAL")
+    return table(header, rows) + tail if rows else ""
 
 
 def _doubts(shown: Sequence[BundleHolderShape]) -> list[str]:

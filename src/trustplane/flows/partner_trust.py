@@ -7,9 +7,10 @@ acknowledgement, it says what was taken up, and a bundle never goes back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from trustplane.registry.partner_probes import Outcome, ShownProbe
 from trustplane.rotation.root_change import Participant, RootChange, Seen, Survey
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain
@@ -22,11 +23,16 @@ _HIDDEN = {AuthorityState.STAGED, AuthorityState.RETIRED}
 
 @dataclass(frozen=True, slots=True)
 class Partners:
-    """With whom there are relations, what each has shown, and how long one that shows nothing is given."""
+    """With whom there are relations, what each has shown, and how long one that shows nothing is given.
+
+    `called`: how many of its services ours are declared to call. `probes`: what those made of one, as nodes saw it.
+    """
 
     names: tuple[TrustDomain, ...]
     shown: Mapping[TrustDomain, Shown]
     given: timedelta
+    called: Mapping[TrustDomain, int] = field(default_factory=dict)
+    probes: tuple[ShownProbe, ...] = ()
 
 
 NOBODY = Partners((), {}, timedelta(0))
@@ -50,19 +56,65 @@ def _seen(
     trusted = frozenset(root for root, state in roots.items() if state not in _HIDDEN)
     doubtful = frozenset(roots) - {change.coming if change else None}
     for name in partners.names:
+        asked = _probed(partners, name, change)
         shown = partners.shown.get(name, Shown(name))
         holds = shown.rule is Rule.TIME or (shown.statement is not None and shown.statement.proves(published))
         yield Seen(
             participant=participant(name),
             trusts=trusted if holds else doubtful,
-            accepts=None,
+            accepts=asked.accepts(),
             shows=frozenset(),
             since=shown.since or (shown.failure.since if shown.failure else None),
             is_away=_is_away(shown, at),
             rule=shown.rule,
             takes=partners.given if shown.rule is Rule.TIME else None,
-            told=told(shown, published, partners.given),
+            told=told(shown, published, partners.given) + asked.told(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """What the services of one other trust domain made of a probe below the root to come."""
+
+    coming: AuthorityId | None
+    called: int
+    probes: tuple[ShownProbe, ...]
+
+    def accepts(self) -> frozenset[AuthorityId] | None:
+        """None where no handshake was judged: who did not answer has refused nothing."""
+        ended = {one.outcome for one in self.probes} - {Outcome.NOT_REACHED}
+        if not ended or self.coming is None:
+            return None
+        return frozenset() if Outcome.REFUSED in ended else frozenset({self.coming})
+
+    def told(self) -> str:
+        refused = [one for one in self.probes if one.outcome is Outcome.REFUSED]
+        if refused:
+            first, more = refused[0], len(refused) - 1
+            others = f" (and {more} more refusals)" if more else ""
+            return f"; {first.callee}, asked from {first.node}, refuses the new root: {first.refusal[:300]}{others}"
+        if not self.probes:
+            will = f"; {_services(self.called)} that ours call will be shown a certificate below the new root"
+            return will if self.called and self.coming is None else ""
+        let_in = {one.callee for one in self.probes if one.outcome is Outcome.LET_IN}
+        silent = {one.callee for one in self.probes} - let_in
+        parts = [f"; {_services(len(let_in))} of it let in the new root"] if let_in else []
+        parts += [f"; {_services(len(silent))} of it could not be reached"] if silent else []
+        return "".join(parts)
+
+
+def _probed(partners: Partners, name: TrustDomain, change: RootChange | None) -> _Probed:
+    coming = change.coming if change else None
+    asked = tuple(
+        one
+        for one in partners.probes
+        if change and coming and one.callee.trust_domain == name and one.root == coming.hex[:40]
+    )
+    return _Probed(coming, partners.called.get(name, 0) if change else 0, asked)
+
+
+def _services(count: int) -> str:
+    return f"{count} service{'' if count == 1 else 's'}"
 
 
 def participant(name: TrustDomain) -> Participant:

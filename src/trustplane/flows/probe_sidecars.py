@@ -8,8 +8,8 @@ is asked again until it does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -50,13 +50,35 @@ class Uptake(Protocol):
     def report(self, participant: str, held: Held) -> None: ...
 
 
+class Elsewhere(Protocol):
+    """Services of other trust domains, which are shown the probe too."""
+
+    def wanting(self, root: str) -> bool: ...
+
+    async def look(self, root: str, probe: KeyedSvid) -> None: ...
+
+    def forget_all_but(self, roots: Iterable[str]) -> None: ...
+
+
+class _Nowhere:
+    def wanting(self, _root: str) -> bool:
+        return False
+
+    async def look(self, _root: str, _probe: KeyedSvid) -> None:
+        """Nobody is called elsewhere."""
+
+    def forget_all_but(self, _roots: Iterable[str]) -> None:
+        """Nobody is called elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where this node's sidecars listen, and how to knock there."""
+    """Where this node's sidecars listen, and how to knock there; and whom they call elsewhere."""
 
     own: TrustDomain
     address: str
     knock: Knock
+    elsewhere: Elsewhere = field(default_factory=_Nowhere)
 
 
 async def order_probe(
@@ -99,9 +121,12 @@ class ProbeSidecars:
         self._forget_all_but(wanted)
         for root in wanted:
             unproven = list(self._unproven(root))
-            probe = await self._probe(root) if unproven else None
+            elsewhere = self._door.elsewhere.wanting(root)
+            probe = await self._probe(root) if unproven or elsewhere else None
             if bundle is None or probe is None:
                 continue
+            if elsewhere:  # first: who sees all of our own proofs is to know what others said
+                await self._door.elsewhere.look(root, probe)
             for start in range(0, len(unproven), AT_ONCE):
                 some = unproven[start : start + AT_ONCE]
                 await asyncio.gather(*(self._knock(one, root, probe, bundle) for one in some))
@@ -140,6 +165,7 @@ class ProbeSidecars:
             self._uptake.report(str(sidecar.service), Held(THING + root, root, held, refusal))
 
     def _forget_all_but(self, roots: tuple[str, ...]) -> None:
+        self._door.elsewhere.forget_all_but(roots)
         self._probes = {root: probe for root, probe in self._probes.items() if root in roots}
         self._not_before = {root: at for root, at in self._not_before.items() if root in roots}
         for service in self._uptake.listening:

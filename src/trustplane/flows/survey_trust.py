@@ -17,6 +17,7 @@ from trustplane.flows.links_below import links_below
 from trustplane.flows.partner_trust import NOBODY, Partners, with_partners
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.clusters import Clusters
+from trustplane.registry.partner_probes import ShownProbe, shown_probes
 from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
 from trustplane.registry.view import Withdrawn
@@ -92,6 +93,7 @@ class Published:
 class Surveyed:
     survey: Survey
     holdings: tuple[Holding, ...]  # of bundles alone, each against what is published
+    probes: tuple[ShownProbe, ...] = ()  # of other trust domains' services
 
 
 class SurveyTrust:
@@ -128,7 +130,10 @@ class SurveyTrust:
         fleet = replace(fleet, leaf_roots=await self._leaf_roots.of(fleet.holdings, fleet.newest, authorities, own))
         published, at = self._published(), self._now()
         found = surveyed(fleet, authorities, last, published, change, at)
-        return replace(found, survey=with_partners(found.survey, partners, published.bundle, change, at))
+        nodes = {one.node for one in fleet.agents}
+        probes = tuple(one for one in shown_probes(fleet.holdings) if one.node in nodes)
+        survey = with_partners(found.survey, replace(partners, probes=probes), published.bundle, change, at)
+        return replace(found, survey=survey, probes=probes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,20 +23,27 @@ _SETTINGS = 4
 
 
 async def knock(address: str, port: int, identity: KeyedSvid, trusted: Bundle, expected: SpiffeId) -> None:
-    """Returns when `expected`, there, lets `identity` in. Refused when it does not, Unavailable when nobody says."""
+    """Returns when `expected`, there, lets `identity` in. Refused when it does not, Unavailable when nobody says.
+
+    `probe-refused` is said only of who has shown itself to be `expected`; other codes mean that it was never asked.
+    """
     where = f"{expected} at {address}:{port}"
     try:
         async with asyncio.timeout(WITHIN_SECONDS):
-            await _handshake(address, port, _context(identity, trusted), expected)
-    except ssl.SSLCertVerificationError as error:
-        raise _refused(f"{where} shows a certificate that this node does not trust", error) from None
+            reader, writer = await _connected(address, port, _context(identity, trusted), where)
+            await _handshake(reader, writer, expected)
     except (ssl.SSLError, EOFError, ConnectionResetError, BrokenPipeError) as error:
-        raise _refused(f"{where} did not accept the certificate shown to it", error) from None
+        raise Refused(
+            code="probe-refused",
+            what=f"{where} did not accept the certificate shown to it",
+            why=_said(error),
+            fix="it must take up the newest bundle: trustplane agent status, and the end of the sidecar's log",
+        ) from None
     except (OSError, TimeoutError) as error:
         raise Unavailable(
             code="probe-unanswered",
             what=f"{where} does not answer",
-            why=f"{type(error).__name__}: {error}"[:300],
+            why=_said(error),
             fix="see whether that sidecar runs: trustplane agent status",
         ) from None
 
@@ -51,8 +58,29 @@ def _context(identity: KeyedSvid, trusted: Bundle) -> ssl.SSLContext:
     return context
 
 
-async def _handshake(address: str, port: int, context: ssl.SSLContext, expected: SpiffeId) -> None:
-    reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname="")
+async def _connected(
+    address: str, port: int, context: ssl.SSLContext, where: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Once the other side has shown who it is, and before it has said what it thinks of us."""
+    try:
+        return await asyncio.open_connection(address, port, ssl=context, server_hostname="")
+    except ssl.SSLCertVerificationError as error:
+        raise Refused(
+            code="probe-met-stranger",
+            what=f"{where} shows a certificate that this node does not trust",
+            why=_said(error),
+            fix="see which process listens there, and whether this node holds the newest bundle of that trust domain",
+        ) from None
+    except (ssl.SSLError, EOFError, ConnectionResetError, BrokenPipeError) as error:
+        raise Refused(
+            code="probe-without-handshake",
+            what=f"{where} ended the handshake before a certificate was shown to it",
+            why=_said(error),
+            fix="see which process listens there: ss -ltnp; it must speak TLS 1.3",
+        ) from None
+
+
+async def _handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: SpiffeId) -> None:
     try:
         shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         found = X509Svid.from_der((shown,)).spiffe_id
@@ -62,6 +90,13 @@ async def _handshake(address: str, port: int, context: ssl.SSLContext, expected:
                 what=f"{found} answered where {expected} should",
                 why="another sidecar has taken that port",
                 fix="see which process listens there: ss -ltnp",
+            )
+        if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+            raise Refused(
+                code="probe-without-http2",
+                what=f"{expected} does not speak HTTP/2, so nothing shows whether it accepted a certificate",
+                why="under TLS 1.3 a client is through before it is judged; the first frame of HTTP/2 is the proof",
+                fix="give that listener ALPN with h2",
             )
         writer.write(_PREFACE)
         await writer.drain()
@@ -74,10 +109,5 @@ async def _handshake(address: str, port: int, context: ssl.SSLContext, expected:
             await writer.wait_closed()
 
 
-def _refused(what: str, error: Exception) -> Refused:
-    return Refused(
-        code="probe-refused",
-        what=what,
-        why=f"{type(error).__name__}: {error}"[:300],
-        fix="it must take up the newest bundle: trustplane agent status, and the end of the sidecar's log",
-    )
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]

@@ -33,6 +33,7 @@ from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
 from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
 from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.probe_partners import CalledElsewhere, ProbePartners
 from trustplane.flows.probe_sidecars import Door as ProbedDoor
 from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
 from trustplane.flows.remember_identities import Remembered, RememberIdentities
@@ -188,7 +189,7 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         watch=watch,
         sidecars=sidecars,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
-        probes=_probes(settings, links, (views, identities), sidecars.uptake, clock),
+        probes=_probes(settings, (links, outbox), (views, identities), sidecars.uptake, clock),
         delivery=DeliverDecisions(sidecars.spool, links, clock),
         views=views,
         identities=identities,
@@ -197,13 +198,16 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
 
 def _probes(
     settings: AgentSettings,
-    links: KeepLink,
+    line: tuple[KeepLink, Outbox],
     held: tuple[Feed[NodeView | None], Feed[HeldIdentities]],
     uptake: SidecarUptake,
     clock: SystemClock,
 ) -> ProbeSidecars:
+    links, outbox = line
     order = partial(order_probe, links.dial, LeafKey.generate)
-    door = ProbedDoor(settings.trust_domain, settings.address, knock)
+    called = CalledElsewhere(settings.node, *held, lambda: uptake.listening)
+    elsewhere = ProbePartners(called, outbox, knock, clock)
+    door = ProbedDoor(settings.trust_domain, settings.address, knock, elsewhere)
     return ProbeSidecars(order, held, uptake, door, clock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,4 +63,7 @@ class PartnerPorts:
         shown = {one.trust_domain: one for one in await self.store.shown()}
         current = self.desired.current
         hint = current[1].refresh_hint if current else DEFAULT_REFRESH_HINT
-        return Partners(tuple(sorted(self.relations())), shown, published_before_use(hint))
+        services = current[1].services.values() if current else ()
+        called = {one.spiffe_id for each in services for one in each.foreign_calls}
+        counted = Counter(one.trust_domain for one in called)
+        return Partners(tuple(sorted(self.relations())), shown, published_before_use(hint), counted)

@@ -101,6 +101,8 @@ def _waiting(one: Seen, chapter: Chapter) -> Waiting | None:
 
 
 def _part(one: Seen, rule: Rule, waiting: Waiting) -> str:
+    if waiting.lack is Lack.PROBE:
+        return "must let in a certificate below the new root, which one of its services refuses"
     bundle = "the bundle without the old root" if waiting.lack is Lack.OLD_ROOT else "the bundle with both roots"
     if one.takes is not None and waiting.until is not None:
         return f"is given until {waiting.until:%Y-%m-%d %H:%M:%S} UTC, {span(one.takes)}, to fetch {bundle}"

@@ -114,11 +114,12 @@ class Waiver:
 class Seen:
     """What is proven of one participant: the roots it trusts, those it let a probe in by, those behind its identity.
 
-    `accepts` is None where no probe can be made. `remade`: the orders to make connections anew after which it has shown
-    that none of before is left; None where nobody measures its connections, so that only their age ends them. `since`
-    is when it last said something else than before. It is away when its node's agent, or the server itself, is not
-    there to say anything. `doubt`: how what was seen of it contradicts what it says. `takes`: nothing but time shows
-    that it holds a newer bundle, and so much of it is given. `told`: what is known of another trust domain.
+    `accepts` is None where no probe can be made, or none was judged. `remade`: the orders to make connections anew
+    after which it has shown that none of before is left; None where nobody measures its connections, so that only their
+    age ends them. `since` is when it last said something else than before. It is away when its node's agent, or the
+    server itself, is not there to say anything. `doubt`: how what was seen of it contradicts what it says. `takes`:
+    nothing but time shows that it holds a newer bundle, and so much of it is given. `told`: what is known of another
+    trust domain.
     """
 
     participant: Participant

@@ -9,6 +9,7 @@ from itertools import repeat
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.change_root import Progress
+from trustplane.registry.partner_probes import ShownProbe
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import LinkBelow, Order, Participant, RootChange, Seen, Waiver
 from trustplane.rotation.root_clusters import ClusterProgress, by_cluster
@@ -127,6 +128,7 @@ def bundle_status(
         holders_left_off=len(holdings) - len(holders),
         links=links,
         links_left_off=len(survey.links) - len(links),
+        partner_probes=tuple(map(_partner_probe, progress.surveyed.probes[:MAX_HOLDERS])),
         silent=silent,
         agree=not silent and all(one.held == one.desired for one in holdings),
     )
@@ -196,6 +198,17 @@ def _link(one: LinkBelow, roots: Mapping[AuthorityId, AuthorityState]) -> shapes
         root_state=state.value if state else None,
         node=one.node.name,
         seen=one.is_seen,
+        since=one.since,
+    )
+
+
+def _partner_probe(one: ShownProbe) -> shapes.PartnerProbeShape:
+    return shapes.PartnerProbeShape(
+        service=str(one.callee),
+        node=one.node.name,
+        root=one.root,
+        outcome=one.outcome.value,
+        refusal=one.refusal or None,
         since=one.since,
     )
 

@@ -168,6 +168,17 @@ class LinkShape(Answer, frozen=True, kw_only=True):
     since: datetime
 
 
+class PartnerProbeShape(Answer, frozen=True, kw_only=True):
+    """What a service of another trust domain made of a certificate below `root`, shown to it from `node`."""
+
+    service: str
+    node: str
+    root: str  # its key identifier
+    outcome: str
+    refusal: str | None
+    since: datetime
+
+
 class BundleStatusShape(Answer, frozen=True, kw_only=True):
     """Those that differ come first. `agree` is of all of them, told of here or left off."""
 
@@ -181,5 +192,6 @@ class BundleStatusShape(Answer, frozen=True, kw_only=True):
     holders_left_off: int = 0
     links: tuple[LinkShape, ...]
     links_left_off: int = 0
+    partner_probes: tuple[PartnerProbeShape, ...] = ()
     silent: tuple[str, ...]  # participants of which nothing is known
     agree: bool

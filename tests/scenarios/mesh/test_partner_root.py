@@ -19,7 +19,7 @@ from tests.kit.mesh import Mesh, Node, until
 from tests.kit.mesh_traffic import Traffic, status
 from tests.kit.two_meshes import PARTNER, BothWays, calling_each_other, known
 from trustplane.cli import admin
-from trustplane.wire.http_rotation_shapes import RotationStatusShape
+from trustplane.wire.http_rotation_shapes import BundleStatusShape, PartnerProbeShape, RotationStatusShape
 
 ROTATIONS = int(os.environ.get("TRUSTPLANE_PARTNER_ROTATIONS", "0"))
 SEED = int(os.environ.get("TRUSTPLANE_CHAOS_SEED", "1"))
@@ -29,6 +29,10 @@ CHANGED_WITHIN = 300.0
 
 def rotation(mesh: Mesh) -> RotationStatusShape:
     return admin.server(mesh.server.admin).get("/v1/rotation", RotationStatusShape)
+
+
+def probes(mesh: Mesh) -> tuple[PartnerProbeShape, ...]:
+    return admin.server(mesh.server.admin).get("/v1/bundle-status", BundleStatusShape).partner_probes
 
 
 def phase(mesh: Mesh) -> str:
@@ -78,10 +82,12 @@ def test_a_change_of_root_waits_for_the_partners_signed_word(ours: Mesh, theirs:
             begin(ours)
             until(lambda: waited_for(ours) == {f"domain {PARTNER}"}, "only the partner is waited for")
             until(lambda: "participants are behind" in shown(ours), "their server says how many are behind")
+            until(lambda: "refuses the new root" in shown(ours), "their api is asked too, and does not know the root")
             told = ours.run("rotate", "status", "--server-socket", str(ours.server.admin)).stdout
             assert f"ask the operators of {PARTNER}" in told
             assert phase(ours) == "publish", "nothing goes on by time"
         until(lambda: phase(ours) == "drain", "once their agent is awake it goes on by itself", CHANGED_WITHIN)
+        assert [(one.service, one.outcome) for one in probes(ours)] == [(str(both.api.spiffe_id), "let in")]
 
 
 @pytest.mark.skipif(not ROTATIONS, reason="takes minutes: TRUSTPLANE_PARTNER_ROTATIONS=2 runs it")

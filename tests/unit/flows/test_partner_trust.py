@@ -12,12 +12,14 @@ from tests.kit.clock import START
 from tests.kit.partner import PARTNER, Speaker
 from trustplane.fault import Finding
 from trustplane.flows.partner_trust import Partners, participant, with_partners
+from trustplane.registry.partner_probes import Outcome, ShownProbe
 from trustplane.rotation.root_change import Order, Phase, Seen, Survey, begun
 from trustplane.rotation.root_gates import Lack, Waiting, waits
 from trustplane.rotation.root_story import story
 from trustplane.rotation.root_story_text import markdown
 from trustplane.spiffe.bundle import Bundle
-from trustplane.spiffe.ids import TrustDomain
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 from trustplane.trust.partner import Rule, Shown
 
@@ -110,6 +112,56 @@ def test_time_counts_again_from_when_the_old_root_left() -> None:
     (one,) = waits(change, gone, left)
     assert (one.lack, one.until) == (Lack.OLD_ROOT, left + GIVEN)
     assert waits(change, gone, left + GIVEN) == ()
+
+
+API = SpiffeId(PARTNER, ("ns", "billing", "sa", "api"))
+LET_IN = ShownProbe(NodeName("node-a"), API, NEW.hex[:40], Outcome.LET_IN, "", START)
+REFUSES = replace(LET_IN, node=NodeName("node-b"), outcome=Outcome.REFUSED, refusal="unknown ca")
+UNREACHED = replace(LET_IN, outcome=Outcome.NOT_REACHED)
+VERIFYING = replace(CHANGE, phase=Phase.VERIFY)
+
+
+def probed(shown: Shown, *probes: ShownProbe) -> tuple[Waiting, ...]:
+    empty = Survey(PUBLISHED, frozenset({OLD, NEW}), (), {}, timedelta(0))
+    known = Partners((PARTNER,), {PARTNER: shown}, GIVEN, {PARTNER: 1}, probes)
+    return waits(VERIFYING, with_partners(empty, known, BOTH, VERIFYING, START + GIVEN), START + GIVEN)
+
+
+@pytest.mark.parametrize("shown", [SILENT, said(BOTH)])
+def test_a_service_that_refuses_the_new_root_blocks_and_is_named_whatever_its_domain_shows(shown: Shown) -> None:
+    (one,) = probed(shown, LET_IN, REFUSES)
+    assert (one.lack, one.participant) == (Lack.PROBE, participant(PARTNER))
+    assert f"{API}, asked from node-b, refuses the new root: unknown ca" in one.because
+    assert "ask the operators of partner.example" in one.unblock
+
+
+@pytest.mark.parametrize("probes", [(), (LET_IN,), (UNREACHED,), (LET_IN, replace(UNREACHED, node=NodeName("node-b")))])
+def test_one_that_lets_it_in_or_cannot_be_reached_blocks_nothing(probes: tuple[ShownProbe, ...]) -> None:
+    assert probed(SILENT, *probes) == ()
+
+
+def test_being_let_in_by_a_service_shortens_nobodys_time() -> None:
+    known = Partners((PARTNER,), {PARTNER: SILENT}, GIVEN, {}, (LET_IN,))
+    empty = Survey(PUBLISHED, frozenset({OLD, NEW}), (), {}, timedelta(0))
+    (one,) = waits(CHANGE, with_partners(empty, known, BOTH, CHANGE, START), START)
+    assert one.until == START + GIVEN
+    assert "1 service of it let in the new root" in one.because
+
+
+@pytest.mark.parametrize(
+    "other", [replace(REFUSES, root=OLD.hex[:40]), replace(REFUSES, callee=SpiffeId(ACME, ("ns", "x")))]
+)
+def test_what_is_said_of_another_root_or_another_domain_is_no_evidence(other: ShownProbe) -> None:
+    assert probed(SILENT, other) == ()
+
+
+def test_the_plan_says_that_services_will_be_asked() -> None:
+    planned = replace(CHANGE, coming=None, phase=Phase.PREPARE)
+    known = Partners((PARTNER,), {PARTNER: SILENT}, GIVEN, {PARTNER: 2})
+    empty = Survey({OLD: AuthorityState.ACTIVE}, frozenset({OLD}), (), {}, timedelta(0))
+    found = with_partners(empty, known, BEFORE, planned, START)
+    told = markdown(planned, story(planned, found, START), found.seen)
+    assert "2 services that ours call will be shown a certificate below the new root" in told
 
 
 def test_going_back_waits_for_no_time_since_the_old_root_never_left() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from tests.kit.clock import VirtualClock
@@ -151,6 +151,40 @@ def test_a_refusal_is_forgotten_with_its_root_and_a_proof_is_not() -> None:
         bench.trust(NEW.bundle())
         await bench.probes.look()
         assert bench.told() == {f"root/{NEW_ROOT}": (NEW_ROOT, NEW_ROOT, "")}
+
+    play(scenario)
+
+
+class Elsewhere:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.looks: list[tuple[str, int]] = []
+        self.kept: list[tuple[str, ...]] = []
+
+    def wanting(self, root: str) -> bool:
+        return root == NEW_ROOT and not self.looks
+
+    async def look(self, root: str, probe: KeyedSvid) -> None:
+        assert probe.svid.spiffe_id == probe_id(ACME, NODE)
+        self.looks.append((root, len(self.bench.knocks)))
+
+    def forget_all_but(self, roots: Iterable[str]) -> None:
+        self.kept.append(tuple(roots))
+
+
+def test_other_domains_are_asked_before_our_own_proofs_are_told() -> None:
+    async def scenario(bench: Bench) -> None:
+        elsewhere = Elsewhere(bench)
+        door = Door(ACME, "192.0.2.1", bench.knock, elsewhere)
+        views: Feed[NodeView | None] = Feed(NodeView(1, (), (SIDECAR,), ()))
+        probes = ProbeSidecars(bench.order, (views, bench.identities), bench.uptake, door, bench.clock)
+        bench.attach()
+        bench.trust(BOTH)
+        await probes.look()
+        assert (elsewhere.looks, len(bench.knocks)) == ([(NEW_ROOT, 0)], 1)
+        bench.trust(NEW.bundle())
+        await probes.look()
+        assert elsewhere.kept == [(OLD_ROOT, NEW_ROOT), ()]
 
     play(scenario)
 

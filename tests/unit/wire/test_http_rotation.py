@@ -12,8 +12,10 @@ from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
 from tests.kit.server_door import JWT_AUTHORITY, NODE, NOON, MemoryDoor
 from trustplane.flows.survey_trust import Surveyed
+from trustplane.registry.partner_probes import Outcome, ShownProbe
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Participant, Phase, Seen
+from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId
 from trustplane.wire import http_rotation
@@ -164,6 +166,19 @@ def test_what_a_table_cannot_hold_is_counted_and_whoever_differs_stays_in_it(
     status = admin.get("/v1/bundle-status").json()
     assert [one["participant"] for one in status["holders"]] == ["agent node-a"]
     assert (status["holders_left_off"], status["links_left_off"], status["agree"]) == (1, 0, False)
+
+
+def test_what_services_of_other_domains_made_of_a_probe_is_told(admin: AsgiClient, door: MemoryDoor) -> None:
+    api = SpiffeId.parse("spiffe://partner.example/ns/billing/sa/api")
+    probe = ShownProbe(NODE, api, NEW.hex[:40], Outcome.REFUSED, "unknown ca", NOON)
+    door.surveyed = replace(door.surveyed, probes=(probe,))
+    (one,) = admin.get("/v1/bundle-status").json()["partner_probes"]
+    assert (one["service"], one["node"], one["outcome"], one["refusal"]) == (
+        str(api),
+        "node-a",
+        "refused",
+        "unknown ca",
+    )
 
 
 def test_older_changes_than_asked_for_are_said_to_be_there(admin: AsgiClient) -> None:
