@@ -19,7 +19,7 @@ from tests.kit.policy_bench import acme_book, document_of
 from tests.kit.tmp_folder import short_folder
 from trustplane.main.envoy_bench import LOOPBACK
 from trustplane.registry.model import Probe
-from trustplane.xds import rbac, revoked
+from trustplane.xds import rbac, revoked, shadow
 
 CEDAR = """
 @id("web-charge") permit (principal == Service::"shop/web", action == Action::"charge", resource);
@@ -39,6 +39,7 @@ class Held:
 
     listeners: tuple[Json, ...]
     routes: tuple[Json, ...]
+    extensions: tuple[Json, ...]
     open_ports: frozenset[tuple[str, int]]
     mesh: int
     callee: int
@@ -66,6 +67,9 @@ async def _held(folder: Path) -> Held:
         return Held(
             listeners=tuple(one for one in dump if "filter_chains" in one),
             routes=tuple(one for one in dump if "virtual_hosts" in one),
+            extensions=tuple(
+                one["typed_config"] for one in dump if one["name"] in shadow.FILTERS and "typed_config" in one
+            ),
             open_ports=listening(member.envoy.pid),
             mesh=member.sidecar.ports.mesh,
             callee=member.sidecar.callees[0].listen,
@@ -86,6 +90,18 @@ def found(content: object, key: str) -> Iterator[Json]:
                 yield from found(value, key)
         case _:
             return
+
+
+def config_of(http_filter: Json) -> Json:
+    """Of a filter whose configuration comes later: what it has until then, of the only kind it can be given."""
+    if discovered := http_filter.get("config_discovery"):
+        assert discovered["type_urls"] == [discovered["default_config"]["@type"]]
+    config: Json = discovered["default_config"] if discovered else http_filter["typed_config"]
+    return config
+
+
+def kinds_before(manager: Json, number: int) -> set[str]:
+    return {config_of(one)["@type"] for one in manager["http_filters"][:number]}
 
 
 def listening(pid: int) -> frozenset[tuple[str, int]]:
@@ -115,7 +131,7 @@ def test_class_16_every_manager_reads_paths_and_headers_the_same_way(held: Held)
 
 def test_class_16_every_way_in_has_both_filters_with_rules_that_are_there(held: Held) -> None:
     for one in held.managers("INBOUND"):
-        rules = {each["name"]: each["typed_config"].get("rules") for each in one["http_filters"]}
+        rules = {each["name"]: config_of(each).get("rules") for each in one["http_filters"]}
         assert rules[rbac.FORBIDDEN] == {"action": "DENY"}
         assert rules[rbac.RBAC] is not None
         assert rules[rbac.RBAC].get("policies", {}) == {}, "the listener itself lets nobody in"
@@ -132,14 +148,24 @@ def test_class_16_every_chain_of_the_way_in_asks_for_a_certificate(held: Held) -
 
 def test_class_20_filters_stand_in_their_order_and_none_rewrites_after_them(held: Held) -> None:
     for one in held.managers():
-        kinds = [each["typed_config"]["@type"] for each in one["http_filters"]]
+        kinds = [config_of(each)["@type"] for each in one["http_filters"]]
         assert set(kinds) <= HARMLESS | {RBAC}
         assert kinds[-1] == TYPE + "http.router.v3.Router"
     for one in held.managers("INBOUND"):
         names = [each["name"] for each in one["http_filters"]]
         enforcing = [names.index(name) for name in (rbac.FORBIDDEN, rbac.RBAC, revoked.REVOKED)]
         assert enforcing == sorted(enforcing)
-        assert all(each["typed_config"]["@type"] == RBAC for each in one["http_filters"][: enforcing[1]])
+        assert kinds_before(one, enforcing[1]) == {RBAC}
+
+
+def test_class_20_what_comes_apart_from_the_listener_can_only_judge(held: Held) -> None:
+    """A candidate's filters refuse nobody: rules of theirs would be enforced before ours, and say so in our place."""
+    for manager in held.managers("INBOUND"):
+        later = [one["name"] for one in manager["http_filters"] if "config_discovery" in one]
+        assert later == list(shadow.FILTERS) == [one["name"] for one in manager["http_filters"]][: len(later)]
+        assert all("rules" not in config_of(one) for one in manager["http_filters"] if one["name"] in later)
+    assert held.extensions
+    assert all("rules" not in one for one in held.extensions)
 
 
 def test_class_20_no_route_lifts_the_rules_and_none_changes_a_request(held: Held) -> None:
