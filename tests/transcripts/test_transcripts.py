@@ -63,6 +63,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     web = desk / "mine" / "services" / "shop" / "web" / "service.yaml"
     web.write_text(web.read_text().replace("unix:uid:31001", f"unix:uid:{os.getuid()}"))
     _write_policies(desk)
+    _write_guard_rails(desk)
     (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
     _write_certificates(desk)
     shutil.copytree(HERE / "logs", desk / "logs")
@@ -76,6 +77,55 @@ MISRULED = """\
 """
 OPEN = '@id("everyone") permit (principal is Service, action == Action::"charge", resource);\n'
 UNTRUE = "cases:\n  - {as: shop/web, operation: charge, expect: allow}\n"
+
+
+GUARDED = {
+    "guardrails.cedar": """\
+@id("payment-data-stays-inside")
+@owner("security-team")
+forbid (
+  principal,
+  action,
+  resource
+)
+when { resource.data.contains("payment") }
+unless { principal in Namespace::"shop" };
+""",
+    "guardrails_test.yaml": """\
+cases:
+  - {to: payments, as: 'spiffe://other.example/x', operation: charge, expect: deny, because: payment-data-stays-inside}
+  - {to: payments, as: checkout, operation: charge, expect: allow}
+""",
+    "templates/readers@1.cedar": """\
+permit (
+  principal == $readers,
+  action in $operations,
+  resource
+);
+""",
+    "templates/readers@1.yaml": """\
+owners: [shop-team]
+summary: each of these services may use these reading operations
+parameters: {readers: services, operations: reads}
+tests:
+  - for: ledger
+    with: {readers: [shop/reporting], operations: [read]}
+    cases:
+      - {as: reporting, operation: read, expect: allow}
+      - {as: checkout, operation: read, expect: deny}
+""",
+}
+
+
+def _write_guard_rails(desk: Path) -> None:
+    shutil.copytree(SHOP, desk / "guarded")
+    (desk / "guarded" / "templates").mkdir()
+    for name, text in GUARDED.items():
+        (desk / "guarded" / name).write_text(text)
+    shutil.copytree(desk / "guarded", desk / "unguarded")
+    (desk / "unguarded" / "guardrails_test.yaml").unlink()
+    template = desk / "unguarded" / "templates" / "readers@1.cedar"
+    template.write_text(GUARDED["templates/readers@1.cedar"].replace("resource", '"$readers"'))
 
 
 def _write_policies(desk: Path) -> None:

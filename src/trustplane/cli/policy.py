@@ -24,6 +24,7 @@ from trustplane.policy.rules import Rule, probes_of
 from trustplane.policy.shipped import TEMPLATES
 from trustplane.policy.source import policies
 from trustplane.policy.starter import starter
+from trustplane.policy.template import Template
 from trustplane.policy.tree import Request
 from trustplane.registry import layout
 from trustplane.registry.findings import Findings
@@ -58,7 +59,14 @@ Examples:
   trustplane policy templates                  what else a policy can use
 """
 
+TEMPLATES_EXAMPLES = """\b
+Examples:
+  trustplane policy templates
+  trustplane policy templates trust/           its own templates, too
+"""
+
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The trust repository.")]
+MaybeDirectory = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A trust repository.")]
 Here = Annotated[Path, typer.Argument(metavar="[DIR]", help="The trust repository. Default: this directory.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help='"CALLER METHOD PATH SERVICE".')]
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="shop/payments, or payments if there is one.")]
@@ -87,11 +95,16 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
 
 
 def _summary(found: Book) -> str:
-    rows = [
+    header: tuple[str, ...] = ("SERVICE", "DECIDED BY", "RULES")
+    rows: list[tuple[str, ...]] = [
         (str(name), "policy" if name in found.written else "declared callers", str(len(found.rules_of(name).rules)))
         for name in found.state.services
     ]
-    return table(("SERVICE", "DECIDED BY", "RULES"), rows) + "\nok: every rule can be enforced exactly as it is written"
+    if found.guard_rails:
+        header = (*header, "GUARD-RAILS")
+        guards = (", ".join(one.id for one in found.rules_of(name).guards) or "-" for name in found.state.services)
+        rows = [(*row, of) for row, of in zip(rows, guards, strict=True)]
+    return table(header, rows) + "\nok: every rule can be enforced exactly as it is written"
 
 
 @group.command(name="explain", epilog=EXPLAIN_EXAMPLES)
@@ -128,7 +141,8 @@ def _operations(rule: Rule) -> str:
 
 
 def _rule_text(rule: Rule) -> str:
-    return f"{rule.effect.value} {rule.id}" + (f" at {rule.place}" if rule.place else "")
+    whose = f", a guard-rail of {rule.guarded_by}" if rule.guarded_by else ""
+    return f"{rule.effect.value} {rule.id}" + (f" at {rule.place}" if rule.place else "") + whose
 
 
 def _answer_shape(answer: Explanation, request: Request) -> Mapping[str, object]:
@@ -140,6 +154,7 @@ def _answer_shape(answer: Explanation, request: Request) -> Mapping[str, object]
         "path": request.path,
         "rule": rule.id if rule else None,
         "place": str(rule.place) if rule and rule.place else None,
+        "guarded_by": (rule.guarded_by or None) if rule else None,
         "nearest": {"rule": near.rule.id, "lacks": list(near.lacks)} if near else None,
     }
 
@@ -150,22 +165,25 @@ def show(service: ServiceArgument, directory: Here = Path(), *, as_json: AsJson 
     found = book.read(read_directory(directory))
     with as_input():
         name = service_called(found.state, service).name
-    cedar = found.policy_of(name).cedar
+    policy = found.policy_of(name)
     if as_json:
-        say_json({"service": str(name), "by_default": found.rules_of(name).by_default, "cedar": list(cedar)})
-    elif cedar:
-        say("\n\n".join(cedar))
+        shape = {"service": str(name), "by_default": found.rules_of(name).by_default, "cedar": list(policy.cedar)}
+        say_json({**shape, "guard_rails": list(policy.guards)})
+    elif policy.cedar:
+        say("\n\n".join((*policy.cedar, *policy.guards)))
     else:
         rules = found.rules_of(name).rules
         say("\n".join(f"// {one.id}: {named(found.state, one.who)}{_operations(one)}" for one in rules) or "// nobody")
+        if policy.guards:
+            say("\n\n".join(policy.guards))
 
 
 @group.command(epilog=FMT_EXAMPLES)
 def fmt(directory: Directory, *, check: OnlyCheck = False, as_json: AsJson = False) -> None:
-    """Bring every policy.cedar into Cedar's own layout."""
+    """Bring every policy.cedar, and guardrails.cedar, into Cedar's own layout."""
     changed = []
     for path, content in read_directory(directory).items():
-        if path.endswith("/" + layout.POLICY_CEDAR):
+        if path.endswith("/" + layout.POLICY_CEDAR) or path == layout.GUARD_RAILS:
             formatted = _formatted(path, content)
             if formatted != content:
                 changed.append(path)
@@ -216,21 +234,27 @@ def new(service: ServiceArgument, directory: Here = Path(), *, as_json: AsJson =
         say("\n".join(f"wrote {path}" for path in paths))
 
 
-@group.command()
-def templates(*, as_json: AsJson = False) -> None:
-    """List the templates that policy.yaml can use."""
+@group.command(epilog=TEMPLATES_EXAMPLES)
+def templates(directory: MaybeDirectory = None, *, as_json: AsJson = False) -> None:
+    """List the templates that policy.yaml can use: those that come with trustplane, and those of DIR."""
+    own = book.read(read_directory(directory)).templates if directory else {}
+    known = {**TEMPLATES, **own}
     if as_json:
-        say_json([_template_shape(name) for name in sorted(TEMPLATES)])
+        say_json([_template_shape(name, one) for name, one in sorted(known.items())])
         return
     rows = [
-        (name, ", ".join(f"{key}: {kind.value}" for key, kind in one.parameters.items()), one.summary)
-        for name, one in sorted(TEMPLATES.items())
+        (
+            name,
+            ", ".join(one.owners),
+            ", ".join(f"{key}: {kind.value}" for key, kind in one.parameters.items()),
+            one.summary,
+        )
+        for name, one in sorted(known.items())
     ]
-    say(table(("TEMPLATE", "PARAMETERS", "WHAT IT ALLOWS"), rows))
+    say(table(("TEMPLATE", "OWNERS", "PARAMETERS", "WHAT IT ALLOWS"), rows))
 
 
-def _template_shape(name: str) -> Mapping[str, object]:
-    one = TEMPLATES[name]
+def _template_shape(name: str, one: Template) -> Mapping[str, object]:
     parameters = {key: kind.value for key, kind in one.parameters.items()}
     return {"template": name, "owners": one.owners, "summary": one.summary, "parameters": parameters, "cedar": one.text}
 

@@ -14,13 +14,11 @@ from trustplane.cli.sockets import AsJson
 from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
-from trustplane.policy.book import Book
-from trustplane.policy.cases import CaseFile, as_case
-from trustplane.policy.examination import Examination, examine
+from trustplane.policy.cases import as_case
+from trustplane.policy.examination import Examination
+from trustplane.policy.examine_book import Subject, examined
 from trustplane.policy.mutants import Mutant
-from trustplane.registry.findings import Findings
 from trustplane.registry.model import DesiredState
-from trustplane.spiffe.names import ServiceName
 
 EXAMPLES = """\b
 Examples:
@@ -38,54 +36,43 @@ MinScore = Annotated[
 
 
 def command(directory: Directory, *, junit: JUnit = None, min_score: MinScore = 0.0, as_json: AsJson = False) -> None:
-    """Run every policy_test.yaml, and try how much it would notice.
+    """Run the tests of every policy, guard-rail and template, and try how much they would notice.
 
     Each rule is changed in the ways people get rules wrong; a mistake that changes no verdict at all is not counted.
     The score is the share of the others that make a test fail. What no test notices is shown as the test missing.
     """
     found = book.read(read_directory(directory))
-    examined = dict(_examined(found))
-    if not examined:
+    tested = dict(examined(found))
+    if not tested:
         raise Refused(
             code="policy-without-tests",
             what="no service here has a policy or a policy_test.yaml",
             why="there is nothing to test",
             fix="trustplane policy new SERVICE DIR writes both for a service's callers of today",
         )
-    for name, one in examined.items():
+    for of, one in tested.items():
         if as_json:
-            say_json(_service_shape(name, one, found.state))
+            say_json(_service_shape(of, one, found.state))
         else:
-            say("\n".join(_service_lines(name, one, found.state)))
-    total = _total(examined)
+            say("\n".join(_service_lines(of, one, found.state)))
+    total = _total(tested)
     if as_json:
         say_json(total)
     else:
         say(_total_line(total))
     if junit is not None:
-        junit.write_bytes(_junit(examined))
+        junit.write_bytes(_junit(tested))
     if total["failed"] or float(str(total["mutation_score"])) < min_score:
         raise typer.Exit(Exit.FAILED)
 
 
-def _examined(found: Book) -> Iterator[tuple[ServiceName, Examination]]:
-    findings = Findings()
-    cases = {
-        name: CaseFile(found.state, found.state.services[name], findings).cases(tree)
-        for name, tree in found.tests.items()
-    }
-    findings.refuse_if_any()
-    for name in sorted({*cases, *found.written}):
-        yield name, examine(found.state, found.policy_of(name), cases.get(name, ()))
-
-
-def _service_lines(name: ServiceName, one: Examination, state: DesiredState) -> Iterator[str]:
+def _service_lines(of: Subject, one: Examination, state: DesiredState) -> Iterator[str]:
     killed = one.mutants - len(one.survivors)
     covered = sum(rule.covered for rule in one.covered)
     yield (
-        f"{name}: {len(one.outcomes) - len(one.failed)} passed, {len(one.failed)} failed; {covered} of "
-        f"{len(one.covered)} rules covered; {killed} of {one.mutants} mistakes noticed; "
-        f"{one.near_misses} near misses agree"
+        f"{'template ' if of.kind == 'template' else ''}{of.name}: {len(one.outcomes) - len(one.failed)} passed, "
+        f"{len(one.failed)} failed; {covered} of {len(one.covered)} rules covered; {killed} of {one.mutants} mistakes "
+        "noticed" + (f"; {one.near_misses} near misses agree" if one.near_misses else "")
     )
     for outcome in one.failed:
         yield f"  FAILED {outcome.case.name} at {outcome.case.place}: {outcome.problem}"
@@ -95,9 +82,9 @@ def _service_lines(name: ServiceName, one: Examination, state: DesiredState) -> 
         yield from (f"  not decisive: {rule.rule.id}: no test depends on whether {words}" for words in rule.untried)
     missing: dict[str, list[Mutant]] = {}
     for survivor in one.survivors:
-        missing.setdefault(_missing_case(survivor, state), []).append(survivor)
+        missing.setdefault(_missing_case(of, survivor, state), []).append(survivor)
     if missing:
-        yield f"  {len(one.survivors)} mistakes would not be noticed. What is missing from {_test_file(name)}:"
+        yield f"  {len(one.survivors)} mistakes would not be noticed. What is missing from {of.file}:"
     for case, survivors in list(missing.items())[:MOST_MISSING]:
         yield f"    - {case}"
         yield from (f"        # or else in {one.rule}: {one.mistake}" for one in survivors)
@@ -105,17 +92,17 @@ def _service_lines(name: ServiceName, one: Examination, state: DesiredState) -> 
         yield f"    and {len(missing) - MOST_MISSING} more; --json lists all"
 
 
-def _test_file(name: ServiceName) -> str:
-    return f"services/{name.namespace}/{name.name}/policy_test.yaml"
+def _missing_case(of: Subject, survivor: Mutant, state: DesiredState) -> str:
+    case = as_case(state, survivor.shows.request, allowed=not survivor.shows.newly_allowed)
+    if of.kind != "guard-rails":
+        return case
+    because = f", because: {survivor.shows.before}" if survivor.shows.newly_allowed else ""
+    return f"{{to: {survivor.rules.service.name}, {case[1:-1]}{because}}}"
 
 
-def _missing_case(survivor: Mutant, state: DesiredState) -> str:
-    return as_case(state, survivor.shows.request, allowed=not survivor.shows.newly_allowed)
-
-
-def _service_shape(name: ServiceName, one: Examination, state: DesiredState) -> Mapping[str, object]:
+def _service_shape(of: Subject, one: Examination, state: DesiredState) -> Mapping[str, object]:
     return {
-        "service": str(name),
+        of.kind: of.name,
         "cases": [
             {"name": each.case.name, "place": str(each.case.place), "passed": not each.problem, "problem": each.problem}
             for each in one.outcomes
@@ -124,15 +111,15 @@ def _service_shape(name: ServiceName, one: Examination, state: DesiredState) -> 
             {"rule": each.rule.id, "covered": each.covered, "not_decisive": list(each.untried)} for each in one.covered
         ],
         "survivors": [
-            {"rule": each.rule, "mistake": each.mistake, "missing": _missing_case(each, state)}
+            {"rule": each.rule, "mistake": each.mistake, "missing": _missing_case(of, each, state)}
             for each in one.survivors
         ],
         "near_misses": one.near_misses,
     }
 
 
-def _total(examined: Mapping[ServiceName, Examination]) -> dict[str, object]:
-    every = list(examined.values())
+def _total(tested: Mapping[Subject, Examination]) -> dict[str, object]:
+    every = list(tested.values())
     rules = [rule for one in every for rule in one.covered]
     mutants = sum(one.mutants for one in every)
     survivors = sum(len(one.survivors) for one in every)
@@ -157,16 +144,16 @@ def _total_line(total: Mapping[str, object]) -> str:
     )
 
 
-def _junit(examined: Mapping[ServiceName, Examination]) -> bytes:
+def _junit(tested: Mapping[Subject, Examination]) -> bytes:
     root = ET.Element("testsuites")
-    for name, one in examined.items():
+    for of, one in tested.items():
         suite = ET.SubElement(
-            root, "testsuite", name=str(name), tests=str(len(one.outcomes)), failures=str(len(one.failed))
+            root, "testsuite", name=of.name, tests=str(len(one.outcomes)), failures=str(len(one.failed))
         )
         for outcome in one.outcomes:
             place = outcome.case.place
             case = ET.SubElement(
-                suite, "testcase", classname=str(name), name=outcome.case.name, file=place.file, line=str(place.line)
+                suite, "testcase", classname=of.name, name=outcome.case.name, file=place.file, line=str(place.line)
             )
             if outcome.problem:
                 ET.SubElement(case, "failure", message=outcome.problem)

@@ -22,6 +22,7 @@ from trustplane.fault import Refused
 from trustplane.flows.admit_policies import admitted, admitted_at
 from trustplane.flows.push_views import ViewFeed
 from trustplane.issuance.admit import Right
+from trustplane.policy.own_templates import check_kept
 from trustplane.registry import layout
 from trustplane.registry.clusters import Clusters
 from trustplane.registry.model import DesiredState, Service
@@ -135,6 +136,7 @@ class KeepDesiredState:
         if admit_at is None:
             state = await asyncio.to_thread(admitted, files)
         else:
+            check_kept(self._current[0].files if self._current else {}, files)
             state = await asyncio.to_thread(admitted_at, files, admit_at, self._known_roots)
         if state.trust_domain != self._trust_domain:
             raise Refused(

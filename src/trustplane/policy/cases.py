@@ -7,7 +7,7 @@ the verdict, and the rule it must come from (`because`). A target that a proxy r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trustplane.fault import Place, Refused
@@ -41,15 +41,15 @@ class CaseFile:
     def cases(self, tree: Node) -> tuple[Case, ...]:
         """Those without findings."""
         fields = Fields(tree, {"cases"}, self._findings)
-        return tuple(fields.required("cases", self._listed, "[{as: shop/web, request: GET /, expect: deny}]") or ())
+        return fields.required("cases", self.listed, "[{as: shop/web, request: GET /, expect: deny}]") or ()
 
-    def _listed(self, node: Node) -> list[Case]:
+    def listed(self, node: Node) -> tuple[Case, ...]:
         if not isinstance(node, Items):
             raise wrong_type("a list of cases", node)
-        return list(self._cases(node))
+        return tuple(self.each(node.items))
 
-    def _cases(self, node: Items) -> Iterator[Case]:
-        for item in node.items:
+    def each(self, items: Iterable[Node]) -> Iterator[Case]:
+        for item in items:
             with self._findings.at(item.place):
                 before = len(self._findings)
                 case = self._case(item)

@@ -23,6 +23,8 @@ from trustplane.policy.tree import (
 )
 from trustplane.registry.model import DesiredState
 
+OPERATION = "the operation is "
+
 
 @dataclass(frozen=True, slots=True)
 class RuleCoverage:
@@ -41,7 +43,7 @@ def coverage(state: DesiredState, rule: Rule, requests: Iterable[Request]) -> Ru
     outcomes = {rule.applies(one) for one in tried}
     questions = {
         f"the caller is {named(state, rule.who)}": _caller_decides(rule, tried),
-        "the operation is " + ", ".join(one.name for one in rule.operations): _operation_decides(rule, tried),
+        OPERATION + ", ".join(one.name for one in rule.operations): _operation_decides(rule, tried),
         **{worded(state, leaf): _leaf_decides(rule, leaf, tried) for leaf in _leaves(rule.condition)},
     }
     untried = tuple(words for words, answers in questions.items() if answers != {True, False})
@@ -49,6 +51,8 @@ def coverage(state: DesiredState, rule: Rule, requests: Iterable[Request]) -> Ru
 
 
 def _caller_decides(rule: Rule, tried: tuple[Request, ...]) -> set[bool]:
+    if rule.who.everyone and not rule.who.without:
+        return {True, False}
     return {rule.who.holds(one.caller) for one in tried if holds(rule.request(), one)}
 
 

@@ -47,15 +47,20 @@ class Examination:
 
 def failures(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> tuple[Outcome, ...]:
     """Only the cases, and of them those that fail."""
+    return tuple(one for one in outcomes(state, policy, cases) if one.problem)
+
+
+def outcomes(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> tuple[Outcome, ...]:
+    """Only the cases."""
     deciding = _Deciding(state, policy, probes_of(state, policy.rules.service))
-    return tuple(Outcome(case, problem) for case in cases if (problem := deciding.problem(case)))
+    return tuple(Outcome(case, deciding.problem(case)) for case in cases)
 
 
 def examine(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> Examination:
     rules = policy.rules
     probes = probes_of(state, rules.service)
     deciding = _Deciding(state, policy, probes)
-    outcomes = tuple(Outcome(case, deciding.problem(case)) for case in cases)
+    tried = tuple(Outcome(case, deciding.problem(case)) for case in cases)
     requests = [case.request for case in cases if case.request is not None]
     port = rules.service.ports.mesh if rules.service.ports else 0
     found = tuple(mutants(state, rules, port))
@@ -64,7 +69,7 @@ def examine(state: DesiredState, policy: Policy, cases: tuple[Case, ...]) -> Exa
         deciding.allows(miss)
     return Examination(
         policy,
-        outcomes,
+        tried,
         tuple(coverage(state, rule, requests) for rule in rules.rules),
         len(found),
         tuple(one for one in found if not _noticed(one, cases, probes)),
@@ -77,6 +82,11 @@ def _noticed(mutant: Mutant, cases: Iterable[Case], probes: Rule | None) -> bool
     return any(case.request is not None and mutated.decide(case.request).allowed is not case.allowed for case in cases)
 
 
+def _oracle(state: DesiredState, policy: Policy) -> Oracle | None:
+    """None where there is no Cedar that allows anything: the declared callers decide."""
+    return Oracle(state, policy.rules.service, (*policy.cedar, *policy.guards)) if policy.cedar else None
+
+
 class _Deciding:
     """All that decide, asked together."""
 
@@ -85,7 +95,7 @@ class _Deciding:
         self._rules = policy.rules
         self._probes = probes
         self._access = compiled(policy.rules, probes)
-        self._oracle = Oracle(state, policy.rules.service, policy.cedar) if policy.cedar else None
+        self._oracle = _oracle(state, policy)
 
     def allows(self, request: Request) -> bool:
         probed = self._probes is not None and self._probes.applies(request)

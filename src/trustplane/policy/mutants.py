@@ -41,11 +41,11 @@ class Mutant:
     shows: Region
 
 
-def mutants(state: DesiredState, rules: RuleSet, port: int = 0) -> Iterator[Mutant]:
-    """Each with its difference from the original; those that have none are left out."""
+def mutants(state: DesiredState, rules: RuleSet, port: int = 0, of: tuple[Rule, ...] | None = None) -> Iterator[Mutant]:
+    """Each with its difference from the original; those that have none are left out. `of`: only of these rules."""
     original = compiled(rules)
     seen: set[Access] = {original}
-    for rule in rules.rules:
+    for rule in rules.rules if of is None else of:
         for mistake, changed in _mistakes(state, rule):
             mutated = _with(rules, rule, changed)
             access = compiled(mutated)
@@ -59,7 +59,7 @@ def mutants(state: DesiredState, rules: RuleSet, port: int = 0) -> Iterator[Muta
 
 def _with(rules: RuleSet, rule: Rule, changed: Rule | None) -> RuleSet:
     others = tuple(one for one in rules.rules if one is not rule)
-    return RuleSet(rules.service, others if changed is None else (*others, changed))
+    return replace(rules, rules=others if changed is None else (*others, changed))
 
 
 def _mistakes(state: DesiredState, rule: Rule) -> Iterator[tuple[str, Rule | None]]:

@@ -31,7 +31,7 @@ class Oracle:
         self._names = {f"policy{at}": trees[f"policy{at}"].annotations["id"] for at in range(len(trees))}
         self._headers = sorted({name for one in trees.values() for name in headers_of(one.clauses)})
         self._policies = cedarpy.PolicySet.from_str(text)
-        self._schema = cedarpy.Schema.from_json_str(json.dumps(schema(service, self._headers)))
+        self._schema = cedarpy.Schema.from_json_str(json.dumps(schema(service.operations, self._headers)))
         self._entities = entities(state, service)
         self._known = cedarpy.Entities.from_json_str(json.dumps(self._entities), self._schema)
         self._services = {one.spiffe_id: str(one.name) for one in state.services.values()}

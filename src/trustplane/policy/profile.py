@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import cedarpy
 from cedarpy import pst
@@ -19,7 +19,7 @@ from trustplane.policy.conditions import Conditions
 from trustplane.policy.rules import Effect, Rule
 from trustplane.policy.schema import ACTION, PEER, SERVICE, methods, schema
 from trustplane.policy.source import PolicySource
-from trustplane.policy.tree import EVERYONE, Who
+from trustplane.policy.tree import EVERYONE, NOTHING, Who
 from trustplane.policy.words import Reader
 from trustplane.registry.fields import nearest
 from trustplane.registry.findings import Findings, shown
@@ -37,8 +37,54 @@ def rules(sources: tuple[PolicySource, ...], state: DesiredState, service: Servi
         rule = _rule(source, state, service, findings)
         if len(findings) == before:
             found.append((source, rule))
-    invalid = _validate([source for source, _ in found], service, findings)
+    invalid = validated([source for source, _ in found], service.operations, findings)
     return [rule for source, rule in found if source not in invalid]
+
+
+def guard(
+    source: PolicySource, service: Service, callers: Callers, known: Collection[str], findings: Findings
+) -> Rule | None:
+    """A guard-rail as a rule about the calls to this service; none if it is not about them.
+
+    `known` are the operations and methods that any service offers.
+    """
+    tree, reader, at = source.tree, source.reader(), source.place
+    name, who, operations, here = "", EVERYONE, tuple[Operation, ...](), True
+    conditions = Conditions(Effect.FORBID, callers, service, reader, findings)
+    with findings.at(at):
+        name = _id(tree, reader, at)
+    place = reader.place(tree.effect)
+    with findings.at(place):
+        who = _who(tree.principal, Effect.FORBID, callers, reader)
+    with findings.at(place):
+        operations = _guarded(tree.action, service, known, reader)
+    with findings.at(place):
+        here = _resource(tree.resource, conditions, reader)
+    condition = conditions.of(tree.clauses)
+    about_all = isinstance(tree.action, pst.ScopeAny)
+    if not here or condition == NOTHING or not (operations or about_all):
+        return None
+    return Rule(name, Effect.FORBID, who, operations, condition, place, tree.annotations.get("owner") or "")
+
+
+def actions_of(service: Service) -> dict[str, tuple[Operation, ...]]:
+    """What a rule may call actions there: operations by name, and groups of them by method."""
+    return {one.name: (one,) for one in service.operations} | methods(service.operations)
+
+
+def _guarded(
+    scope: pst.ActionConstraint, service: Service, known: Collection[str], reader: Reader
+) -> tuple[Operation, ...]:
+    reader.place("action")
+    if isinstance(scope, pst.ScopeAny):
+        return service.operations
+    uids = (scope.entity,) if isinstance(scope, pst.ActionEq) else scope.entities
+    here = actions_of(service)
+    for uid in uids:
+        place = reader.place(f'"{uid.id}"')
+        if str(uid.type) != ACTION or uid.id not in known:
+            raise _no_operation(uid, "any service", known, place)
+    return tuple(sorted({one for uid in uids for one in here.get(uid.id, ())}))
 
 
 def headers_of(node: object) -> Iterator[str]:
@@ -166,16 +212,20 @@ def _operations(scope: pst.ActionConstraint, service: Service, reader: Reader) -
 
 def _named(uid: pst.EntityUid, service: Service, reader: Reader) -> tuple[Operation, ...]:
     place = reader.place(f'"{uid.id}"')
-    known = {one.name: (one,) for one in service.operations} | methods(service.operations)
+    known = actions_of(service)
     if str(uid.type) != ACTION or uid.id not in known:
-        raise Refused(
-            code="policy-unknown-operation",
-            what=f"{shown(str(uid))} is no operation of {service.name}{nearest(uid.id, known)}",
-            why="operations are declared in service.yaml; a rule about another would never apply",
-            fix=f"use one of {', '.join(sorted(known))}",
-            place=place,
-        )
+        raise _no_operation(uid, str(service.name), known, place)
     return known[uid.id]
+
+
+def _no_operation(uid: pst.EntityUid, of: str, known: Collection[str], place: Place) -> Refused:
+    return Refused(
+        code="policy-unknown-operation",
+        what=f"{shown(str(uid))} is no operation of {of}{nearest(uid.id, known)}",
+        why="operations are declared in service.yaml; a rule about another would never apply",
+        fix=f"use one of {', '.join(sorted(known)[:20]) or 'none: no operations are declared'}",
+        place=place,
+    )
 
 
 def _resource(scope: pst.PrincipalOrResourceConstraint, conditions: Conditions, reader: Reader) -> bool:
@@ -197,9 +247,9 @@ def _resource(scope: pst.PrincipalOrResourceConstraint, conditions: Conditions, 
             )
 
 
-def _validate(sources: list[PolicySource], service: Service, findings: Findings) -> list[PolicySource]:
-    """By Cedar itself, strictly, all at once: it numbers the policies in the order of the text."""
-    wanted = schema(service, sorted({name for one in sources for name in headers_of(one.tree.clauses)}))
+def validated(sources: list[PolicySource], operations: tuple[Operation, ...], findings: Findings) -> list[PolicySource]:
+    """Those that Cedar itself finds invalid, strictly, all at once: it numbers policies in the order of the text."""
+    wanted = schema(operations, sorted({name for one in sources for name in headers_of(one.tree.clauses)}))
     result = cedarpy.validate_policies("\n".join(one.text for one in sources), json.dumps(wanted))
     errors = [(sources[int(error.policy_id.removeprefix("policy"))], error.error) for error in result.errors]
     # Cedar says it again for every action the policy is about.

@@ -43,6 +43,7 @@ class Rule:
     operations: tuple[Operation, ...]
     condition: Expression
     place: Place | None = None
+    guarded_by: str = ""  # whose guard-rail it is
 
     def request(self) -> Expression:
         """All that is asked of a request, the caller left aside unless the condition speaks of it."""
@@ -55,14 +56,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Every rule about the calls to one service."""
+    """Every rule about the calls to one service: its own, and the guard-rails that concern it."""
 
     service: Service
     rules: tuple[Rule, ...]
     by_default: bool = False  # nobody wrote a policy: the declared callers
+    guards: tuple[Rule, ...] = ()
 
     def of(self, effect: Effect) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self.rules if rule.effect is effect)
+        return tuple(rule for rule in (*self.guards, *self.rules) if rule.effect is effect)
 
     def decide(self, request: Request) -> Decision:
         for rule in self.of(Effect.FORBID):

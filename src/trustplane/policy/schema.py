@@ -16,9 +16,9 @@ SERVICE, PEER, NAMESPACE, GROUP, DOMAIN, ACTION = "Service", "Peer", "Namespace"
 Json = Mapping[str, object]
 
 
-def schema(service: Service, headers: Collection[str]) -> dict[str, object]:
+def schema(operations: Collection[Operation], headers: Collection[str]) -> dict[str, object]:
     """In Cedar's JSON form."""
-    groups: dict[str, object] = {name: {"memberOf": []} for name in methods(service.operations)}
+    groups: dict[str, object] = {name: {"memberOf": []} for name in methods(operations)}
     actions = {
         one.name: {
             "memberOf": [{"id": _method_group(one.method)}],
@@ -28,7 +28,7 @@ def schema(service: Service, headers: Collection[str]) -> dict[str, object]:
                 "context": _record({"path": _string(), "port": {"type": "Long"}, "headers": _headers(headers)}),
             },
         }
-        for one in service.operations
+        for one in operations
     }
     return {"": {"entityTypes": _entity_types(), "actions": {**groups, **actions}}}
 

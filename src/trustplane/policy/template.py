@@ -13,7 +13,7 @@ from enum import Enum
 
 from trustplane.fault import Broken
 
-_PARAMETER = re.compile(r"\$([a-z_]+)")
+PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
 class Kind(Enum):
@@ -40,7 +40,7 @@ class Template:
     text: str
 
     def __post_init__(self) -> None:
-        used = set(_PARAMETER.findall(self.text)) - _OF_THE_SERVICE
+        used = set(PARAMETER.findall(self.text)) - OF_THE_SERVICE
         repeated = [name for name, kind in self.parameters.items() if kind.one_policy_each]
         if used != set(self.parameters) or len(repeated) > 1 or self.version < 1 or not self.owners:
             raise Broken(
@@ -55,7 +55,7 @@ class Template:
 
 
 # Filled in from the service the policy is beside.
-_OF_THE_SERVICE = {"namespace", "reads"}
+OF_THE_SERVICE = {"namespace", "reads"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def expand(template: Template, prefix: str, filling: Filling) -> tuple[str, ...]
 
 
 def _filled(text: str, name: str, values: Mapping[str, str]) -> str:
-    return f'@id("{name}")\n' + _PARAMETER.sub(lambda found: values[found[1]], text)
+    return f'@id("{name}")\n' + PARAMETER.sub(lambda found: values[found[1]], text)
 
 
 def _cedar(kind: Kind, values: tuple[str, ...]) -> str:

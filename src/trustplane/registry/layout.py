@@ -13,6 +13,7 @@ MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 64 * 1024 * 1024
 TRUST_DOMAIN_FILE = "trustdomain.yaml"
 NAMESPACES_FILE = "namespaces.yaml"
+GUARD_RAILS, GUARD_RAILS_TEST = "guardrails.cedar", "guardrails_test.yaml"
 POLICY_CEDAR, POLICY_YAML, POLICY_TEST = POLICY_FILES = ("policy.cedar", "policy.yaml", "policy_test.yaml")
 
 
@@ -45,6 +46,24 @@ def policy_file_named_by(path: str) -> tuple[str, str, str] | None:
             return None
 
 
+def template_named_by(path: str) -> tuple[str, str] | None:
+    """`name@version` as it stands there, and which of its two files it is: yaml or cedar."""
+    for kind in ("yaml", "cedar"):
+        named = _named_in("templates", path, f".{kind}")
+        if named is not None:
+            return named, kind
+    return None
+
+
+def is_of_policies(path: str) -> bool:
+    """Whether `policy.book` reads it."""
+    return (
+        path in (GUARD_RAILS, GUARD_RAILS_TEST)
+        or policy_file_named_by(path) is not None
+        or template_named_by(path) is not None
+    )
+
+
 def waiver_named_by(path: str) -> str | None:
     return _named_in("waivers", path)
 
@@ -66,7 +85,7 @@ def is_known(path: str) -> bool:
 
 def has_a_place(path: str) -> bool:
     """Whether somebody reads it: what is known here, and policies, which `policy.book` reads."""
-    return is_known(path) or policy_file_named_by(path) is not None
+    return is_known(path) or is_of_policies(path)
 
 
 def unknown_file(path: str) -> Refused:
@@ -76,7 +95,8 @@ def unknown_file(path: str) -> Refused:
         why="a file nobody reads would look as if it had an effect",
         fix="use trustdomain.yaml, namespaces.yaml, profiles/<name>.yaml, waivers/<name>.yaml, "
         "federation/<trust domain>.json and services/<namespace>/<service>/service.yaml, "
-        "and beside that policy.cedar, policy.yaml and policy_test.yaml; "
+        "and beside that policy.cedar, policy.yaml and policy_test.yaml; templates/<name>@<version>.yaml and .cedar, "
+        "guardrails.cedar and guardrails_test.yaml; "
         "dotfiles and *.md may stand anywhere",
         place=Place(shown(path), 1),
     )
