@@ -43,8 +43,10 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.delivery import Losses
+from trustplane.verdict.dry_run import DryRun
+from trustplane.verdict.promotion import Gate, Standing, lacks
 from trustplane.verdict.tally import Tally
-from trustplane.wire.http_door import ServerFacts
+from trustplane.wire.http_door import Conditions, ServerFacts
 
 ACME = TrustDomain("acme.example")
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -100,6 +102,7 @@ class MemoryDoor:
     peers: list[Peer] = field(default_factory=list)
     stated: dict[TrustDomain, bytes] = field(default_factory=dict)
     showing: list[Shown] = field(default_factory=list)
+    standing: Standing | None = None
     decided: dict[DecisionKind, Tally] = field(default_factory=dict)
     lost: dict[NodeName, Losses] = field(default_factory=dict)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
@@ -257,6 +260,30 @@ class MemoryDoor:
 
     async def rotations(self, limit: int) -> Sequence[RootChange]:
         return self.changes[::-1][:limit]
+
+    async def dry_run(self) -> Standing:
+        if self.standing is None:
+            raise Refused(code="dry-run-none", what="no dry run is under way", why="none was started", fix="start one")
+        return self.standing
+
+    async def start_dry_run(self, files: Mapping[str, bytes], by: str, lasting: timedelta) -> Standing:
+        self.acts.append(f"{by} tries {len(files)} files for {lasting}")
+        return await self.dry_run()
+
+    async def stop_dry_run(self, by: str) -> Standing:
+        self.acts.append(f"{by} ends the dry run")
+        return await self.dry_run()
+
+    async def check_promotion(self, conditions: Conditions) -> Standing:
+        standing = await self.dry_run()
+        if found := lacks(standing, Gate(conditions.lasting, conditions.least), NOON):
+            raise Refused.all_of(found)
+        return standing
+
+    async def promote_dry_run(self, by: str, conditions: Conditions) -> tuple[DryRun, Revision, Plan]:
+        run = (await self.check_promotion(conditions)).run
+        files = {path: text.encode() for path, text in run.files.items()}
+        return (run, *await self.apply(files, by))
 
     async def start_rotation(self, order: RotationOrder) -> RootChange:
         self.changes.append(begun(len(self.changes) + 1, JWT_AUTHORITY, order, NOON))

@@ -179,6 +179,12 @@ def revision_applied(number: int, digest: str, by: str, restored_from: int | Non
     return canonical("revision-applied", at, body)
 
 
+def dry_run(step: str, action: str, about: Mapping[str, str], by: str, at: datetime) -> bytes:
+    """`step` is `intent` or `outcome`; `action` is `start`, `stop`, `promote` or, as an outcome only, `end`."""
+    told: Plain = {name: value[:MAX_TEXT] for name, value in about.items()}
+    return canonical(f"dry-run-{step}", at, {"action": action, "about": told, "by": by[:MAX_TEXT]})
+
+
 def federation(  # noqa: PLR0917 - one field each
     phase: str, step: str, trust_domain: TrustDomain, what: Mapping[str, Plain], by: str, at: datetime
 ) -> bytes:

@@ -9,8 +9,8 @@ import typer
 
 from trustplane.cli import admin, repository_difference
 from trustplane.cli.output import WrongInput, say, say_json
+from trustplane.cli.repository_text import repository_text
 from trustplane.cli.sockets import AsJson, ServerSocket
-from trustplane.host.repository_files import read_directory
 from trustplane.wire.http_shapes import AppliedShape, RepositoryRequest
 
 EXAMPLES = """\b
@@ -40,8 +40,8 @@ def command(
         )
     server = admin.server(server_socket)
     if directory is not None:
-        files = {path: _text(path, content) for path, content in read_directory(directory).items()}
-        applied = server.post("/v1/revisions", AppliedShape, RepositoryRequest(files=files))
+        request = RepositoryRequest(files=repository_text(directory))
+        applied = server.post("/v1/revisions", AppliedShape, request)
     else:
         applied = server.post(f"/v1/revisions/{revision}/restore", AppliedShape)
     if as_json:
@@ -49,15 +49,3 @@ def command(
         return
     say(repository_difference.text(applied.plan))
     say(f"revision {applied.revision.number} holds")
-
-
-def _text(path: str, content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise WrongInput(
-            code="not-text",
-            what=f"{path} is not UTF-8 text",
-            why=f"byte {error.start} is no part of a character",
-            fix="save the file as UTF-8",
-        ) from error

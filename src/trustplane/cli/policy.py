@@ -9,7 +9,15 @@ from typing import Annotated
 import cedarpy
 import typer
 
-from trustplane.cli import policy_diff, policy_export, policy_replay, policy_suggest, policy_test, policy_traffic
+from trustplane.cli import (
+    policy_diff,
+    policy_export,
+    policy_replay,
+    policy_shadow,
+    policy_suggest,
+    policy_test,
+    policy_traffic,
+)
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import Exit, say, say_json, table
 from trustplane.cli.policy_words import header_lines, spans
@@ -261,6 +269,7 @@ def _template_shape(name: str, one: Template) -> Mapping[str, object]:
 
 group.command(name="test", epilog=policy_test.EXAMPLES)(policy_test.command)
 group.command(name="diff", epilog=policy_diff.EXAMPLES)(policy_diff.command)
+group.add_typer(policy_shadow.group)
 group.command(name="export", epilog=policy_export.EXAMPLES)(policy_export.command)
 group.command(name="traffic", epilog=policy_traffic.EXAMPLES)(policy_traffic.command)
 group.command(name="replay", epilog=policy_replay.EXAMPLES)(policy_replay.command)

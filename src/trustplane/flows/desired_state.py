@@ -24,6 +24,7 @@ from trustplane.flows.push_views import ViewFeed
 from trustplane.issuance.admit import Right
 from trustplane.policy.own_templates import check_kept
 from trustplane.registry import layout
+from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.clusters import Clusters
 from trustplane.registry.model import DesiredState, Service
 from trustplane.registry.needs import Needs
@@ -76,6 +77,7 @@ class KeepDesiredState:
         self._bundle: Bundle | None = None
         self._withdrawn = Withdrawn()
         self._remake = ""
+        self._candidate = NO_CANDIDATE
         self._federated: Mapping[TrustDomain, Bundle] = {}
         self._known_roots: Mapping[TrustDomain, frozenset[str]] = {}
         self._by_id: Mapping[SpiffeId, Service] = {}
@@ -100,11 +102,17 @@ class KeepDesiredState:
         service = self._by_id.get(spiffe_id)
         return service if service and (not service.nodes or node in service.nodes) else None
 
+    async def admit(self, files: Mapping[str, bytes]) -> DesiredState:
+        """As for an apply now: proved, tested, and of this trust domain. Nothing is changed."""
+        return await self._read(files, self._clock.now())
+
     async def plan(self, files: Mapping[str, bytes]) -> Plan:
         return plan(self._current[1] if self._current else None, await self._read(files, self._clock.now()))
 
-    async def apply(self, files: Mapping[str, bytes], by: str) -> tuple[Revision, Plan]:
-        return await self._apply(files, await self._read(files, self._clock.now()), by, restored_from=None)
+    async def apply(self, files: Mapping[str, bytes], by: str, against: int | None = None) -> tuple[Revision, Plan]:
+        """`against`: refused as `revision-moved` unless it is this revision that the files take the place of."""
+        candidate = await self._read(files, self._clock.now())
+        return await self._apply(files, candidate, by, restored_from=None, against=against)
 
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
         old = await self._revisions.revision(number)
@@ -112,7 +120,13 @@ class KeepDesiredState:
         return await self._apply(files, await self._read(files), by, restored_from=number)
 
     async def _apply(
-        self, files: Mapping[str, bytes], candidate: DesiredState, by: str, restored_from: int | None
+        self,
+        files: Mapping[str, bytes],
+        candidate: DesiredState,
+        by: str,
+        *,
+        restored_from: int | None,
+        against: int | None = None,
     ) -> tuple[Revision, Plan]:
         await self.load()
         running = self._current
@@ -122,6 +136,8 @@ class KeepDesiredState:
             return running[0], difference
         at = self._clock.now()
         expected = running[0].number if running else None
+        if against is not None and expected != against:
+            raise _moved(against, expected)
         await self._journal.append_audit([events.revision_intent((expected or 0) + 1, digest, by, at)], at)
         texts = {path: content.decode() for path, content in files.items() if not layout.is_ignored(path)}
         revision = await self._revisions.put_revision(texts, digest, by, at, restored_from, expected_current=expected)
@@ -205,6 +221,12 @@ class KeepDesiredState:
             self._remake = order
             await self.refresh()
 
+    async def try_candidate(self, candidate: Candidate) -> None:
+        """Have every sidecar that it concerns judge by it, too."""
+        if candidate != self._candidate:
+            self._candidate = candidate
+            await self.refresh()
+
     async def federate(
         self, bundles: Mapping[TrustDomain, Bundle], known: Mapping[TrustDomain, frozenset[str]]
     ) -> None:
@@ -222,7 +244,8 @@ class KeepDesiredState:
     def _needs(self, endpoints: Mapping[ServiceName, tuple[Endpoint, ...]]) -> Needs:
         number = self._current[0].number if self._current else 0
         withdrawn = replace(self._withdrawn, remake=self._remake)
-        return Needs(self._state(), number, endpoints, self._trusted(), withdrawn)
+        candidate = self._candidate.at(self._clock.now())
+        return Needs(self._state(), number, endpoints, self._trusted(), withdrawn, candidate=candidate)
 
     def _state(self) -> DesiredState:
         if self._current:
@@ -246,6 +269,15 @@ class KeepDesiredState:
             if service is not None and service.ports is not None and hosting.node in addresses:
                 found[hosting.service].add(Endpoint(addresses[hosting.node], service.ports.mesh))
         return {service: tuple(sorted(endpoints)) for service, endpoints in found.items()}
+
+
+def _moved(against: int, current: int | None) -> Refused:
+    return Refused(
+        code="revision-moved",
+        what=f"the current revision is {current or 'none'}, not {against}",
+        why="someone applied another revision since this change was planned",
+        fix="run trustplane plan again and look at the new difference, then try again",
+    )
 
 
 def _contents(bundles: Mapping[TrustDomain, Bundle]) -> dict[TrustDomain, str]:

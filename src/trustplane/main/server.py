@@ -48,6 +48,7 @@ from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.survey_trust import SurveyTrust
+from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
@@ -65,6 +66,7 @@ from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.crl_metrics import CrlMetrics
+from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
@@ -155,6 +157,7 @@ class Flows:
     published: PublishBundle
     asking: AskPartners
     stating: StateUptake
+    trying: TryCandidates
     decisions: KeepDecisions
     audit_key: str
 
@@ -181,6 +184,7 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.desired.trust(flows.authorities.bundle())
         await flows.desired.withdraw(flows.revocations.withdrawn.value)
         await remake_connections(flows)
+        await flows.trying.settle()
         await flows.federate.settle()
         await flows.asking.settle()
         await flows.published.current()  # numbered before anyone asks, and for the metrics
@@ -263,6 +267,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
         stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
         readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
+        trying=TryCandidates(store, desired, SeenOfDryRun(store, connected, presence), store, clock),
         decisions=KeepDecisions(store, desired, clock),
         audit_key=str(note_key),
     )
@@ -287,6 +292,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             published=flows.published,
             asking=flows.asking,
             stating=flows.stating,
+            trying=flows.trying,
             audit_key=flows.audit_key,
             clock=clock,
         )
@@ -308,6 +314,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.presence.run(),
         flows.federate.run(),
         flows.asking.run(),
+        flows.trying.run(),
         flows.decisions.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),

@@ -26,6 +26,7 @@ from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.state_uptake import StateUptake
+from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
@@ -47,8 +48,11 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.delivery import Losses
+from trustplane.verdict.dry_run import DryRun
+from trustplane.verdict.expectations import expectations
+from trustplane.verdict.promotion import MOST_EXPECTED, Gate, Standing
 from trustplane.verdict.tally import Tally
-from trustplane.wire.http_door import ServerFacts
+from trustplane.wire.http_door import Conditions, ServerFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Behind:
     published: PublishBundle
     asking: AskPartners
     stating: StateUptake
+    trying: TryCandidates
     audit_key: str
     clock: Clock
 
@@ -170,6 +175,25 @@ class Door:
 
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]:
         return await self._behind.desired.restore(number, by)
+
+    async def dry_run(self) -> Standing:
+        return await self._behind.trying.standing()
+
+    async def start_dry_run(self, files: Mapping[str, bytes], by: str, lasting: timedelta) -> Standing:
+        return await self._behind.trying.start(files, by, lasting)
+
+    async def stop_dry_run(self, by: str) -> Standing:
+        return await self._behind.trying.stop(by)
+
+    async def check_promotion(self, conditions: Conditions) -> Standing:
+        return await self._behind.trying.check(self._gate(conditions), conditions.digest)
+
+    async def promote_dry_run(self, by: str, conditions: Conditions) -> tuple[DryRun, Revision, Plan]:
+        return await self._behind.trying.promote(by, self._gate(conditions), conditions.digest)
+
+    def _gate(self, conditions: Conditions) -> Gate:
+        expected = expectations(self._behind.desired.declared(), conditions.expected[: MOST_EXPECTED + 1])
+        return Gate(conditions.lasting, conditions.least, expected)
 
     async def create_token(self, node: NodeName, life: timedelta, by: str) -> FreshToken:
         return await self._behind.enrol.create_token(node, life, by)

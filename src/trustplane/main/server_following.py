@@ -65,6 +65,7 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
             case Topic.REVISION:
                 await _take_over(flows.desired.load, clock)
                 await _take_over(flows.desired.refresh, clock)
+                await _take_over(flows.trying.settle, clock)
                 await _take_over(flows.federate.settle, clock)
                 await _take_over(flows.asking.settle, clock)
                 await _take_over(flows.authorities.settle, clock)  # keys are published ahead for who federates
@@ -75,6 +76,8 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
                 flows.changing.wake()
                 await _take_over(flows.asking.settle, clock)
                 await _take_over(partial(remake_connections, flows), clock)
+            case Topic.DRY_RUNS:
+                await _take_over(flows.trying.settle, clock)
             case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS:

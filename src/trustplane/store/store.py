@@ -26,6 +26,7 @@ from trustplane.store import (
     authorities,
     certificates,
     decisions,
+    dry_runs,
     federation,
     nodes,
     partners,
@@ -46,6 +47,7 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.delivery import Kept, Losses, Parcel
+from trustplane.verdict.dry_run import DryRun, Ended, Wanted
 from trustplane.verdict.tally import Tally
 
 __all__ = ["Changes", "Store", "Topic"]
@@ -114,6 +116,19 @@ class Store:
     async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]:
         """The newest first, without the contents of their files."""
         return await self._read(lambda at: revisions.before(at, limit, before))
+
+    # Dry runs
+
+    async def begin_dry_run(self, wanted: Wanted) -> DryRun:
+        """Refused as `dry-run-under-way` while another is, as `revision-moved` if another revision is in force."""
+        return await self._write(lambda to: dry_runs.begin(to, wanted))
+
+    async def end_dry_run(self, number: int, ended: Ended) -> bool:
+        """False when it was written down before how it ended."""
+        return await self._write(lambda to: dry_runs.end(to, number, ended))
+
+    async def newest_dry_run(self) -> DryRun | None:
+        return await self._read(dry_runs.newest)
 
     # Nodes
 

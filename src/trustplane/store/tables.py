@@ -272,6 +272,21 @@ partner_statements = Table(
     Column("is_silent", Boolean, nullable=False),
 )
 
+dry_runs = Table(
+    "dry_runs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("files", LargeBinary, nullable=False),  # JSON object: path -> text
+    Column("started_by", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("against", BigInteger, nullable=False),  # the revision in force then
+    Column("ended_how", Text),
+    Column("ended_at", Instant),
+    Column("ended_by", Text),
+)
+
 # What proxies decided, by the hour. `kind` names all columns up to would_rule; in them, empty text is none.
 decisions = Table(
     "decisions",

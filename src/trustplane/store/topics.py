@@ -13,3 +13,4 @@ class Topic(Enum):
     REVOCATIONS = "revocations"
     ROOT_CHANGES = "root-changes"
     FEDERATION = "federation"
+    DRY_RUNS = "dry-runs"

@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
 from trustplane.flows.keep_decisions import KEPT_FOR
+from trustplane.wire import http_dry_run_shapes as dry_runs
 from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_rotation_shapes as rotations
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_door import ServerDoor
+from trustplane.wire.http_dry_run import DryRunAnswers
 from trustplane.wire.http_federation import FederationAnswers, bundle_operation, statement_operation
 from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape
 from trustplane.wire.http_federation_story import FederationStory
@@ -51,7 +53,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
     to = ServerAnswers(door, metrics, clock)
     listed = (
         *(*_open(to), bundle_operation(door), statement_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
-        *(*_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
+        *(*_dry_run(door, clock), *_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
         _traffic(door, clock),
     )
 
@@ -96,6 +98,26 @@ def _repository(to: ServerAnswers) -> tuple[Operation, ...]:
         _act(f"{one}/restore", "restore", again, applied, to.restore),
         _read("/v1/revisions", "revisions", "applied ones, the newest first", listed, to.revisions, (_LIMIT, older)),
         _read(one, "revision", with_files, shapes.RevisionFilesShape, to.revision),
+    )
+
+
+def _dry_run(door: ServerDoor, clock: Clock) -> tuple[Operation, ...]:
+    to, shape, here = DryRunAnswers(door, clock), dry_runs.DryRunShape, "/v1/dry-run"
+    files, gate, promoted = dry_runs.DryRunRequest, dry_runs.PromotionRequest, dry_runs.PromotionShape
+    shown = "the newest candidate tried on live traffic, and what it has shown"
+    enforcing = "apply what was tried, if it has shown enough; or only say whether it has"
+    return (
+        _read(here, "dry_run", shown, shape, to.status),
+        _act(
+            "/v1/dry-runs",
+            "start_dry_run",
+            "try these files on live traffic beside what is enforced",
+            shape,
+            to.start,
+            files,
+        ),
+        _act(f"{here}/stop", "stop_dry_run", "end it; nothing that is enforced changes", shape, to.stop),
+        _act(f"{here}/promote", "promote_dry_run", enforcing, promoted, to.promote, gate),
     )
 
 

@@ -35,6 +35,8 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.delivery import Losses
+from trustplane.verdict.dry_run import DryRun
+from trustplane.verdict.promotion import Standing
 from trustplane.verdict.tally import Tally
 
 
@@ -127,6 +129,32 @@ class RepositoryPort(Protocol):
         ...
 
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Of a promotion, in words: which services they are about, whoever knows what is in force can say."""
+
+    lasting: timedelta
+    least: int
+    expected: tuple[str, ...]
+    digest: str  # of the files meant; empty: whatever was tried
+
+
+class DryRunPort(Protocol):
+    async def dry_run(self) -> Standing:
+        """The newest. Refused as `dry-run-none`."""
+        ...
+
+    async def start_dry_run(self, files: Mapping[str, bytes], by: str, lasting: timedelta) -> Standing: ...
+
+    async def stop_dry_run(self, by: str) -> Standing: ...
+
+    async def check_promotion(self, conditions: Conditions) -> Standing:
+        """Refused with every reason against it."""
+        ...
+
+    async def promote_dry_run(self, by: str, conditions: Conditions) -> tuple[DryRun, Revision, Plan]: ...
 
 
 class NodesPort(Protocol):
@@ -245,6 +273,7 @@ class ServerDoor(
     StandingPort,
     FederationPort,
     RepositoryPort,
+    DryRunPort,
     NodesPort,
     IssuedPort,
     RevocationPort,

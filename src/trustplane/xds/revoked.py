@@ -17,6 +17,7 @@ from trustplane.spiffe.x509_svid import X509Svid
 from trustplane.xds.resources import Json, typed
 
 REVOKED = "revoked"  # the deny filter's name, by which a route gives it its rules
+NAMES = frozenset({"revoked-ids", "revoked-certificates", "revoked-issuers", "several-identities"})  # of its policies
 _PEER = "peer"
 _LEAF, _ISSUER, PEER_IDS = "trustplane.peer", "trustplane.peer_issuer", "trustplane.peer_ids"
 _RBAC = "envoy.extensions.filters.http.rbac.v3."

@@ -6,15 +6,14 @@ by all of it. They have shadow rules only. Absent rules enforce nothing: that is
 The rules are resources of their own, apart from the route: a proxy that refuses a candidate goes on to take up what is
 enforced and what is revoked. They bind open connections at once. Without a candidate the filters know no rules.
 
-Each half writes its verdict under the candidate's ID into the request's metadata, so a verdict is either whole and of
-one candidate, or none: a request that comes while the two halves change is not judged.
+Each half writes its verdict under the candidate's ID into the request's metadata (`verdict.metadata` reads them), so a
+verdict is either whole and of one candidate, or none: a request that comes while the halves change is not judged.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from trustplane.fault import Broken
@@ -29,13 +28,11 @@ from trustplane.xds.tls import SDS_FROM_ADS
 
 FORBIDS, PERMITS = "candidate-forbids", "candidate-permits"  # filters, and the resources that they are written from
 FILTERS = (FORBIDS, PERMITS)
-METADATA = "envoy.filters.http.rbac"
 RBAC_FILTER = "envoy.extensions.filters.http.rbac.v3.RBAC"
 
 _HALF = MappingProxyType({FORBIDS: "forbids", PERMITS: "permits"})
 _ACTION = MappingProxyType({FORBIDS: "DENY", PERMITS: "ALLOW"})
-_RESULT, _POLICY = "shadow_engine_result", "shadow_effective_policy_id"
-_KEY = re.compile(r"candidate\.([1-9][0-9]*-[0-9a-f]{8})\.(forbids|permits)\.(shadow_[a-z_]+)")
+_PREFIX = re.compile(r"candidate\.[1-9][0-9]*-[0-9a-f]{8}\.(forbids|permits)\.")
 
 
 def filters() -> list[dict[str, object]]:
@@ -117,38 +114,7 @@ def is_harmless(name: str, config: object) -> bool:
             "shadow_rules_stat_prefix": str(prefix),
             **more,
         }:
-            return not more and action == _ACTION.get(name) and bool(_KEY.fullmatch(prefix + _RESULT))
+            half = _PREFIX.fullmatch(prefix)
+            return not more and action == _ACTION.get(name) and half is not None and half[1] == _HALF[name]
         case _:
             return not rest
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a candidate says of one request. `rule` is none where it says nothing, which is a denial."""
-
-    candidate: str
-    allowed: bool
-    rule: str | None
-
-
-def judged(metadata: Mapping[str, str]) -> Judged | None:
-    """From what the filters wrote about a request; none without a verdict of both halves of one candidate."""
-    found: dict[tuple[str, str], str] = {}
-    for key, value in metadata.items():
-        if parts := _KEY.fullmatch(key):
-            found[f"{parts[1]}.{parts[2]}", parts[3]] = value
-    candidates = {half.partition(".")[0] for half, _ in found}
-    if len(candidates) != 1:
-        return None
-    (candidate,) = candidates
-    verdicts = [found.get((f"{candidate}.{half}", _RESULT)) for half in ("forbids", "permits")]
-    names = [found.get((f"{candidate}.{half}", _POLICY), "").partition("~")[0] for half in ("forbids", "permits")]
-    match verdicts:
-        case ["denied", "allowed" | "denied"]:
-            return Judged(candidate, allowed=False, rule=names[0] or None)
-        case ["allowed", "allowed"]:
-            return Judged(candidate, allowed=True, rule=names[1] or None)
-        case ["allowed", "denied"]:
-            return Judged(candidate, allowed=False, rule=None)
-        case _:
-            return None

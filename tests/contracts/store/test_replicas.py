@@ -17,6 +17,7 @@ from trustplane.spiffe.ids import TrustDomain
 from trustplane.store.store import Changes, Store, Topic
 from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Cause, Reason, Revocations, RevokedId
+from trustplane.verdict.dry_run import Wanted
 
 
 async def heard(changes: Changes, topics: int = 1) -> set[Topic]:
@@ -80,6 +81,8 @@ async def change(store: Store, topic: Topic) -> None:
             await store.save_root_change(begun(1, JWT.id, Order("ann", "yearly rotation"), NOW))
         case Topic.FEDERATION:
             await store.put_peer(Peer(TrustDomain("partner.example")))
+        case Topic.DRY_RUNS:
+            await store.begin_dry_run(Wanted({}, "ab" * 32, "local:ann", NOW, NOW + HOUR, 0))
 
 
 async def test_what_changes_nothing_signals_nothing(url: str) -> None:

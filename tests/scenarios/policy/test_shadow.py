@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from tests.kit.envoy_bench import EnvoyBench
 from tests.kit.policy_bench import Line, acme_book, document_of, enforcing, http, tls_as
 from trustplane.main.envoy_bench import Member
 from trustplane.policy import document
-from trustplane.policy.access import Access, Grant
+from trustplane.policy.access import Access, Grant, Verdict
 from trustplane.policy.tree import EVERYONE
 from trustplane.policy.tree import Path as Pattern
 from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
-from trustplane.xds.shadow import Judged, judged
+from trustplane.verdict.decision import Trial
+from trustplane.verdict.metadata import judged
 
 ACME = TrustDomain("acme.example")
 WEB, CHECKOUT = (SpiffeId(ACME, ("ns", "shop", "sa", name)) for name in ("web", "checkout"))
@@ -50,12 +51,14 @@ async def judge_by(bench: EnvoyBench, member: Member, number: int, policy: bytes
     return member.candidate.id
 
 
-async def verdict(bench: EnvoyBench, caller: SpiffeId, path: str, status: int) -> Judged | None:
+async def verdict(bench: EnvoyBench, caller: SpiffeId, path: str, status: int) -> Trial | None:
     def wanted(line: Mapping[str, object]) -> bool:
         return (line["path"], line["peer_id"], line["status"]) == (path, str(caller), status)
 
     line = await bench.logged("payments", wanted)
-    return judged(cast("Mapping[str, str]", line["rbac"] or {}))
+    found = judged(json.dumps(line["rbac"]))
+    assert found
+    return found.trial
 
 
 def test_a_candidate_judges_open_connections_and_refuses_nobody(socket_dir: Path) -> None:
@@ -69,20 +72,20 @@ def test_a_candidate_judges_open_connections_and_refuses_nobody(socket_dir: Path
         member.log.write_text("")
         assert await lines[CHECKOUT].ask(CHARGE) == 200
         assert await lines[WEB].ask(CHARGE) == 200
-        assert await verdict(bench, CHECKOUT, "/charge", 200) == Judged(fewer, allowed=False, rule=None)
-        assert await verdict(bench, WEB, "/charge", 200) == Judged(fewer, allowed=True, rule="web")
+        assert await verdict(bench, CHECKOUT, "/charge", 200) == Trial(fewer, Verdict(allowed=False, rule=None))
+        assert await verdict(bench, WEB, "/charge", 200) == Trial(fewer, Verdict(allowed=True, rule="web"))
 
         forbidding = await judge_by(bench, member, 2, document_of(acme_book(ALL_CHARGE + NOT_CHECKOUT)))
         member.log.write_text("")
         assert await lines[CHECKOUT].ask(CHARGE) == 200
-        assert await verdict(bench, CHECKOUT, "/charge", 200) == Judged(forbidding, allowed=False, rule="never")
+        assert await verdict(bench, CHECKOUT, "/charge", 200) == Trial(forbidding, Verdict(allowed=False, rule="never"))
 
         bench.publish(member, policy=document_of(acme_book(WEB_CHARGES)))
         await bench.settled(member)
         wider = await judge_by(bench, member, 3, document_of(acme_book(ALL_CHARGE)))
         member.log.write_text("")
         assert await lines[CHECKOUT].ask(CHARGE) == 403
-        assert await verdict(bench, CHECKOUT, "/charge", 403) == Judged(wider, allowed=True, rule="all")
+        assert await verdict(bench, CHECKOUT, "/charge", 403) == Trial(wider, Verdict(allowed=True, rule="all"))
 
         member.candidate = NO_CANDIDATE
         bench.publish(member)

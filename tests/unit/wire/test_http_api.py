@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
+from tests.kit.dry_runs import GOOD
 from tests.kit.partner import PARTNER
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
@@ -250,8 +251,9 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
     revoking = {"revoke_certificate", "revoke_id", "revoke_issuer", "lift_id"}
     rotating = {f"{word}_rotation" for word in ("start", "pause", "resume", "abort")} | {"waive_participant"}
     federating = {"refresh_peer", "forget_peer"}
+    trying = {"start_dry_run", "stop_dry_run", "promote_dry_run"}
     others = {"plan", "apply", "restore", "create_token", "ban_agent"}
-    assert {one.name for one in changing} == others | revoking | rotating | federating
+    assert {one.name for one in changing} == others | revoking | rotating | federating | trying
     for one in changing:
         path = _example(one.path)
         assert public.request(one.method, path, json={"files": {}}).status_code in {401, 404, 405}
@@ -267,6 +269,7 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
     page: dict[str, Any] = admin.get("/openapi.json").json()
     queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
     bodies: dict[str, object] = {"/v1/plan": {"files": FILES}, "/v1/revisions": {"files": FILES}}
+    bodies |= {"/v1/dry-runs": {"files": FILES}, "/v1/dry-run/promote": {}}
     bodies["/v1/join-tokens"] = {"node": "node-b"}
     bodies["/v1/rotations"] = {"reason": "yearly"}
     waiver = {"participant": "agent node-a", "reason": "sold", "owner": "ops", "until": "2030-01-03T00:00:00Z"}
@@ -280,6 +283,7 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
     bodies["/v1/revocations/ids/lift"] = {"spiffe_id": str(WEB)}
     door.certificates.append(certificate(7))
     door.stated[PARTNER] = b"signed"
+    door.standing = GOOD
     for one in operations(door, CollectorRegistry(), VirtualClock()):
         declared = page["paths"][one.path][one.method.lower()]
         answer = admin.request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,17 +14,18 @@ from tests.kit.ca import NOON
 from tests.kit.sidecars import ACME, CHARGE, HERE, PAY, authority, bundles_of, keyed
 from trustplane.fault import Broken, Refused
 from trustplane.policy import document
-from trustplane.policy.access import Access, Grant
+from trustplane.policy.access import Access, Grant, Verdict
 from trustplane.policy.difference import difference
 from trustplane.policy.tree import ANYTHING, EVERYONE, Who
 from trustplane.registry.callers import ForeignGrant
 from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.model import Probe
 from trustplane.spiffe.patterns import IdPattern
+from trustplane.verdict.decision import Trial
+from trustplane.verdict.metadata import judged
 from trustplane.xds import rbac, shadow
 from trustplane.xds.guards import published
 from trustplane.xds.resources import Kind, Offer, Resource
-from trustplane.xds.shadow import Judged, judged
 from trustplane.xds.snapshot import snapshot, trying
 
 ID = "7-0123abcd"
@@ -127,28 +129,27 @@ def with_filters(filters: list[object]) -> Offer:
     return Offer((*(each for each in ENFORCED if each is not one), Resource(Kind.LISTENER, "inbound", content)))
 
 
-def wrote(half: str, result: str, policy: str = "", candidate: str = ID) -> dict[str, str]:
-    key = f"candidate.{candidate}.{half}.shadow_"
-    return {f"{key}engine_result": result, **({f"{key}effective_policy_id": policy} if policy else {})}
+def wrote(half: Resource, result: str, policy: str = "") -> dict[str, str]:
+    config: Any = half.content["typed_config"]
+    prefix = config["shadow_rules_stat_prefix"]
+    named = {f"{prefix}shadow_effective_policy_id": policy} if policy else {}
+    return {f"{prefix}shadow_engine_result": result, **named}
 
 
-@pytest.mark.parametrize(
-    ("written", "verdict"),
-    [
-        ({}, None),
-        ({"enforced_engine_result": "allowed"}, None),
-        (wrote("forbids", "allowed"), None),
-        (wrote("permits", "allowed", "all"), None),
-        (wrote("forbids", "allowed") | wrote("permits", "allowed", "all~2"), Judged(ID, allowed=True, rule="all")),
-        (wrote("forbids", "allowed") | wrote("permits", "denied"), Judged(ID, allowed=False, rule=None)),
-        (wrote("forbids", "denied", "no") | wrote("permits", "allowed", "a"), Judged(ID, allowed=False, rule="no")),
-        (wrote("forbids", "denied", "no") | wrote("permits", "denied"), Judged(ID, allowed=False, rule="no")),
-        (wrote("forbids", "allowed") | wrote("permits", "allowed", "a", "8-0123abcd"), None),
-        (wrote("forbids", "perhaps") | wrote("permits", "allowed", "a"), None),
-    ],
-)
-def test_a_verdict_is_of_both_halves_of_one_candidate_or_none(written: dict[str, str], verdict: Judged | None) -> None:
-    assert judged(written) == verdict
+def test_what_the_two_halves_write_is_read_as_one_verdict_of_this_candidate() -> None:
+    forbids, permits = resources(Tried(PAY.service, document.encode(EVERYBODY)))
+    enforced = {"enforced_engine_result": "allowed"}
+    for halves, allowed, rule in (
+        (wrote(forbids, "allowed") | wrote(permits, "allowed", "all~2"), True, "all"),
+        (wrote(forbids, "allowed") | wrote(permits, "denied"), False, None),
+        (wrote(forbids, "denied", "never") | wrote(permits, "allowed", "all"), False, "never"),
+    ):
+        found = judged(json.dumps(enforced | halves))
+        assert found
+        assert found.trial == Trial(ID, Verdict(allowed=allowed, rule=rule))
+    half = judged(json.dumps(enforced | wrote(permits, "allowed", "all")))
+    assert half
+    assert half.trial is None
 
 
 def test_what_comes_after_the_end_is_judged_by_nothing() -> None:

@@ -1,0 +1,31 @@
+"""What the server knows of sidecars that judge by a candidate; satisfies `flows.try_candidates.Seen`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from trustplane.flows.connected_agents import ConnectedAgents
+from trustplane.flows.share_presence import SharePresence
+from trustplane.store.store import Store
+from trustplane.verdict.coverage import Fleet
+from trustplane.verdict.dry_run_report import Judgements
+
+MOST_KINDS = 50_000
+
+
+class SeenOfDryRun:
+    def __init__(self, store: Store, connected: ConnectedAgents, presence: SharePresence) -> None:
+        self._store = store
+        self._connected = connected
+        self._presence = presence
+
+    async def fleet(self) -> Fleet:
+        elsewhere = (await self._presence.attendance()).connected
+        here = self._connected.skews()
+        return Fleet(await self._store.hosting(), await self._store.holdings(), {*elsewhere, *here})
+
+    async def judged_by(self, candidate: str, since: datetime) -> Judgements:
+        found = await self._store.decisions(since, None, candidate, MOST_KINDS + 1)
+        losses = await self._store.decision_losses(since)
+        lost = sum(one.dropped for one in losses.values())
+        return Judgements(dict(found[:MOST_KINDS]), len(found) <= MOST_KINDS, lost)

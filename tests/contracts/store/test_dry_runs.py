@@ -1,0 +1,67 @@
+"""Dry runs in the database: one at a time, against the revision in force, ended once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.contracts.store.records import HOUR, NOW, code_of, opened
+from trustplane.store.dry_runs import KEPT
+from trustplane.store.store import Store
+from trustplane.verdict.dry_run import End, Ended, Wanted
+
+FILES = {"trustdomain.yaml": "name: acme.example\n", "services/shop/web/service.yaml": "naïve ☂\n"}
+WANTED = Wanted(FILES, "ab" * 32, "local:ann", NOW, NOW + HOUR, 1)
+
+
+async def applied(store: Store, number: int = 1) -> None:
+    await store.put_revision({}, f"d{number}", "ann", NOW, expected_current=number - 1 or None)
+
+
+async def test_a_dry_run_comes_back_as_it_was_begun(url: str) -> None:
+    async with await opened(url) as store:
+        assert await store.newest_dry_run() is None
+        await applied(store)
+        begun = await store.begin_dry_run(WANTED)
+        assert (begun.number, begun.id, begun.files, begun.ended) == (1, "1-abababab", FILES, None)
+        assert await store.newest_dry_run() == begun
+    async with await opened(url) as again:
+        assert await again.newest_dry_run() == begun
+
+
+async def test_one_runs_at_a_time_and_the_next_begins_when_it_is_over(url: str) -> None:
+    async with await opened(url) as store:
+        await applied(store)
+        await store.begin_dry_run(WANTED)
+        assert await code_of(store.begin_dry_run(WANTED)) == "dry-run-under-way"
+        late = replace(WANTED, at=NOW + HOUR, ends_at=NOW + 2 * HOUR)
+        assert (await store.begin_dry_run(late)).number == 2
+        await applied(store, 2)
+        assert (await store.begin_dry_run(replace(late, against=2))).number == 3
+
+
+async def test_it_is_refused_against_a_revision_that_is_not_in_force(url: str) -> None:
+    async with await opened(url) as store:
+        assert await code_of(store.begin_dry_run(WANTED)) == "revision-moved"
+        assert await store.newest_dry_run() is None
+
+
+async def test_how_it_ended_is_written_down_once(url: str) -> None:
+    async with await opened(url) as store:
+        await applied(store)
+        run = await store.begin_dry_run(WANTED)
+        stopped = Ended(End.STOPPED, NOW + timedelta(minutes=5), "local:bob")
+        assert await store.end_dry_run(run.number, stopped)
+        assert not await store.end_dry_run(run.number, Ended(End.TIME, NOW + HOUR, "trustplane"))
+        assert not await store.end_dry_run(99, stopped)
+        assert await store.newest_dry_run() == replace(run, ended=stopped)
+
+
+async def test_only_the_newest_are_kept(url: str) -> None:
+    async with await opened(url) as store:
+        await applied(store)
+        for number in range(1, KEPT + 3):
+            run = await store.begin_dry_run(WANTED)
+            assert run.number == number
+            await store.end_dry_run(number, Ended(End.STOPPED, NOW, "local:bob"))
+        assert not await store.end_dry_run(2, Ended(End.STOPPED, NOW, "local:bob"))
