@@ -8,7 +8,7 @@ and can take nothing from it: if it is refused, the rest is offered without it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -41,24 +41,32 @@ class RefusalSink(Protocol):
     def candidate_refused(self, service: ServiceName, known_as: str, fault: Fault) -> None: ...
 
 
+class Memory(Protocol):
+    """Generations of connections, over a restart: a sidecar's listener keeps their chains meanwhile."""
+
+    def load(self) -> Mapping[ServiceName, tuple[str, ...]]: ...
+
+    def save(self, generations: Mapping[ServiceName, tuple[str, ...]]) -> None: ...
+
+
 class OfferConfiguration:
     def __init__(
         self,
-        views: Feed[NodeView | None],
-        identities: Feed[HeldIdentities],
+        held: tuple[Feed[NodeView | None], Feed[HeldIdentities]],
         here: Surroundings,
         refusals: RefusalSink,
+        memory: Memory,
         clock: Clock,
     ) -> None:
-        self._views = views
-        self._identities = identities
+        self._views, self._identities = held
+        self._memory = memory
         self._here = here
         self._refusals = refusals
         self._clock = clock
         self._changes: Feed[int] = Feed(1)
         self._enforced: dict[ServiceName, Published] = {}
         self._offers: dict[ServiceName, Published] = {}  # with the candidate, where one runs
-        self._generations: dict[ServiceName, tuple[str, ...]] = {}  # of connections, the newest first
+        self._generations = dict(memory.load())  # of connections, the newest first
         self._orders: dict[ServiceName, str] = {}  # to make connections anew, as each offer follows it
 
     async def run(self) -> None:
@@ -102,8 +110,16 @@ class OfferConfiguration:
                 enforced[sidecar.service] = offer
                 offers[sidecar.service] = self._tried(sidecar, offer, candidate, at)
         self._enforced, self._offers = enforced, offers
-        self._generations = {service: generations_of(one.offer) for service, one in offers.items()}
+        # One that cannot be offered anything yet goes on with what it had.
+        known = {one.service: self._generations.get(one.service, ()) for one in view.sidecars}
+        self._remember(known | {service: generations_of(one.offer) for service, one in offers.items()})
         self._changes.publish(self._changes.value + 1)
+
+    def _remember(self, generations: dict[ServiceName, tuple[str, ...]]) -> None:
+        """Before they are offered: whoever is killed in between has a chain too many, not one too few."""
+        if generations != self._generations:
+            self._memory.save(generations)
+        self._generations = generations
 
     def _offer(
         self, sidecar: Sidecar, svid: KeyedSvid | None, bundles: BundleSet, at: datetime, withdrawn: Withdrawn
@@ -135,7 +151,8 @@ class OfferConfiguration:
     def let_go(self, service: ServiceName, generations: Collection[str]) -> None:
         """None of their connections is left, so the chains that let them in go too."""
         kept = self._generations.get(service, ())
-        self._generations[service] = tuple(one for one in kept if one not in generations or one == kept[0])
+        left = tuple(one for one in kept if one not in generations or one == kept[0])
+        self._remember({**self._generations, service: left})
         self.recompute()
 
     async def changed(self, since: int) -> int:

@@ -18,6 +18,7 @@ from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.host.generations_file import GenerationsFile
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
 from trustplane.host.spool import Stream
@@ -53,7 +54,7 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     peers = PeerTable()
     uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
     here = Surroundings(settings.loopback, settings.address)
-    offers = OfferConfiguration(*held, here, uptake, clock)
+    offers = OfferConfiguration(held, here, uptake, GenerationsFile(settings.data_dir), clock)
     checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
     links = SeenLinks(settings.node, outbox, partial(_id_of, held[0]), clock)
     connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks), clock)

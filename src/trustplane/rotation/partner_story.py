@@ -14,11 +14,13 @@ from html import escape
 from trustplane.rotation.root_change import ParticipantKind, Phase, Seen
 from trustplane.rotation.root_gates import Lack, Waiting
 from trustplane.rotation.root_story import Chapter
-from trustplane.rotation.root_story_text import COLOURS, MEANS, partner_rules, span
+from trustplane.rotation.root_story_text import COLOURS, MEANS, STYLE, partner_rules, span
 from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Rule
 
-_ROW, _LEFT, _COLUMN, _TOP = 64, 190, 150, 84
+_ROW, _LEFT, _COLUMN, _TOP, _LABEL = 84, 16, 150, 76, 22
+_INK = 'class="ink" font-weight="600"'
+_MOST_SHOWN = 120  # characters of a lane's name that fit above its boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +159,22 @@ def story_picture(setting: Setting, chapters: Sequence[Chapter], seen: Sequence[
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        STYLE,
+        f'<rect width="{width}" height="{height}" class="page"/>',
         _text(
-            16, 28, f"The root of {setting.own}, with everyone who verifies by it", 'font-size="16" font-weight="600"'
+            _LEFT, 28, _cut(f"The root of {setting.own}, with everyone who verifies by it"), f'{_INK} font-size="16"'
         ),
     ]
     lanes = [setting.own, *(_name(one) for one, _ in partners)]
     for row, lane in enumerate(lanes):
-        parts.append(_text(16, _TOP + row * _ROW + 28, lane, 'font-weight="600"'))
+        parts.append(_text(_LEFT, _TOP + row * _ROW + 14, _cut(lane), _INK))
     for column, chapter in enumerate(chapters):
         x = _LEFT + column * _COLUMN
-        parts.append(_text(x, _TOP - 14, chapter.phase.value))
+        parts.append(_text(x, _TOP - 14, chapter.phase.value, 'class="pale"'))
         parts += _box(x, _TOP, COLOURS[chapter.phase], _ours(chapter))
         for row, (one, rule) in enumerate(partners, 1):
             told = _short(one, rule, _waiting(one, chapter))
-            parts += _box(x, _TOP + row * _ROW, COLOURS[chapter.phase] if told else "#eeeeee", told)
+            parts += _box(x, _TOP + row * _ROW, COLOURS[chapter.phase] if told else None, told)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -192,10 +195,18 @@ def _short(one: Seen, rule: Rule, waiting: Waiting | None) -> tuple[str, ...]:
     return ("must answer first",) if rule is Rule.UNKNOWN else ("fetches, hands on,", "and states it")
 
 
-def _box(x: int, y: int, colour: str, told: tuple[str, ...]) -> list[str]:
-    drawn = f'<rect x="{x}" y="{y}" width="{_COLUMN - 8}" height="{_ROW - 12}" rx="4" fill="{colour}"/>'
+def _box(x: int, y: int, colour: str | None, told: tuple[str, ...]) -> list[str]:
+    """Below the name of its lane; without a colour nothing happens in it."""
+    look, y = f'fill="{colour}"' if colour else 'class="idle"', y + _LABEL
+    drawn = f'<rect x="{x}" y="{y}" width="{_COLUMN - 8}" height="{_ROW - _LABEL - 12}" rx="4" {look}/>'
     return [drawn, *(_text(x + 8, y + 20 + 16 * line, one, 'fill="#ffffff"') for line, one in enumerate(told))]
 
 
-def _text(x: int, y: int, told: str, style: str = 'fill="#222222"') -> str:
+def _cut(name: str) -> str:
+    """Its beginning and its end, which is what tells names of domains apart."""
+    half = _MOST_SHOWN // 2
+    return name if len(name) <= _MOST_SHOWN else f"{name[:half]}…{name[-half:]}"
+
+
+def _text(x: int, y: int, told: str, style: str) -> str:
     return f'<text x="{x}" y="{y}" {style}>{escape(told)}</text>'

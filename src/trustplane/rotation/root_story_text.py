@@ -16,14 +16,20 @@ from trustplane.trust.partner import Rule
 NAMED = 12  # participants listed by name in a step
 _WIDTH, _ROW, _LEFT, _BAR = 960, 46, 150, 24
 COLOURS = {
-    Phase.PREPARE: "#8d99ae",
+    Phase.PREPARE: "#5b6577",
     Phase.PUBLISH: "#2a6f97",
-    Phase.VERIFY: "#2a9d8f",
-    Phase.SWITCH: "#e07a1f",
-    Phase.DRAIN: "#c9a227",
+    Phase.VERIFY: "#1f7a6f",
+    Phase.SWITCH: "#b3560f",
+    Phase.DRAIN: "#85670f",
     Phase.RETIRE: "#b23a48",
-    Phase.VERIFY_AGAIN: "#2a9d8f",
+    Phase.VERIFY_AGAIN: "#1f7a6f",
 }
+# What is drawn on the page itself follows the page: a viewer that prefers a dark one gets it.
+STYLE = (
+    "<style>.page{fill:#ffffff}.ink{fill:#222222}.pale{fill:#555555}.idle{fill:#eeeeee}.edge{fill:#b23a48;stroke:#b23a48}"
+    "@media(prefers-color-scheme:dark){.page{fill:#1b1e23}.ink{fill:#eeeeee}.pale{fill:#b8bec8}.idle{fill:#2c313a}"
+    ".edge{fill:#f08a97;stroke:#f08a97}}</style>"
+)
 MEANS = {
     Phase.PREPARE: "a new root is made, and issuing authorities below it, before anybody is told of them",
     Phase.PUBLISH: "both roots are in every bundle; the old one goes on signing",
@@ -175,8 +181,9 @@ def picture(chapters: Sequence[Chapter]) -> str:
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="13">',
-        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-        '<text x="16" y="26" font-size="16" font-weight="600" fill="#222222">A change of root, phase by phase</text>',
+        STYLE,
+        f'<rect width="{_WIDTH}" height="{height}" class="page"/>',
+        '<text x="16" y="26" font-size="16" font-weight="600" class="ink">A change of root, phase by phase</text>',
     ]
     x = float(_LEFT)
     for row, chapter in enumerate(chapters):
@@ -189,9 +196,10 @@ def picture(chapters: Sequence[Chapter]) -> str:
 
 
 def _no_way_back(x: float, height: int) -> list[str]:
+    words = f'<text x="{x - 8:.0f}" y="{height - 18}" text-anchor="end" class="edge" stroke-width="0">'
     return [
-        f'<line x1="{x:.0f}" y1="40" x2="{x:.0f}" y2="{height - 14}" stroke="#b23a48" stroke-dasharray="4 4"/>',
-        f'<text x="{x - 8:.0f}" y="{height - 18}" text-anchor="end" fill="#b23a48">can be taken back until here</text>',
+        f'<line x1="{x:.0f}" y1="40" x2="{x:.0f}" y2="{height - 14}" class="edge" stroke-dasharray="4 4"/>',
+        f"{words}can be taken back until here</text>",
     ]
 
 
@@ -202,7 +210,7 @@ def _bar(chapter: Chapter, x: float, y: int, wide: float) -> list[str]:
         told.append(f"at least {span(chapter.ends - chapter.begins)}")
     middle = y + _BAR * 0.7
     return [
-        f'<text x="16" y="{middle:.0f}" fill="#222222">{escape(chapter.phase.value)}</text>',
+        f'<text x="16" y="{middle:.0f}" class="ink">{escape(chapter.phase.value)}</text>',
         f'<rect x="{x:.0f}" y="{y}" width="{wide:.0f}" height="{_BAR}" rx="4" fill="{COLOURS[chapter.phase]}"/>',
-        f'<text x="{x + wide + 8:.0f}" y="{middle:.0f}" fill="#555555">{escape(", ".join(told))}</text>',
+        f'<text x="{x + wide + 8:.0f}" y="{middle:.0f}" class="pale">{escape(", ".join(told))}</text>',
     ]

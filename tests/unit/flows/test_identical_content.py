@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Self
 
+from tests.kit.generations import Generations
 from tests.kit.node_line import away
 from tests.kit.sidecars import HERE
 from tests.unit.flows.test_keep_leaves import API, SECOND, WEB, Bench
@@ -120,7 +121,7 @@ def test_an_sds_client_is_sent_nothing_of_another_ones_renewal_and_of_its_own_th
         bench = Bench()
         async with bench.running():
             await later_for_web(bench)
-            offers = OfferConfiguration(bench.views, bench.identities, HERE, NoRefusals(), bench.clock)
+            offers = OfferConfiguration((bench.views, bench.identities), HERE, NoRefusals(), Generations(), bench.clock)
             talks = {uid: Conversation(Dialect.DELTA) for uid in (1, 2)}
 
             def offered(uid: int) -> list[Answer]:

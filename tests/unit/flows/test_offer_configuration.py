@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.clock import VirtualClock
+from tests.kit.generations import Generations
 from tests.kit.node_line import Domain, running
 from tests.kit.sidecars import ACME, HERE, WEB, keyed
 from trustplane.fault import Fault, Refused
@@ -41,7 +42,12 @@ class Bench:
         self.views: Feed[NodeView | None] = Feed(None)
         self.identities = Feed(HeldIdentities.nothing_yet())
         self.held_back: list[str] = []
-        self.offers = OfferConfiguration(self.views, self.identities, HERE, self, self.clock)
+        self.memory = Generations()
+        self.offers = self.begun_anew()
+
+    def begun_anew(self) -> OfferConfiguration:
+        """As after a restart of the agent."""
+        return OfferConfiguration((self.views, self.identities), HERE, self, self.memory, self.clock)
 
     def refused(self, service: ServiceName, fault: Fault) -> None:
         assert service == WEB.service
@@ -164,6 +170,52 @@ def test_a_generation_of_connections_keeps_its_chain_until_it_is_let_go() -> Non
     offer = bench.offers.offered(WEB.service)
     assert offer is not None
     assert generations_of(offer) == (seen[0], seen[2]), "new connections must get in somewhere"
+
+
+DRAINING = replace(WEB, connections=Connections(None, WhenTrustChanges.DRAIN))
+
+
+def test_an_agent_that_is_started_anew_knows_the_chains_that_its_sidecars_have() -> None:
+    bench = Bench()
+    bench.hold(bench.svid())
+    for order in ("1", "2"):
+        bench.tell(DRAINING, order)
+        bench.offers.recompute()
+    before = bench.offers.offered(WEB.service)
+    assert before is not None
+    bench.hold(None)  # what an agent knows that has only begun
+    bench.offers = bench.begun_anew()
+    bench.offers.recompute()
+    assert bench.offers.offered(WEB.service) is None
+    bench.hold(bench.svid())
+    bench.offers.recompute()
+    again = bench.offers.offered(WEB.service)
+    assert again is not None
+    assert generations_of(again) == generations_of(before)
+    assert again.of(Kind.LISTENER) == before.of(Kind.LISTENER), "a chain that stays byte for byte cuts nobody off"
+
+
+def test_a_change_of_trust_while_the_agent_was_down_keeps_the_chain_of_before() -> None:
+    bench = Bench()
+    bench.hold(bench.svid())
+    bench.tell(DRAINING, "1")
+    bench.offers.recompute()
+    (before,) = bench.memory.kept[WEB.service]
+    bench.tell(DRAINING, "2")
+    bench.offers = bench.begun_anew()
+    bench.offers.recompute()
+    assert bench.memory.kept[WEB.service][1:] == (before,)
+    bench.offers.let_go(WEB.service, [before])
+    assert before not in bench.memory.kept[WEB.service], "what is let go of stays so over another restart"
+
+
+def test_a_service_that_is_gone_from_the_node_is_forgotten() -> None:
+    bench = Bench()
+    bench.memory.kept = {ServiceName("shop", "gone"): ("f" * 16,)}
+    bench.offers = bench.begun_anew()
+    bench.tell(DRAINING)
+    bench.offers.recompute()
+    assert bench.memory.kept == {}
 
 
 def test_an_offer_that_is_held_back_follows_no_newer_order() -> None:

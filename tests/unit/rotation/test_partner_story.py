@@ -84,6 +84,17 @@ def test_without_relations_nobody_else_is_in_it() -> None:
     assert "JWT keys" not in text
 
 
+def test_a_long_name_stands_above_its_lane_and_is_cut_where_it_would_leave_the_picture() -> None:
+    chapters = story(CHANGE, SURVEY, START)
+    long = ".".join(["x" * 60] * 4)
+    drawn = ET.fromstring(story_picture(replace(SETTING, own=long), chapters, SURVEY.seen))  # noqa: S314 - our own
+    texts = {one.text or "": one for one in drawn.iter() if one.tag.endswith("text")}
+    (lane,) = [one for one in texts if one.startswith("x") and "…" in one]
+    assert len(lane) <= 121
+    boxes = [float(one.attrib["y"]) for one in drawn.iter() if one.tag.endswith("rect") and "y" in one.attrib]
+    assert float(texts[lane].attrib["y"]) < min(boxes)
+
+
 def test_the_picture_has_a_lane_for_each_and_is_valid() -> None:
     chapters = story(CHANGE, SURVEY, START)
     drawn = ET.fromstring(story_picture(replace(SETTING, own="a&b"), chapters, SURVEY.seen))  # noqa: S314 - our own

@@ -11,7 +11,7 @@ import pytest
 from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, Remake, Retire, Switch
 from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, begun
 from trustplane.rotation.root_story import TO_COME, Chapter, story
-from trustplane.rotation.root_story_text import NAMED, markdown, picture
+from trustplane.rotation.root_story_text import COLOURS, NAMED, STYLE, markdown, picture
 from trustplane.spiffe.names import ClusterName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
@@ -94,6 +94,24 @@ def test_the_text_names_clusters_where_there_are_any() -> None:
     at = lines.index("- waits for 3 that must take up the bundle with both roots:")
     assert lines[at + 1] == "  - cluster east, 2: agent node-a, sidecar shop/web on node-a"
     assert lines[at + 2] == "  - no cluster, 1: agent node-b"
+
+
+def light(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("colour", COLOURS.values())
+def test_white_words_can_be_read_on_every_colour(colour: str) -> None:
+    assert 1.05 / (light(colour) + 0.05) >= 4.5
+
+
+def test_what_is_drawn_on_the_page_follows_a_dark_one() -> None:
+    drawn = picture(told(CHANGE))
+    assert "prefers-color-scheme:dark" in drawn
+    assert "#222222" not in drawn.replace(STYLE, ""), "nothing on the page has a colour of its own"
 
 
 @pytest.mark.parametrize("change", [CHANGE, replace(CHANGE, is_emergency=True)])
