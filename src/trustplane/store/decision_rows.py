@@ -14,10 +14,11 @@ from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.decision import DecisionKind, SeenPath, Trial
 from trustplane.verdict.tally import Sample, Tally
 
-KIND = (
+ENFORCED = (
     *("callee", "caller", "method", "path", "is_folded", "is_plain", "port", "operation"),
-    *("is_allowed", "rule", "candidate", "would_allow", "would_rule"),
+    *("is_allowed", "rule"),
 )
+TRIAL = ("candidate", "would_allow", "would_rule")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -54,7 +55,7 @@ def row(hour: datetime, kind: DecisionKind, tally: Tally) -> dict[str, Any]:
 
 def kind_of(found: Row[Any]) -> DecisionKind:
     trial = None
-    if found.candidate:
+    if getattr(found, "candidate", ""):
         trial = Trial(found.candidate, Verdict(allowed=bool(found.would_allow), rule=found.would_rule or None))
     return DecisionKind(
         callee=ServiceName.parse(found.callee),

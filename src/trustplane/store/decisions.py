@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, delete, func, select
 
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store.decision_rows import KIND, digest, kind_of, row, tally_of
+from trustplane.store.decision_rows import ENFORCED, TRIAL, digest, kind_of, row, tally_of
 from trustplane.store.tables import decision_streams, decisions
 from trustplane.store.transaction import Transaction
 from trustplane.verdict.decision import DecisionKind
@@ -49,15 +49,15 @@ def put(transaction: Transaction, parcel: Parcel, at: datetime) -> Kept:
 def found(
     connection: Connection, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
 ) -> tuple[tuple[DecisionKind, Tally], ...]:
-    """Since the beginning of that hour, those with most requests first."""
+    """Since the beginning of that hour, those with most requests first. Trials only where a candidate is named."""
     where = [decisions.c.hour >= _hour(since)]
     where += [decisions.c.callee == str(callee)] if callee else []
     where += [decisions.c.candidate == candidate] if candidate else []
     requests = func.sum(decisions.c.count).label("requests")
     began, ended = func.min(decisions.c.first).label("began"), func.max(decisions.c.last).label("ended")
     newest = func.max(decisions.c.sample).label("newest")
-    by = [decisions.c[name] for name in KIND]
-    asked = select(*by, requests, began, ended, newest).where(*where).group_by(decisions.c.kind, *by)
+    by = [decisions.c[name] for name in (*ENFORCED, *(TRIAL if candidate else ()))]
+    asked = select(*by, requests, began, ended, newest).where(*where).group_by(*by)
     rows: Iterable[Row[Any]] = connection.execute(asked.order_by(requests.desc(), *by).limit(limit))
     return tuple((kind_of(one), tally_of(one)) for one in rows)
 

@@ -342,7 +342,7 @@ class Store:
     async def decisions(
         self, since: datetime, callee: ServiceName | None, candidate: str | None, limit: int
     ) -> Sequence[tuple[DecisionKind, Tally]]:
-        """Since the beginning of that hour, those with most requests first."""
+        """Since the beginning of that hour, those with most requests first. Trials only where a candidate is named."""
         return await self._read(lambda at: decisions.found(at, since, callee, candidate, limit))
 
     async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]:

@@ -19,7 +19,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.decision import DecisionKind, SeenPath
 from trustplane.verdict.operations import named
-from trustplane.verdict.replay import CannotTell, replayed
+from trustplane.verdict.replay import CannotTell, narrowed, replayed
 from trustplane.verdict.tally import Tallies, Tally
 
 REVOKED = frozenset({"revoked-ids", "revoked-certificates", "revoked-issuers", "several-identities"})
@@ -89,13 +89,18 @@ class Rules:
     def __init__(self, state: DesiredState) -> None:
         self._state = state
         self._known: dict[tuple[ServiceName, SpiffeId | None], Access] = {}
+        self._asked: dict[tuple[ServiceName, SpiffeId | None, str], Access] = {}
 
     def about(self, kind: DecisionKind) -> Access:
-        foreign = kind.caller if kind.caller and kind.caller.trust_domain != self._state.trust_domain else None
-        key = (kind.callee, foreign)
-        if key not in self._known:
-            self._known[key] = self._access(kind.callee, foreign)
-        return self._known[key]
+        """What is left to be asked of this caller and method: there are few of those, and many paths."""
+        asked = (kind.callee, kind.caller, kind.method)
+        if asked not in self._asked:
+            foreign = kind.caller if kind.caller and kind.caller.trust_domain != self._state.trust_domain else None
+            key = (kind.callee, foreign)
+            if key not in self._known:
+                self._known[key] = self._access(kind.callee, foreign)
+            self._asked[asked] = narrowed(self._known[key], kind)
+        return self._asked[asked]
 
     def _access(self, callee: ServiceName, foreign: SpiffeId | None) -> Access:
         service = self._state.services.get(callee)

@@ -6,11 +6,13 @@ guesses (Kleene's three values: what is known decides where it suffices).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trustplane.policy.access import Access, Grant, Verdict
+from trustplane.policy.difference import with_method
 from trustplane.policy.tree import (
+    NOTHING,
     AllOf,
     AnyOf,
     Anything,
@@ -50,6 +52,25 @@ def replayed(access: Access, kind: DecisionKind) -> Verdict | CannotTell:
     return Verdict(allowed=False, rule=None)
 
 
+def narrowed(access: Access, kind: DecisionKind) -> Access:
+    """The same for every request of this caller and method, with less to be asked."""
+    return Access(tuple(_narrowed(access.deny, kind)), tuple(_narrowed(access.allow, kind)))
+
+
+def _narrowed(grants: Iterable[Grant], kind: DecisionKind) -> Iterator[Grant]:
+    for grant in grants:
+        request = grant.request if kind.method == OTHER_METHOD else with_method(grant.request, kind.method)
+        if request != NOTHING and _is_one_of(grant.who, kind.caller):
+            yield Grant(grant.name, grant.who, _most_telling_first(request))
+
+
+def _most_telling_first(request: Expression) -> Expression:
+    """Long paths say no to most."""
+    if not isinstance(request, AllOf):
+        return request
+    return AllOf(tuple(sorted(request.items, key=lambda one: -len(str(one)) if isinstance(one, Path) else 0)))
+
+
 def _said(grants: Iterable[Grant], kind: DecisionKind) -> tuple[bool, str | None, str | None]:
     """Whether one applies for certain and which, and the first of those that may."""
     may: str | None = None
@@ -69,6 +90,8 @@ def _is_one_of(who: Who, caller: SpiffeId | None) -> bool:
 
 def _holds(expression: Expression, kind: DecisionKind) -> bool | None:  # noqa: C901, PLR0911 - one line for each node
     match expression:
+        case Path(parts):
+            return _folded_matches(parts, kind.path.text) if kind.path.folded else expression.matches(kind.path.text)
         case AllOf(items):
             return _all(_holds(item, kind) for item in items)
         case AnyOf(items):
@@ -79,8 +102,6 @@ def _holds(expression: Expression, kind: DecisionKind) -> bool | None:  # noqa: 
             return True
         case Method(name):
             return _is_method(name, kind.method)
-        case Path(parts):
-            return _folded_matches(parts, kind.path.text) if kind.path.folded else expression.matches(kind.path.text)
         case Unambiguous():
             return kind.path.plain
         case HeaderPresent() | HeaderIs():

@@ -78,6 +78,8 @@ async def test_every_part_of_a_kind_comes_back(url: str) -> None:
         told = {strange: counted(1), CHARGED: counted(2)}
         await store.put_decisions(parcel(1, tallies=told), NOW)
         assert await store.decisions(NOW, None, "7-0badcafe", 10) == ((strange, counted(1)),)
+        untried = strange.without_trial()
+        assert dict(await store.decisions(NOW, PAYMENTS, None, 10)) == {untried: counted(1), CHARGED: counted(2)}
         assert await store.decisions(NOW, ServiceName("shop", "other"), None, 10) == ()
         assert [one for one, _ in await store.decisions(NOW, PAYMENTS, None, 1)] == [CHARGED]
 

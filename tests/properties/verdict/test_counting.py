@@ -15,7 +15,7 @@ from trustplane.spiffe.names import NodeName
 from trustplane.verdict.decision import DecisionKind, SeenPath
 from trustplane.verdict.delivery import Parcel, ParcelId, is_new
 from trustplane.verdict.folding import Asked, Paths
-from trustplane.verdict.replay import CannotTell, replayed
+from trustplane.verdict.replay import CannotTell, narrowed, replayed
 from trustplane.verdict.tally import Tallies, Tally, merged, requests
 
 EXAMPLES = settings(max_examples=50, deadline=None)
@@ -84,4 +84,5 @@ def test_a_replay_never_guesses(cedar: str, request: Request, kept: int) -> None
         enforced = Verdict(allowed=True, rule=None)
         kind = DecisionKind(PAYMENTS, request.caller, request.method, seen, request.port, None, enforced)
         answer = replayed(access, kind)
+        assert replayed(narrowed(access, kind), kind) == answer
         assert isinstance(answer, CannotTell) or answer.allowed is access.decide(request).allowed
