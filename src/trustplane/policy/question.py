@@ -41,9 +41,10 @@ def service_called(state: DesiredState, name: str) -> Service:
     if len(found) == 1:
         return found[0]
     known = [str(one) for one in state.services]
+    how_many = f"{len(found)} services are" if found else "no service is"
     raise Refused(
         code="unknown-service",
-        what=f"{len(found)} services are called {shown(name)}{'' if found else nearest(name, known)}",
+        what=f"{how_many} called {shown(name)}{'' if found else nearest(name, known)}",
         why="a question must be about one service",
         fix=f"write it with its namespace, as one of {', '.join(sorted(known)[:10])}",
     )

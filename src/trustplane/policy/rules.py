@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from trustplane.fault import Place
 from trustplane.policy.tree import (
@@ -84,6 +85,7 @@ class Decision:
     rule: Rule | None
 
 
+@lru_cache(maxsize=1 << 16)  # asked for again with every request and every mutant
 def offered(operation: Operation) -> Expression:
     """The requests that are this operation."""
     return all_of(Method(operation.method), *below(operation.path))
