@@ -26,6 +26,7 @@ from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
 from trustplane.policy.book import Book
+from trustplane.policy.examine_book import cases_of
 from trustplane.policy.explanation import Explanation, explain, named
 from trustplane.policy.question import asked, service_called
 from trustplane.policy.rules import Rule, probes_of
@@ -88,9 +89,11 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
 
     Each finding has its file, line and column, the reason, and what to write instead.
     """
-    files = read_directory(directory)
+    files: dict[str, bytes] = {}
     try:
+        files = read_directory(directory)
         found = book.read(files)
+        list(cases_of(found))  # what is wrong with them; whether they hold is `policy test`'s to say
     except Refused as refusal:
         if not as_json:
             raise
