@@ -20,8 +20,9 @@ from trustplane.cli import (
 )
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import Exit, say, say_json, table
+from trustplane.cli.policy_live import not_enforcing
 from trustplane.cli.policy_words import header_lines, spans
-from trustplane.cli.sockets import AsJson
+from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
@@ -47,6 +48,7 @@ CHECK_EXAMPLES = """\b
 Examples:
   trustplane policy check trust/
   trustplane policy check trust/ --json       findings with spans, for an editor
+  trustplane policy check trust/ --live       and which sidecars do not enforce what they should
 """
 EXPLAIN_EXAMPLES = """\b
 Examples:
@@ -80,14 +82,16 @@ Here = Annotated[Path, typer.Argument(metavar="[DIR]", help="The trust repositor
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help='"CALLER METHOD PATH SERVICE".')]
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="shop/payments, or payments if there is one.")]
 Header = Annotated[list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header; repeatable.")]
+Live = Annotated[bool, typer.Option("--live", help="Ask the server which sidecars do not enforce what they should.")]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; end with 1 if something would change.")]
 
 
 @group.command(epilog=CHECK_EXAMPLES)
-def check(directory: Directory, *, as_json: AsJson = False) -> None:
+def check(directory: Directory, server_socket: ServerSocket, *, live: Live = False, as_json: AsJson = False) -> None:
     """Show everything that is wrong with the policies, at once.
 
-    Each finding has its file, line and column, the reason, and what to write instead.
+    Each finding has its file, line and column, the reason, and what to write instead. With --live the server is asked,
+    too, which sidecars refused their rules, or are too old for them: those keep what they were given before.
     """
     files: dict[str, bytes] = {}
     try:
@@ -99,10 +103,15 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
             raise
         say_json({"findings": spans(refusal.findings, files)})
         raise typer.Exit(Exit.FAILED) from None
+    lagging = not_enforcing(server_socket) if live else ()
     if as_json:
-        say_json({"findings": []})
-        return
-    say(_summary(found))
+        say_json({"findings": [], **({"not_enforcing": lagging} if live else {})})
+    else:
+        say(_summary(found))
+        if live:
+            say("\n".join(map(str, lagging)) or "every sidecar enforces what it should")
+    if lagging:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _summary(found: Book) -> str:

@@ -13,6 +13,7 @@ from tests.kit.policies import FILES, FOLDER
 from trustplane.cli import policy, policy_test
 from trustplane.cli.output import Exit
 
+NO_SERVER = Path("/nonexistent/server.sock")
 UGLY = '// Kept.\n@id("a") permit(principal==Service::"shop/web",action==Action::"charge",resource);\n'
 CASES = """\
 cases:
@@ -47,7 +48,7 @@ def test_fmt_brings_policies_into_cedars_layout_once_and_keeps_comments(
 def test_findings_have_spans_that_an_editor_can_underline(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (repository / FOLDER / "policy.cedar").write_text(UGLY.replace("shop/web", "shop/wep"))
     with pytest.raises(typer.Exit):
-        policy.check(repository, as_json=True)
+        policy.check(repository, NO_SERVER, as_json=True)
     (found,) = json.loads(capsys.readouterr().out)["findings"]
     line = UGLY.replace("shop/web", "shop/wep").splitlines()[found["line"] - 1]
     assert line[found["column"] - 1 : found["end_column"] - 1] == '"shop/wep"'
@@ -89,11 +90,11 @@ def test_every_finding_has_a_span_within_its_file(
     (repository / FOLDER / "policy.cedar").unlink()
     (repository / FOLDER / file).write_bytes(content)
     if hostile == "nothing":
-        policy.check(repository, as_json=True)
+        policy.check(repository, NO_SERVER, as_json=True)
         assert json.loads(capsys.readouterr().out) == {"findings": []}
         return
     with pytest.raises(typer.Exit):
-        policy.check(repository, as_json=True)
+        policy.check(repository, NO_SERVER, as_json=True)
     found = json.loads(capsys.readouterr().out)["findings"]
     assert found
     for one in found:
@@ -105,7 +106,7 @@ def test_every_finding_has_a_span_within_its_file(
 
 def test_a_repository_that_is_none_has_spans_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
-        policy.check(tmp_path, as_json=True)
+        policy.check(tmp_path, NO_SERVER, as_json=True)
     found = json.loads(capsys.readouterr().out)["findings"]
     assert {(one["line"], one["column"]) for one in found} == {(1, 1)}
 
