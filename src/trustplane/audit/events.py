@@ -165,8 +165,10 @@ def agent_banned(node: NodeName, by: str, at: datetime) -> bytes:
     return canonical("agent-banned", at, {"node": node.name, "by": by[:MAX_TEXT]})
 
 
-def revision_intent(number: int, digest: str, by: str, at: datetime) -> bytes:
-    return canonical("revision-intent", at, {"number": number, "digest": digest, "by": by[:MAX_TEXT]})
+def revision_intent(number: int, digest: str, by: str, at: datetime, policies: Mapping[str, Plain]) -> bytes:
+    """`policies` commit to the rules that will be enforced, and to what they come from."""
+    body: Mapping[str, Plain] = {"number": number, "digest": digest, "by": by[:MAX_TEXT], "policies": policies}
+    return canonical("revision-intent", at, body)
 
 
 def revision_applied(number: int, digest: str, by: str, restored_from: int | None, at: datetime) -> bytes:

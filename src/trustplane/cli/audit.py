@@ -12,7 +12,7 @@ import typer
 from trustplane.audit.checkpoint import Checkpoint, NoteKey, is_signed_by, open_note
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.verify import Verification
-from trustplane.cli import admin
+from trustplane.cli import admin, audit_policies
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
@@ -148,3 +148,6 @@ def _body(body: bytes) -> dict[str, object]:
         return msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {"event": "unreadable", "body": body.decode(errors="replace")}
+
+
+group.command(name="policies", epilog=audit_policies.EXAMPLES)(audit_policies.command)

@@ -20,12 +20,14 @@ from trustplane.cli import (
 )
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import Exit, say, say_json, table
+from trustplane.cli.policy_live import not_enforcing
 from trustplane.cli.policy_words import header_lines, spans
-from trustplane.cli.sockets import AsJson
+from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
 from trustplane.policy.book import Book
+from trustplane.policy.examine_book import cases_of
 from trustplane.policy.explanation import Explanation, explain, named
 from trustplane.policy.question import asked, service_called
 from trustplane.policy.rules import Rule, probes_of
@@ -46,6 +48,7 @@ CHECK_EXAMPLES = """\b
 Examples:
   trustplane policy check trust/
   trustplane policy check trust/ --json       findings with spans, for an editor
+  trustplane policy check trust/ --live       and which sidecars do not enforce what they should
 """
 EXPLAIN_EXAMPLES = """\b
 Examples:
@@ -79,27 +82,36 @@ Here = Annotated[Path, typer.Argument(metavar="[DIR]", help="The trust repositor
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help='"CALLER METHOD PATH SERVICE".')]
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="shop/payments, or payments if there is one.")]
 Header = Annotated[list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header; repeatable.")]
+Live = Annotated[bool, typer.Option("--live", help="Ask the server which sidecars do not enforce what they should.")]
 OnlyCheck = Annotated[bool, typer.Option("--check", help="Change nothing; end with 1 if something would change.")]
 
 
 @group.command(epilog=CHECK_EXAMPLES)
-def check(directory: Directory, *, as_json: AsJson = False) -> None:
+def check(directory: Directory, server_socket: ServerSocket, *, live: Live = False, as_json: AsJson = False) -> None:
     """Show everything that is wrong with the policies, at once.
 
-    Each finding has its file, line and column, the reason, and what to write instead.
+    Each finding has its file, line and column, the reason, and what to write instead. With --live the server is asked,
+    too, which sidecars refused their rules, or are too old for them: those keep what they were given before.
     """
-    files = read_directory(directory)
+    files: dict[str, bytes] = {}
     try:
+        files = read_directory(directory)
         found = book.read(files)
+        list(cases_of(found))  # what is wrong with them; whether they hold is `policy test`'s to say
     except Refused as refusal:
         if not as_json:
             raise
         say_json({"findings": spans(refusal.findings, files)})
         raise typer.Exit(Exit.FAILED) from None
+    lagging = not_enforcing(server_socket) if live else ()
     if as_json:
-        say_json({"findings": []})
-        return
-    say(_summary(found))
+        say_json({"findings": [], **({"not_enforcing": lagging} if live else {})})
+    else:
+        say(_summary(found))
+        if live:
+            say("\n".join(map(str, lagging)) or "every sidecar enforces what it should")
+    if lagging:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _summary(found: Book) -> str:

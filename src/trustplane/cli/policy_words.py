@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from trustplane.cli.output import WrongInput
 from trustplane.fault import Finding, Place
 from trustplane.policy.tree import Headers
+from trustplane.registry.layout import TRUST_DOMAIN_FILE
 
 _HEADER = re.compile(r"([A-Za-z0-9-]{1,64}): ?([ -~]{1,256})")
 _WORD = re.compile(r'"(?:\\.|[^"\\])*"|[\w$?-]+|\S')
@@ -36,11 +37,15 @@ def spans(findings: Iterable[Finding], files: Mapping[str, bytes]) -> list[dict[
 
 
 def _span(place: Place | None, files: Mapping[str, bytes]) -> dict[str, object]:
-    """Line and columns count from 1; the end is the first column after the word that stands there."""
-    if place is None:
-        return {}
+    """Line and columns count from 1; the end is the first column after the word that stands there.
+
+    Every finding has one within its file: what is about the whole repository is at the start of its first file.
+    """
+    place = place or Place(TRUST_DOMAIN_FILE, 1)
     lines = files.get(place.file, b"").decode("utf-8", "replace").split("\n")
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    word = _WORD.match(line, place.column - 1)
-    end = word.end() + 1 if word else place.column
-    return {"file": place.file, "line": place.line, "column": place.column, "end_column": end}
+    number = min(place.line, len(lines))
+    line = lines[number - 1]
+    column = min(place.column, len(line) + 1) if number == place.line else 1
+    word = _WORD.match(line, column - 1)
+    end = word.end() + 1 if word else column
+    return {"file": place.file, "line": number, "column": column, "end_line": number, "end_column": end}

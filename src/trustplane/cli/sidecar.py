@@ -13,6 +13,7 @@ from trustplane.cli.arguments import as_input, duration, service
 from trustplane.cli.output import say_json
 from trustplane.cli.sockets import run_dir
 from trustplane.xds.bootstrap import Sockets, bootstrap
+from trustplane.xds.builds import require_tried
 
 EXAMPLES = """\b
 Examples:
@@ -52,6 +53,8 @@ def command(
 
      mTLS in and out, configured and renewed by this node's agent. It must run as the user the service's selectors
     name, since the agent attests this process. The access log, one JSON line per request, goes to standard output.
+
+     An Envoy too old for the rules it would be given is not started: the agent would give it none.
     """
     of = service(name)
     place = directory or run_dir() / "sidecars" / f"{of.namespace}-{of.name}"
@@ -63,11 +66,13 @@ def command(
         return
     # Envoy's client costs every other command a tenth of a second.
     from trustplane.cli.run_sidecar import run_sidecar  # noqa: PLC0415
-    from trustplane.host.envoy import EnvoySettings, find_envoy  # noqa: PLC0415
+    from trustplane.host.envoy import EnvoySettings, build_of, find_envoy  # noqa: PLC0415
 
+    binary = find_envoy(envoy)
+    require_tried(build_of(binary))
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = EnvoySettings(
-        binary=find_envoy(envoy),
+        binary=binary,
         directory=place.absolute(),
         admin=place.absolute() / "admin.sock",
         drain=duration(drain),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from trustplane.policy import book
+from trustplane.audit.events import Plain
+from trustplane.policy import book, record
 from trustplane.policy.book import Book, Policy
 from trustplane.policy.cases import CaseFile
 from trustplane.policy.examination import Outcome, failures
@@ -36,6 +37,11 @@ def admitted_at(
         proved(policy.rules, probes_of(found.state, policy.rules.service))
     _check_tests(found)
     return found.state
+
+
+def recorded(files: Mapping[str, bytes]) -> Mapping[str, Plain]:
+    """What the audit log says of the policies of a revision before it is applied."""
+    return record.plain(record.records(book.read(files)))
 
 
 def _check_tests(found: Book) -> None:

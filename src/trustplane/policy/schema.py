@@ -41,9 +41,18 @@ def methods(operations: Collection[Operation]) -> dict[str, tuple[Operation, ...
 
 def entities(state: DesiredState, service: Service) -> list[dict[str, object]]:
     """Every service with its attributes and parents, and the actions, as Cedar's JSON."""
+    return [*actions(service), *members(state)]
+
+
+def actions(service: Service) -> list[dict[str, object]]:
     found = [_entity(ACTION, name, {}, []) for name in methods(service.operations)]
     found += [_entity(ACTION, one.name, {}, [(ACTION, _method_group(one.method))]) for one in service.operations]
-    found += [_entity(NAMESPACE, name, {}, [(DOMAIN, str(state.trust_domain))]) for name in state.namespaces]
+    return found
+
+
+def members(state: DesiredState) -> list[dict[str, object]]:
+    """What does not depend on who is called."""
+    found = [_entity(NAMESPACE, name, {}, [(DOMAIN, str(state.trust_domain))]) for name in state.namespaces]
     groups = {owner for one in state.services.values() for owner in one.owners}
     found += [_entity(GROUP, name, {}, []) for name in sorted(groups)]
     found.append(_entity(DOMAIN, str(state.trust_domain), {}, []))

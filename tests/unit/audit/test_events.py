@@ -25,7 +25,7 @@ EVERY_EVENT = [
     events.token_created(NODE, NOON, "root on host", NOON),
     events.node_admitted(NODE, "join-token", "10.0.0.1", NOON),
     events.agent_banned(NODE, "root on host", NOON),
-    events.revision_intent(3, "ab12", "root", NOON),
+    events.revision_intent(3, "ab12", "root", NOON, {"digest": "cd34", "count": 0, "services": {}}),
     events.revision_applied(3, "ab12", "root", None, NOON),
 ]
 

@@ -13,6 +13,7 @@ from tests.kit.policies import FILES, FOLDER
 from trustplane.cli import policy, policy_test
 from trustplane.cli.output import Exit
 
+NO_SERVER = Path("/nonexistent/server.sock")
 UGLY = '// Kept.\n@id("a") permit(principal==Service::"shop/web",action==Action::"charge",resource);\n'
 CASES = """\
 cases:
@@ -47,11 +48,67 @@ def test_fmt_brings_policies_into_cedars_layout_once_and_keeps_comments(
 def test_findings_have_spans_that_an_editor_can_underline(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (repository / FOLDER / "policy.cedar").write_text(UGLY.replace("shop/web", "shop/wep"))
     with pytest.raises(typer.Exit):
-        policy.check(repository, as_json=True)
+        policy.check(repository, NO_SERVER, as_json=True)
     (found,) = json.loads(capsys.readouterr().out)["findings"]
     line = UGLY.replace("shop/web", "shop/wep").splitlines()[found["line"] - 1]
     assert line[found["column"] - 1 : found["end_column"] - 1] == '"shop/wep"'
     assert found["code"] == "policy-unknown-name"
+
+
+HOSTILE = {
+    "nothing": ("policy.cedar", b""),
+    "not-text": ("policy.cedar", b"\xff\xfe"),
+    "too-large": ("policy.cedar", b"/" * (300 << 10)),
+    "an-open-string": ("policy.cedar", b'@id("a'),
+    "no-end": ("policy.cedar", b'@id("a") permit (principal'),
+    "not-valid": (
+        "policy.cedar",
+        b'@id("a") permit (principal is Service, action, resource) when { context.headers["x-a"].contains("b") };',
+    ),
+    "no-effect": (
+        "policy.cedar",
+        b'@id("a") permit (principal is Service, action == Action::"charge", resource) when { context.path == "/x" };',
+    ),
+    "twice": ("policy.cedar", 2 * b'@id("a") permit (principal is Service, action, resource);'),
+    "no-template": ("policy.yaml", b"use: nothing@1"),
+    "no-caller": ("policy.yaml", b"use: caller-may-call@1\ncallers: [shop/wep]\noperations: [charge]"),
+    "not-yaml": ("policy.yaml", b"a: [b\n"),
+    "wide-letters": (
+        "policy.yaml",
+        "use: caller-may-call@1\ncallers: [\u00e9\u00e9, \u4e16]\noperations: [x]".encode(),
+    ),
+    "no-case": ("policy_test.yaml", b"cases: [{as: shop/web}]"),
+    "a-tab": ("policy_test.yaml", b"cases:\n\t- a"),
+}
+
+
+@pytest.mark.parametrize("hostile", sorted(HOSTILE))
+def test_every_finding_has_a_span_within_its_file(
+    repository: Path, capsys: pytest.CaptureFixture[str], hostile: str
+) -> None:
+    file, content = HOSTILE[hostile]
+    (repository / FOLDER / "policy.cedar").unlink()
+    (repository / FOLDER / file).write_bytes(content)
+    if hostile == "nothing":
+        policy.check(repository, NO_SERVER, as_json=True)
+        assert json.loads(capsys.readouterr().out) == {"findings": []}
+        return
+    with pytest.raises(typer.Exit):
+        policy.check(repository, NO_SERVER, as_json=True)
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert found
+    for one in found:
+        assert one["file"] == FOLDER + file
+        lines = content[: 300 << 10].decode("utf-8", "replace").split("\n")
+        line = lines[one["line"] - 1]
+        assert 1 <= one["column"] <= one["end_column"] <= len(line) + 1, one
+
+
+def test_a_repository_that_is_none_has_spans_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        policy.check(tmp_path, NO_SERVER, as_json=True)
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {(one["line"], one["column"]) for one in found} == {(1, 1)}
 
 
 def test_a_junit_report_names_what_failed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
