@@ -123,7 +123,7 @@ def _unexpected(one: Difference) -> Finding:
         code="dry-run-unexpected-denial",
         what=f"{caller} would be refused {one.service} {operation} ({one.request}): {one.tally.count} requests, the "
         f"last at {one.tally.last:%Y-%m-%d %H:%M:%SZ}",
-        why=f"it is allowed by {one.before or 'no rule'}, and would be refused by {one.after or 'no rule allowing it'}",
+        why=f"it is allowed by {one.before}, and {f'{one.after} would forbid it' if one.after else 'no rule would allow it'}",
         fix=f"mend the policy and start the dry run again{expect}",
     )
 
