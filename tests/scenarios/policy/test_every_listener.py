@@ -133,8 +133,9 @@ def test_class_16_every_way_in_has_both_filters_with_rules_that_are_there(held: 
     for one in held.managers("INBOUND"):
         rules = {each["name"]: config_of(each).get("rules") for each in one["http_filters"]}
         assert rules[rbac.FORBIDDEN] == {"action": "DENY"}
-        assert rules[rbac.RBAC] is not None
-        assert rules[rbac.RBAC].get("policies", {}) == {}, "the listener itself lets nobody in"
+        let_in = rules[rbac.RBAC]
+        assert let_in is not None
+        assert let_in.get("policies", {}) == {}, "the listener itself lets nobody in"
         assert one["rds"]["route_config_name"] == "inbound", "and the rules come with the route"
 
 
