@@ -117,13 +117,14 @@ def _no_sidecar(service: ServiceName) -> Finding:
 
 def _unexpected(one: Difference) -> Finding:
     caller, operation = one.caller or "a caller without one SPIFFE ID", one.operation or "none that is declared"
+    then = f"{one.after} would forbid it" if one.after else "no rule would allow it any more"
     declared = f'"deny {one.caller} {one.operation or OUTSIDE} {one.service}"' if one.caller else ""
     expect = f", or if it is meant: --expect {declared}" if declared else ""
     return Finding(
         code="dry-run-unexpected-denial",
         what=f"{caller} would be refused {one.service} {operation} ({one.request}): {one.tally.count} requests, the "
         f"last at {one.tally.last:%Y-%m-%d %H:%M:%SZ}",
-        why=f"it is allowed by {one.before or 'no rule'}, and would be refused by {one.after or 'no rule allowing it'}",
+        why=f"{one.before} allows it now, and {then}",
         fix=f"mend the policy and start the dry run again{expect}",
     )
 

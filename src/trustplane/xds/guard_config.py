@@ -17,13 +17,15 @@ _TLS = TYPE_PREFIX + "envoy.extensions.transport_sockets.tls.v3."
 _HTTP = TYPE_PREFIX + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _RBAC = TYPE_PREFIX + "envoy.extensions.filters.http.rbac.v3."
 
+_JUDGING = shadow.filters()
+
 Lack = tuple[str, str]  # what is wrong, and why it matters
 
 
 def config_findings(one: Resource) -> Iterator[Finding]:
     if one.kind is Kind.EXTENSION and not _judges_only(one):
         yield _finding(one, "it is no filter that judges only", "what a candidate comes in must not refuse a request")
-    for message in _messages({} if one.kind is Kind.EXTENSION else _without_shadows(one.content)):
+    for message in _messages({} if one.kind is Kind.EXTENSION else one.content):
         rule = _RULES.get(str(message.get("@type", "")))
         for what, why in [*(rule(message) if rule else ()), *_crashes(message)]:
             yield _finding(one, what, why)
@@ -36,19 +38,6 @@ def _judges_only(one: Resource) -> bool:
     return one.name in shadow.FILTERS and shadow.is_harmless(one.name, one.content.get("typed_config"))
 
 
-def _without_shadows(content: object) -> object:
-    """Filters of a candidate, as they are written and in no other way: in them absent rules are meant."""
-    match content:
-        case Mapping() if content in shadow.filters():
-            return {}
-        case Mapping():
-            return {key: _without_shadows(value) for key, value in content.items()}
-        case list() | tuple():
-            return [_without_shadows(value) for value in content]
-        case _:
-            return content
-
-
 def _finding(one: Resource, what: str, why: str) -> Finding:
     return Finding(
         code="xds-config-unsafe",
@@ -59,7 +48,10 @@ def _finding(one: Resource, what: str, why: str) -> Finding:
 
 
 def _messages(content: object) -> Iterator[Json]:
+    """But for the filters of a candidate, written in these very words: in them absent rules are meant."""
     match content:
+        case Mapping() if "config_discovery" in content and content in _JUDGING:
+            return
         case Mapping():
             yield content
             for value in content.values():
@@ -178,9 +170,8 @@ def _takes_several_domains(chain: object) -> bool:
 
 def _inbound_http(manager: Json) -> Iterator[Lack]:
     filters = manager.get("http_filters")
-    judging = shadow.filters()
-    if isinstance(filters, list) and filters[: len(judging)] == judging:
-        filters = filters[len(judging) :]
+    if isinstance(filters, list) and filters[: len(_JUDGING)] == _JUDGING:
+        filters = filters[len(_JUDGING) :]
     else:
         yield "a candidate's filters are not the first", "requests that are refused before them would not be judged"
     match filters:
