@@ -138,7 +138,7 @@ def test_what_is_not_there_is_said_to_be_so(signed_in: Browser, path: str) -> No
 
 class Failing(MemoryDoor):
     async def cannot_issue(self) -> Sequence[Finding]:
-        raise Broken(code="inside", what="the secret is 42", why="x", fix="y")
+        raise Broken(code="inside", what="the secret is sesame", why="x", fix="y")
 
 
 class Counting(MemoryDoor):
@@ -154,7 +154,7 @@ def test_what_we_got_wrong_is_told_by_a_reference_alone() -> None:
     one.sign_in()
     answer = one.get("/")
     assert answer.status_code == 500
-    assert "42" not in answer.text
+    assert "sesame" not in answer.text
     assert "report what it says" in answer.text
 
 
