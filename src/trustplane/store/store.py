@@ -16,8 +16,6 @@ from typing import Self
 from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
-from trustplane.people.account import Account, AccountName
-from trustplane.people.session import Session
 from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.rotation.root_change import RootChange
@@ -32,7 +30,6 @@ from trustplane.store import (
     federation,
     nodes,
     partners,
-    people,
     presence,
     revisions,
     revocations,
@@ -43,6 +40,7 @@ from trustplane.store import (
 from trustplane.store.changes import Changes
 from trustplane.store.database import Database
 from trustplane.store.engines import Counts
+from trustplane.store.stored_people import StoredPeople
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 from trustplane.trust.federation import Peer
@@ -56,9 +54,9 @@ from trustplane.verdict.tally import Tally
 __all__ = ["Changes", "Store", "Topic"]
 
 
-class Store:
+class Store(StoredPeople):
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+        super().__init__(database)
         self._clock = clock
         self._write = database.write
         self._read = database.read
@@ -315,44 +313,6 @@ class Store:
     async def shown(self) -> Sequence[Shown]:
         """What each trust domain with a relation has shown of its uptake of our bundle."""
         return await self._read(partners.everything)
-
-    # People
-
-    async def add_account(self, account: Account) -> None:
-        """Refused as `account-exists` or `too-many-accounts`."""
-        await self._write(lambda to: people.add(to, account))
-
-    async def change_account(self, account: Account) -> None:
-        """Its role and its password; its sessions end. Refused as `account-unknown`."""
-        await self._write(lambda to: people.change(to, account))
-
-    async def remove_account(self, name: AccountName) -> None:
-        """With its sessions. Refused as `account-unknown`."""
-        await self._write(lambda to: people.remove(to, name))
-
-    async def account(self, name: AccountName) -> Account | None:
-        return await self._read(lambda at: people.get(at, name))
-
-    async def accounts(self) -> Sequence[Account]:
-        """By name."""
-        return await self._read(people.everyone)
-
-    async def open_session(self, session: Session, account: Account) -> None:
-        """Lets go of those that ended, and of the account's oldest beyond what one may have.
-
-        Refused as `account-unknown` when the account was changed or removed since it was read.
-        """
-        await self._write(lambda to: people.open_session(to, session, account))
-
-    async def session(self, token_sha256: bytes) -> tuple[Session, Account] | None:
-        """With whose it is, as they are now; ended or not."""
-        return await self._read(lambda at: people.session(at, token_sha256))
-
-    async def use_session(self, token_sha256: bytes, at: datetime) -> None:
-        await self._write(lambda to: people.use_session(to, token_sha256, at))
-
-    async def end_session(self, token_sha256: bytes) -> None:
-        await self._write(lambda to: people.end_session(to, token_sha256))
 
     # Audit log
 
