@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import httpx
@@ -21,6 +22,11 @@ class AsgiClient:
 
     def post(self, path: str, **given: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         return self.request("POST", path, **given)
+
+    @staticmethod
+    def run(work: Coroutine[Any, Any, object]) -> None:
+        """Something else than a request, in between."""
+        asyncio.run(work)
 
     async def _request(self, method: str, path: str, given: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app)

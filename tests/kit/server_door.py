@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.kit.clock import VirtualClock
+from tests.kit.people import MemoryPeople
 from trustplane.audit.checkpoint import Checkpoint, NoteKey, sign
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
@@ -19,10 +21,11 @@ from trustplane.flows.ask_readiness import Readiness, Unreached
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.federation_uptake import Reach
+from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.revoke import Order
 from trustplane.flows.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
-from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.issuance.record import IssuedCertificate, Purpose, RenewalFigures
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -105,6 +108,7 @@ class MemoryDoor:
     standing: Standing | None = None
     decided: dict[DecisionKind, Tally] = field(default_factory=dict)
     lost: dict[NodeName, Losses] = field(default_factory=dict)
+    persons: MemoryPeople = field(default_factory=MemoryPeople)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -336,6 +340,13 @@ class MemoryDoor:
 
     async def audit_checkpoints(self, limit: int) -> Sequence[str]:
         return [*self.notes, self.signed_note()][:limit]
+
+    def people(self) -> KeepAccounts:
+        return KeepAccounts(self.persons, VirtualClock(NOON))
+
+    async def renewals(self) -> RenewalFigures:
+        living = [one for one in self.certificates if one.not_after > NOON]
+        return RenewalFigures(len(living), sum(one.renew_at < NOON for one in living), len(self.certificates))
 
     def audit_key(self) -> str:
         return str(self._note_key())

@@ -18,6 +18,7 @@ from trustplane.cli import (
     apply,
     audit,
     bundle,
+    console,
     demo,
     diagnose,
     explain,
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook):
+for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook, console):
     app.add_typer(group.group)
 
 

@@ -11,7 +11,7 @@ from trustplane.cli import admin, status_text
 from trustplane.cli.arguments import as_input, duration, host_port, node, trust_domain
 from trustplane.cli.output import instant, note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket, state_dir
-from trustplane.main.settings import FederationSettings, HostPort, ServerSettings
+from trustplane.main.settings import ConsoleSettings, FederationSettings, HostPort, ServerSettings
 from trustplane.trust.lifecycle import Lifetimes
 from trustplane.wire.http_shapes import ServerStatusShape, TokenRequest, TokenShape
 
@@ -23,6 +23,7 @@ RUN_EXAMPLES = """\b
 Examples:
   trustplane server run --trust-domain acme.example
   trustplane server run --trust-domain acme.example --listen-node 0.0.0.0:8443 --listen-enrolment 0.0.0.0:8444
+  trustplane server run --trust-domain acme.example --listen-console 127.0.0.1:8446
   TRUSTPLANE_DATABASE_URL=postgresql://... trustplane server run --trust-domain acme.example --instance eu-1
 """
 STATUS_EXAMPLES = """\b
@@ -88,6 +89,14 @@ WebKey = Annotated[Path | None, typer.Option(help="Of the https_web endpoint: th
 WebAuthorities = Annotated[
     Path | None, typer.Option(help="CAs in PEM that vouch for https_web endpoints of others. Default: this machine's.")
 ]
+ListenConsole = Annotated[
+    str | None,
+    typer.Option(
+        help="Where to serve the web console; in the clear on loopback, else with a certificate. Default: not."
+    ),
+]
+ConsoleCertificate = Annotated[Path | None, typer.Option(help="Of the console: its chain in PEM; may change.")]
+ConsoleKey = Annotated[Path | None, typer.Option(help="Of the console: the key in PEM.")]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -113,6 +122,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     federation_web_certificate: WebCertificate = None,
     federation_web_key: WebKey = None,
     federation_web_ca: WebAuthorities = None,
+    listen_console: ListenConsole = None,
+    console_certificate: ConsoleCertificate = None,
+    console_key: ConsoleKey = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
@@ -135,6 +147,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         federation=_federation(
             listen_federation, listen_federation_web, federation_web_certificate, federation_web_key, federation_web_ca
         ),
+        console=ConsoleSettings(_if_given(listen_console), console_certificate, console_key),
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

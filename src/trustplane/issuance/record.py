@@ -33,3 +33,15 @@ class IssuedCertificate:
     renew_at: datetime
     issued_at: datetime
     leaf: bytes = field(repr=False)  # DER
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFigures:
+    """Of leaves that have not expired, the newest of each identity and node.
+
+    `overdue`: past the instant at which each was to be renewed. `issued`: all that were signed in the last hour.
+    """
+
+    living: int
+    overdue: int
+    issued: int

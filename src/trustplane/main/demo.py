@@ -23,7 +23,7 @@ from trustplane.fault import Unavailable
 from trustplane.host.envoy import find_envoy
 from trustplane.main.demo_children import Children
 from trustplane.main.demo_directory import free_loopback, run_directory
-from trustplane.main.demo_mesh import ENROLMENT_PORT, SERVER_PORT, Mesh, Site
+from trustplane.main.demo_mesh import CONSOLE_PORT, ENROLMENT_PORT, SERVER_PORT, Mesh, Site
 from trustplane.main.demo_report import Renewals, Report, report
 from trustplane.main.demo_screen import Screen
 from trustplane.main.demo_shop import Shop, find_shop
@@ -120,7 +120,7 @@ class _Demo:
             shop = shop.with_executables({part.name: executables[part.short] for part in shop.parts})
             tell("not root: sidecars are told apart by their executable's path, all under one user;")
             tell("  that shows how it works, but is no security boundary between this user's processes")
-        address = free_loopback((*shop.ports, SERVER_PORT, ENROLMENT_PORT))
+        address = free_loopback((*shop.ports, SERVER_PORT, ENROLMENT_PORT, CONSOLE_PORT))
         return Site(self._directory, address, shop, may_change_user=is_root, envoy=self._options.envoy), executables
 
     def _copies_of_envoy(self, shop: Shop) -> dict[str, Path]:
@@ -145,6 +145,10 @@ class _Demo:
         self._screen.tell("look inside from another terminal with trustplane status, after:")
         for name, value in _surroundings(site).items():
             self._screen.tell(f"  export {name}={value}")
+        self._screen.tell(
+            f"or in a browser at http://{site.address}:{CONSOLE_PORT}/ with an account that you make there:"
+        )
+        self._screen.tell("  trustplane console account add NAME --role auditor")
         with self._screen.live():
             flowing = asyncio.create_task(traffic.run())
             watching = asyncio.create_task(self._watch(mesh, children))

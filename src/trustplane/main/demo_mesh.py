@@ -32,7 +32,7 @@ from trustplane.wire.http_shapes import (
 from trustplane.xds.bootstrap import Sockets, bootstrap
 
 NODE = "demo"
-SERVER_PORT, ENROLMENT_PORT = 20401, 20402
+SERVER_PORT, ENROLMENT_PORT, CONSOLE_PORT = 20401, 20402, 20403
 UP_WITHIN = timedelta(seconds=60)
 DRAIN = timedelta(seconds=2)
 
@@ -77,6 +77,7 @@ class Mesh:
             ("--listen-node", f"{site.address}:{SERVER_PORT}"),
             ("--listen-enrolment", f"{site.address}:{ENROLMENT_PORT}"),
             ("--server-socket", str(site.socket("server"))),
+            ("--listen-console", f"{site.address}:{CONSOLE_PORT}"),
         )
         await self._until(self.server, "server")
         self._tell(f"server is up for {site.shop.state.trust_domain}: a root, an issuing authority, a JWT key")

@@ -34,6 +34,7 @@ from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.issue_in_turn import IssueInTurn
 from trustplane.flows.issue_probes import IssueProbes
+from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_decisions import KeepDecisions
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
@@ -65,6 +66,7 @@ from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
+from trustplane.main.console_door import open_console
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
@@ -293,6 +295,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             asking=flows.asking,
             stating=flows.stating,
             trying=flows.trying,
+            people=KeepAccounts(flows.store, clock),
             audit_key=flows.audit_key,
             clock=clock,
         )
@@ -354,6 +357,7 @@ async def _open_doors(
         await serve_http(HttpServer(application, listener, context), tasks, doors)
         in_background(present_each(context, flows.identity.identity), tasks, doors)
     await open_federation_doors(settings.federation, door, flows.identity.identity, tasks, doors)
+    await open_console(settings.console, door, flows.store, clock, (tasks, doors))
 
 
 async def _open_agent_doors(

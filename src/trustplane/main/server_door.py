@@ -20,6 +20,7 @@ from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
 from trustplane.flows.federate import Federate
 from trustplane.flows.federation_uptake import Reach, reach
+from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
 from trustplane.flows.publish_bundle import PublishBundle
@@ -29,7 +30,7 @@ from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.issuance.outage_budget import OutageBudget
-from trustplane.issuance.record import IssuedCertificate
+from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -76,6 +77,7 @@ class Behind:
     asking: AskPartners
     stating: StateUptake
     trying: TryCandidates
+    people: KeepAccounts
     audit_key: str
     clock: Clock
 
@@ -311,6 +313,12 @@ class Door:
 
     def audit_key(self) -> str:
         return self._behind.audit_key
+
+    def people(self) -> KeepAccounts:
+        return self._behind.people
+
+    async def renewals(self) -> RenewalFigures:
+        return await self._store.renewals()
 
 
 def _authority_expired(authority: Authority) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from trustplane.fault import Refused
@@ -39,6 +40,14 @@ class HostPort:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """By number: a name may come to mean another address."""
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
 
 @dataclass(frozen=True, slots=True)
 class FederationSettings:
@@ -60,6 +69,31 @@ class FederationSettings:
                 what="an https_web endpoint was given without its certificate, its key, or where to listen",
                 why="it is known to other trust domains by a certificate for its host name",
                 fix="give --listen-federation-web, --federation-web-certificate and --federation-web-key, or none",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """Where people see the fleet. Without a certificate it is served in the clear, and so on loopback alone."""
+
+    listen: HostPort | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None) or (self.certificate and self.listen is None):
+            raise Refused(
+                code="half-a-console-certificate",
+                what="the console was given a certificate, its key, or where to listen, without the others",
+                why="browsers know it by a certificate for its host name, which it proves by the key",
+                fix="give --listen-console, --console-certificate and --console-key, or --listen-console on loopback",
+            )
+        if self.listen is not None and self.certificate is None and not self.listen.is_loopback:
+            raise Refused(
+                code="console-needs-a-certificate",
+                what=f"the console was told to listen on {self.listen} without a certificate",
+                why="passwords and sessions would cross a network in the clear",
+                fix="give --console-certificate and --console-key, or listen on 127.0.0.1 and use an SSH tunnel",
             )
 
 
@@ -87,6 +121,7 @@ class ServerSettings:
     node_certificates_ca: Path | None = None  # PEM of the CAs whose certificates may enrol a node
     signing_rate: float | None = None  # leaves a second; none: as fast as this machine is measured to be
     federation: FederationSettings = field(default_factory=FederationSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
 
     @property
     def database(self) -> str:

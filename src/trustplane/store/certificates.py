@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from trustplane.fault import Refused
-from trustplane.issuance.record import IssuedCertificate, Purpose
+from trustplane.issuance.record import IssuedCertificate, Purpose, RenewalFigures
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName
 from trustplane.store.columns import fits_serial
@@ -101,6 +101,16 @@ def count_expiring(connection: Connection, now: datetime, before: datetime) -> i
     ranked = _ranked(now).subquery()
     count = select(func.count()).select_from(ranked).where(ranked.c.rank == 1, ranked.c.not_after < before)
     return connection.execute(count).scalar_one()
+
+
+def renewals(connection: Connection, now: datetime) -> RenewalFigures:
+    ranked = _ranked(now).subquery()
+    late = func.count().filter(ranked.c.renew_at < now)
+    living, overdue = connection.execute(select(func.count(), late).select_from(ranked).where(ranked.c.rank == 1)).one()
+    lately = certificates.c.issued_at > now - timedelta(hours=1), certificates.c.purpose != Purpose.PROBE.value
+    # Who was issued an hour ago and has expired since still lies in the index of ends.
+    issued = select(func.count()).select_from(certificates).where(certificates.c.not_after > now - timedelta(hours=1))
+    return RenewalFigures(living, overdue, connection.execute(issued.where(*lately)).scalar_one())
 
 
 def prune(transaction: Transaction, expired_before: datetime) -> int:

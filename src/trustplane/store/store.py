@@ -15,7 +15,7 @@ from typing import Self
 
 from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
-from trustplane.issuance.record import IssuedCertificate
+from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.rotation.root_change import RootChange
@@ -40,6 +40,7 @@ from trustplane.store import (
 from trustplane.store.changes import Changes
 from trustplane.store.database import Database
 from trustplane.store.engines import Counts
+from trustplane.store.stored_people import StoredPeople
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 from trustplane.trust.federation import Peer
@@ -53,9 +54,9 @@ from trustplane.verdict.tally import Tally
 __all__ = ["Changes", "Store", "Topic"]
 
 
-class Store:
+class Store(StoredPeople):
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+        super().__init__(database)
         self._clock = clock
         self._write = database.write
         self._read = database.read
@@ -212,6 +213,10 @@ class Store:
         """How many of the newest certificates expire before that instant."""
         now = self._clock.now()
         return await self._read(lambda connection: certificates.count_expiring(connection, now, at))
+
+    async def renewals(self) -> RenewalFigures:
+        now = self._clock.now()
+        return await self._read(lambda at: certificates.renewals(at, now))
 
     async def prune_certificates(self, expired_before: datetime) -> int:
         """Forgets certificates that expired before that instant; the audit log keeps its word on them."""

@@ -324,3 +324,24 @@ decision_streams = Table(
     Column("dropped", BigInteger, nullable=False),
     Column("folded", BigInteger, nullable=False),
 )
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password", Text, nullable=False),  # a hash, with its cost and salt
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", LargeBinary(32), primary_key=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("started_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
+    Column("address", Text, nullable=False),
+)

@@ -24,6 +24,7 @@ from trustplane.wire.http_federation_shapes import FederationShape, FederationSt
 from trustplane.wire.http_federation_story import FederationStory
 from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
+from trustplane.wire.http_people import account_operations
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
 from trustplane.wire.http_rotation import RotationAnswers
@@ -55,6 +56,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
         *(*_open(to), bundle_operation(door), statement_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
         *(*_dry_run(door, clock), *_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
         _traffic(door, clock),
+        *account_operations(door.people()),
     )
 
     async def openapi(_: Call) -> Raw:

@@ -38,6 +38,7 @@ from trustplane.verdict.delivery import Losses
 from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.promotion import Standing
 from trustplane.verdict.tally import Tally
+from trustplane.wire.http_people import AccountsPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,12 @@ class AuditPort(Protocol):
         ...
 
 
+class PeoplePort(Protocol):
+    def people(self) -> AccountsPort:
+        """Accounts of the console."""
+        ...
+
+
 class ServerDoor(
     StandingPort,
     FederationPort,
@@ -280,6 +287,7 @@ class ServerDoor(
     RotationPort,
     TrafficPort,
     AuditPort,
+    PeoplePort,
     Protocol,
 ):
     """All of them: what `main.server` builds."""

@@ -1,0 +1,66 @@
+"""One look at the server for everyone who asks within a moment: many open pages cost what one does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from trustplane.clock import Clock
+from trustplane.console.attention import Known
+from trustplane.console.overview import Overview, overview
+from trustplane.console.port import Server
+from trustplane.console.trust import Trust, trust
+
+FRESH = timedelta(seconds=1)
+REVISIONS = 5
+PAST_CHANGES = 20
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    def __init__(self, read: Callable[[], Awaitable[T]], clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._looking: asyncio.Future[T] | None = None
+        self._fresh_until: datetime | None = None
+
+    async def now(self) -> T:
+        looking, at = self._looking, self._clock.now()
+        if looking is None or (looking.done() and (self._fresh_until is None or at >= self._fresh_until)):
+            looking = self._looking = asyncio.ensure_future(self._read())
+            self._fresh_until = at + FRESH
+        return await asyncio.shield(looking)  # who goes away does not end it for the others
+
+
+class Looking:
+    def __init__(self, server: Server, clock: Clock) -> None:
+        self._server = server
+        self._clock = clock
+        self.overview = Once(self._overview, clock)
+        self.trust = Once(self._trust, clock)
+
+    async def _overview(self) -> Overview:
+        server = self._server
+        current, changes = await server.current(), await server.rotations(1)
+        known = Known(
+            at=self._clock.now(),
+            cannot_issue=await server.cannot_issue(),
+            to_be_mended=await server.to_be_mended(),
+            budget=await server.outage_budget(),
+            renewals=await server.renewals(),
+            state=current[1] if current else None,
+            agents=await server.agents(),
+            connected=await server.connected(),
+            holdings=await server.holdings(),
+            change=changes[0] if changes else None,
+        )
+        return overview(known, await server.revisions(REVISIONS), await server.hostings())
+
+    async def _trust(self) -> Trust:
+        server = self._server
+        progress, authorities = await server.rotation(), await server.authorities()
+        bundle, past = await server.published_bundle(), await server.rotations(PAST_CHANGES)
+        return trust(progress, authorities, bundle, past, self._clock.now())

@@ -1,0 +1,181 @@
+"""What is on each page: ask the server, make the read model, name the template. Writing it is the template's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from markupsafe import Markup
+from starlette.requests import Request
+
+from trustplane.clock import Clock
+from trustplane.console import pictures
+from trustplane.console.attention import SKEW_SHOWN
+from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
+from trustplane.console.failures import failures
+from trustplane.console.looking import Looking
+from trustplane.console.markdown import blocks
+from trustplane.console.port import Server
+from trustplane.console.search import MAX_QUERY, found, serial_of
+from trustplane.console.services import MOST_CERTIFICATES, ServicePage, service_list, service_page
+from trustplane.fault import Refused
+from trustplane.knowledge.runbook import Runbook
+from trustplane.knowledge.search import search as ranked
+from trustplane.people.session import SignedIn
+from trustplane.registry.records import Agent
+from trustplane.spiffe.names import ServiceName
+
+MOST_NODES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of someone who is signed in."""
+
+    request: Request
+    who: SignedIn
+    at: datetime
+
+    def text(self, name: str, most: int = MAX_QUERY) -> str:
+        return self.request.query_params.get(name, "")[:most]
+
+    def number(self, name: str) -> int:
+        text = self.request.query_params.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template with what it prints."""
+
+    template: str
+    title: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    svg: str
+    name: str
+
+
+class Pages:
+    def __init__(self, server: Server, runbooks: Sequence[Runbook], clock: Clock) -> None:
+        self._server = server
+        self._runbooks = runbooks
+        self._looking = Looking(server, clock)
+
+    async def overview(self, _: Asked) -> Page:
+        of = await self._looking.overview.now()
+        picture = Markup(pictures.expiry_timeline(of.timeline))  # noqa: S704 - drawn by us, its words escaped
+        return Page("overview.html", "Overview", {"of": of, "picture": picture, "now": of.at})
+
+    async def expiry(self, _: Asked) -> Picture:
+        of = await self._looking.overview.now()
+        return Picture(pictures.expiry_timeline(of.timeline), "expiry")
+
+    async def trust(self, _: Asked) -> Page:
+        of = await self._looking.trust.now()
+        return Page("trust.html", "Trust", {"of": of, "now": of.at})
+
+    async def services(self, asked: Asked) -> Page:
+        current, server = await self._server.current(), self._server
+        of = service_list(
+            current[1] if current else None,
+            await server.hostings(),
+            await server.outage_budget(),
+            await server.holdings(),
+            (asked.text("words"), asked.number("page") or 1),
+        )
+        return Page("services.html", "Services", {"of": of})
+
+    async def service(self, asked: Asked) -> Page:
+        of = await self._service(asked)
+        picture = Markup(pictures.neighbours(of))  # noqa: S704 - drawn by us, its words escaped
+        return Page("service.html", str(of.service.name), {"of": of, "picture": picture})
+
+    async def calls(self, asked: Asked) -> Picture:
+        of = await self._service(asked)
+        return Picture(pictures.neighbours(of), f"calls-{of.service.name.namespace}-{of.service.name.name}")
+
+    async def _service(self, asked: Asked) -> ServicePage:
+        name = ServiceName(asked.path("namespace"), asked.path("name"))
+        current, server = await self._server.current(), self._server
+        service = current[1].services.get(name) if current else None
+        if current is None or service is None:
+            raise _unknown(f"there is no service {name}", "/services lists those of the applied trust repository")
+        certificates = await server.certificates_of(service.spiffe_id, MOST_CERTIFICATES)
+        issued = (certificates, (await server.revocations())[0])
+        return service_page(current[1], service, await server.hostings(), await server.holdings(), issued)
+
+    async def certificate(self, asked: Asked) -> Page:
+        serial = serial_of(asked.path("serial"))
+        of = await self._server.certificate(serial) if serial is not None else None
+        if of is None:
+            raise _unknown("no certificate with this serial number is on record", "compare it digit by digit")
+        current = await self._server.current()
+        services = current[1].services.values() if current else ()
+        service = next((one.name for one in services if one.spiffe_id == of.spiffe_id), None)
+        revoked = any(one.serial == of.serial for one in (await self._server.revocations())[0].certificates)
+        values = {"of": of, "service": service, "revoked": revoked}
+        return Page("certificate.html", "Certificate", values)
+
+    async def nodes(self, _: Asked) -> Page:
+        agents, connected = await self._server.agents(), await self._server.connected()
+        rows = []
+        for one in sorted(agents, key=lambda one: (one.node in connected and not one.banned, one.node))[:MOST_NODES]:
+            skew = connected.get(one.node)
+            off = f"{skew.offset.total_seconds():+.1f} s" if skew and abs(skew.offset) >= SKEW_SHOWN else ""
+            rows.append((one, _standing(one, is_connected=one.node in connected), off or ("right" if skew else "")))
+        return Page("nodes.html", "Nodes", {"rows": rows, "left_off": len(agents) - len(rows)})
+
+    async def failures(self, _: Asked) -> Page:
+        return Page("failures.html", "Failures", {"of": failures(await self._server.holdings())})
+
+    async def runbooks(self, asked: Asked) -> Page:
+        query = asked.text("q")
+        hits = [(one.runbook, one.line) for one in ranked(query, self._runbooks)] if query else []
+        every = [(one, "") for one in sorted(self._runbooks, key=lambda one: one.title)]
+        return Page("runbooks.html", "Runbooks", {"hits": hits if query else every, "query": query})
+
+    async def runbook(self, asked: Asked) -> Page:
+        of = next((one for one in self._runbooks if one.slug == asked.path("slug")), None)
+        if of is None:
+            raise _unknown("there is no such runbook", "/runbooks lists them")
+        return Page("runbook.html", of.title, {"of": of, "blocks": blocks(of.body)})
+
+    async def audit(self, asked: Asked) -> Page:
+        if not asked.who.role.may_read_audit:
+            raise Refused(
+                code="not-an-auditor",
+                what="the audit log is for auditors",
+                why=f"your role is {asked.who.role.value}",
+                fix=f"on the server: trustplane console account role {asked.who.name} auditor",
+            )
+        size, _ = await self._server.audit_head()
+        below = min(asked.number("before") or size, size)
+        start = max(0, below - LOOKED_THROUGH)
+        entries = await self._server.audit_entries(start, below - start) if below else ()
+        of = audit_page(entries, size, Filter(asked.text("event", 60), asked.text("words")))
+        return Page("audit.html", "Audit log", {"of": of})
+
+    async def search(self, asked: Asked) -> Page:
+        query = asked.text("q").strip()
+        current, serial = await self._server.current(), serial_of(query)
+        certificate = await self._server.certificate(serial) if serial is not None else None
+        of = found(query, current[1] if current else None, await self._server.agents(), certificate, self._runbooks)
+        return Page("search.html", "Search", {"of": of, "query": query})
+
+
+def _standing(agent: Agent, *, is_connected: bool) -> str:
+    if agent.banned:
+        return "banned"
+    return "connected" if is_connected else "away"
+
+
+def _unknown(what: str, fix: str) -> Refused:
+    return Refused(code="nothing-there", what=what, why="it was never there, or is no longer", fix=fix)

@@ -1,0 +1,91 @@
+"""What the console needs of a server, as ports in our own values. Everything here reads; nothing changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from trustplane.audit.log import AuditEntry
+from trustplane.fault import Finding
+from trustplane.flows.change_root import Progress
+from trustplane.flows.clock_skew import Skew
+from trustplane.issuance.outage_budget import OutageBudget
+from trustplane.issuance.record import IssuedCertificate, RenewalFigures
+from trustplane.registry.model import DesiredState
+from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.rotation.root_change import RootChange
+from trustplane.spiffe.bundle import Bundle
+from trustplane.spiffe.ids import SpiffeId, TrustDomain
+from trustplane.spiffe.names import NodeName
+from trustplane.trust.authority import Authority
+from trustplane.trust.revocation import Revocations, SignedCrl
+
+
+class Facts(Protocol):
+    @property
+    def trust_domain(self) -> TrustDomain: ...
+
+    @property
+    def instance(self) -> NodeName: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def database(self) -> str: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+
+class StandingPort(Protocol):
+    async def facts(self) -> Facts: ...
+
+    async def cannot_issue(self) -> Sequence[Finding]: ...
+
+    async def to_be_mended(self) -> Sequence[Finding]: ...
+
+    async def outage_budget(self) -> OutageBudget: ...
+
+    async def renewals(self) -> RenewalFigures: ...
+
+    async def current(self) -> tuple[Revision, DesiredState] | None: ...
+
+    async def revisions(self, limit: int, before: int | None = None) -> Sequence[Revision]: ...
+
+    async def agents(self) -> Sequence[Agent]: ...
+
+    async def connected(self) -> Mapping[NodeName, Skew | None]: ...
+
+    async def holdings(self) -> Sequence[Holding]: ...
+
+    async def hostings(self) -> Sequence[Hosting]: ...
+
+
+class TrustPort(Protocol):
+    async def authorities(self) -> Sequence[Authority]: ...
+
+    async def published_bundle(self) -> Bundle: ...
+
+    async def rotation(self) -> Progress: ...
+
+    async def rotations(self, limit: int) -> Sequence[RootChange]: ...
+
+
+class IssuedPort(Protocol):
+    async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]: ...
+
+    async def certificate(self, serial: int) -> IssuedCertificate | None: ...
+
+    async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]: ...
+
+
+class AuditPort(Protocol):
+    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]: ...
+
+    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]: ...
+
+
+class Server(StandingPort, TrustPort, IssuedPort, AuditPort, Protocol):
+    """All of them: what `main.server` builds."""

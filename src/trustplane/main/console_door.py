@@ -1,0 +1,60 @@
+"""Where people see the fleet: the console, on a door of its own.
+
+With a certificate it is served over TLS under any name that proves. Without one it is served in the clear on loopback,
+which browsers treat as secure, and answers to loopback's names alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from trustplane.clock import Clock
+from trustplane.console.application import Behind, console_application
+from trustplane.console.guard import Place
+from trustplane.console.live import Live
+from trustplane.console.pages import Pages
+from trustplane.flows.sign_in import SignIn
+from trustplane.host import runbook_files
+from trustplane.host.certificate_files import CertificateFiles
+from trustplane.main.http_doors import in_background, serve_http
+from trustplane.main.server_door import Door
+from trustplane.main.settings import ConsoleSettings, HostPort
+from trustplane.store.store import Store
+from trustplane.wire.http_serve import HttpServer, tcp_listener
+
+_log = structlog.get_logger("console")
+
+
+async def open_console(
+    settings: ConsoleSettings,
+    door: Door,
+    store: Store,
+    clock: Clock,
+    around: tuple[asyncio.TaskGroup, AsyncExitStack],
+) -> None:
+    """Where it was asked for."""
+    if settings.listen is None:
+        return
+    tasks, doors = around
+    files = None
+    if settings.certificate is not None and settings.key is not None:
+        files = CertificateFiles(settings.certificate, settings.key, clock)
+        in_background(files.run(), tasks, doors)
+    sign_in = SignIn(store, clock)
+    live = Live(sign_in.is_alive, clock)
+    pages = Pages(door, runbook_files.shipped(), clock)
+    place = Place(files is not None, frozenset() if files else _names(settings.listen))
+    application = console_application(Behind(pages, sign_in, live, door.facts, clock, place))
+    listener = tcp_listener(settings.listen.host, settings.listen.port)
+    port = listener.getsockname()[1]
+    await serve_http(HttpServer(application, listener, files.context if files else None), tasks, doors)
+    in_background(live.run(store.changes()), tasks, doors)
+    doors.callback(live.close)  # first: a server that stops waits for open streams otherwise
+    _log.info("console", address=f"{'https' if files else 'http'}://{settings.listen.host}:{port}/")
+
+
+def _names(listen: HostPort) -> frozenset[str]:
+    return frozenset({listen.host.strip("[]"), "localhost", "127.0.0.1", "::1"})
