@@ -61,7 +61,7 @@ class CaseItem(pytest.Item):
         if problem:
             raise AssertionError(problem)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # type: ignore[override] # noqa: ARG002 - pytest's
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002 - pytest's
         if not isinstance(excinfo.value, AssertionError):
             return f"{type(excinfo.value).__name__}: {excinfo.value}"
         case = self.tried.case

@@ -43,9 +43,9 @@ def log() -> list[bytes]:
 
 
 def ask(socket_dir: Path, directory: Path, cedar: str, bodies: list[bytes], revision: int | None = None) -> None:
-    for path, content in files(cedar).items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        (directory / path).write_bytes(content)
+    for name, content in files(cedar).items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
     door = MemoryDoor(bodies=bodies)
     with served(admin_application(door, CollectorRegistry(), VirtualClock()), socket_dir / "s") as path:
         audit_policies.command(directory, path, revision, as_json=True)

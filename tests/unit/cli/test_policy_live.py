@@ -29,9 +29,9 @@ def holding(participant: str, thing: str, held: str = "", refusal: str = "") -> 
 
 
 def check(socket_dir: Path, directory: Path, held: list[Holding]) -> None:
-    for path, text in FILES.items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        (directory / path).write_text(text)
+    for name, text in FILES.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
     with served(
         admin_application(MemoryDoor(held=held), CollectorRegistry(), VirtualClock()), socket_dir / "s"
     ) as path:
