@@ -23,7 +23,7 @@ _OF_CLUSTERS = {
     "agents_away": "Agents that are connected to no server",
     "cluster_cut_off": "1 if all agents of the cluster are away",
 }
-_ROLES = ("leaving", "coming", "other", "not-known")
+_ROLES = ("leaving", "coming", "other", "unknown")
 
 
 class RotationMetrics(Collector):
@@ -76,7 +76,7 @@ def _of_clusters(progress: Progress) -> Iterator[Metric]:
 def _of_links(change: RootChange, links: Iterable[LinkBelow]) -> Metric:
     """By what the root is to this change: labels stay few however many roots there were."""
     seen = Counter(_role(one.root, change) for one in links if one.is_seen)
-    what = "Links in use, by the root below which a certificate on them is: leaving, coming, other or not-known"
+    what = "Links in use, by the root below which a certificate on them is: leaving, coming, other or unknown"
     gauge = GaugeMetricFamily("trustplane_rotation_links_seen", what, labels=["root"])
     for role in _ROLES:
         gauge.add_metric([role], seen[role])
@@ -85,5 +85,5 @@ def _of_links(change: RootChange, links: Iterable[LinkBelow]) -> Metric:
 
 def _role(root: AuthorityId | None, change: RootChange) -> str:
     if root is None:
-        return "not-known"
+        return "unknown"
     return {change.leaving: "leaving", change.coming: "coming"}.get(root, "other")

@@ -59,7 +59,7 @@ def test_links_in_use_are_counted_by_what_their_root_is_to_the_change() -> None:
         for metric in figures(progress)
         for sample in metric.samples
         if sample.name == "trustplane_rotation_links_seen"
-    } == {"leaving": 2, "coming": 1, "other": 1, "not-known": 1}
+    } == {"leaving": 2, "coming": 1, "other": 1, "unknown": 1}
 
 
 def test_what_the_database_is_asked_is_counted(tmp_path: Path) -> None:
