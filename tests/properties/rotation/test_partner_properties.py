@@ -42,12 +42,14 @@ class WithPartners(alone.World):
         return self.sequence, self.was
 
     @initialize(
-        some=st.sampled_from([slice(0, 1), slice(1, 2), slice(0, 2)]), called=st.sampled_from([False, False, True])
+        some=st.sampled_from([slice(0, 1), slice(1, 2), slice(0, 2)]),
+        called=st.sampled_from([False, False, True]),
+        lags=st.sampled_from([False, False, True]),
     )
-    def some_are_there(self, some: slice, called: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
+    def some_are_there(self, some: slice, called: bool, lags: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
         self.domains = self.domains[some]
         for one in self.domains:
-            one.is_called = called
+            one.is_called, one.hands_on = called, not lags
 
     def domain(self, number: int) -> Domain:
         return self.domains[number % len(self.domains)]
