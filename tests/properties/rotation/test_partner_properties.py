@@ -1,8 +1,8 @@
 """A change of root with other trust domains in it: whatever happens, what signs is trusted by their participants too.
 
 One domain makes statements, which come late or not at all while its participants lag; one makes none and
-fetches at every hint, which is what time is given for. Clocks of servers err here by less than the time that is given
-on top of a hint: who can prove nothing is believed by the clock, and nobody else is.
+fetches at every hint, which is what time is given for. Clocks of servers err here by three hints at most, out of five
+that are given: who can prove nothing is believed by the clock, and nobody else is.
 """
 
 from __future__ import annotations
