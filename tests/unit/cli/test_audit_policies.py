@@ -47,8 +47,8 @@ def ask(socket_dir: Path, directory: Path, cedar: str, bodies: list[bytes], revi
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_bytes(content)
     door = MemoryDoor(bodies=bodies)
-    with served(admin_application(door, CollectorRegistry(), VirtualClock()), socket_dir / "s") as path:
-        audit_policies.command(directory, path, revision, as_json=True)
+    with served(admin_application(door, CollectorRegistry(), VirtualClock()), socket_dir / "s") as door_path:
+        audit_policies.command(directory, door_path, revision, as_json=True)
 
 
 def test_what_is_in_force_is_the_newest_that_was_applied(

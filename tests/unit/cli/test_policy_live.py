@@ -34,8 +34,8 @@ def check(socket_dir: Path, directory: Path, held: list[Holding]) -> None:
         (directory / name).write_text(text)
     with served(
         admin_application(MemoryDoor(held=held), CollectorRegistry(), VirtualClock()), socket_dir / "s"
-    ) as path:
-        policy.check(directory, path, live=True, as_json=True)
+    ) as door_path:
+        policy.check(directory, door_path, live=True, as_json=True)
 
 
 def test_whoever_has_not_taken_its_rules_is_named_with_the_reason(
