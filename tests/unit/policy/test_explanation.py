@@ -79,6 +79,11 @@ def test_a_question_that_is_none_is_refused(question: str, code: str) -> None:
     assert refusal.value.code == code
 
 
+def test_a_service_that_is_not_there_is_named_with_the_nearest() -> None:
+    with pytest.raises(Refused, match=r"no service is called wep \(did you mean shop/web\?\)"):
+        asked(policy_book(RULES).state, "wep POST /charge payments")
+
+
 def test_a_caller_of_another_domain_that_is_declared_is_let_in_for_what_is_declared() -> None:
     book = read(federated(Partner()))
     service = book.state.services[PAYMENTS]
