@@ -35,5 +35,5 @@ def _sentence(change: Change, new: DesiredState) -> str:
     headers = "".join(f" with {name}: {value}" for name, value in region.request.headers)
     example = f"for example {region.request.method} {region.request.path}{headers}"
     if region.newly_allowed:
-        return f"newly allowed: {what} by {callers}, {example}; by {region.after}"
-    return f"newly denied: {what} by {callers}, {example}; until now by {region.before}"
+        return f"newly allowed: {what} by {callers}, {example}; by rule {region.after}"
+    return f"newly denied: {what} by {callers}, {example}; until now by rule {region.before}"

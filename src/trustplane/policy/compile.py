@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from trustplane.policy.access import Access, Grant
 from trustplane.policy.rules import Effect, Rule, RuleSet
@@ -47,7 +48,12 @@ def compiled(rules: RuleSet, probes: Rule | None = None) -> Access:
     )
 
 
-def grants(rule: Rule) -> Iterator[Grant]:
+@lru_cache(maxsize=1 << 12)  # a mutant has all rules of the original but one
+def grants(rule: Rule) -> tuple[Grant, ...]:
+    return tuple(_grants(rule))
+
+
+def _grants(rule: Rule) -> Iterator[Grant]:
     request = rule.request()
     parts = [(request, rule.who)]
     if spoken := tuple(callers_in(request)):

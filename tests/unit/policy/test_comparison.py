@@ -50,10 +50,13 @@ def effects(of: Plan) -> list[tuple[bool, str]]:
 
 def test_a_plan_says_what_becomes_allowed_and_calls_it_dangerous() -> None:
     assert effects(plan(state(WEB_MAY), state(SHOP_MAY)))[:1] == [
-        (True, "newly allowed: charge by shop/checkout, shop/payments, for example POST /charge; by shop")
+        (True, "newly allowed: charge by shop/checkout, shop/payments, for example POST /charge; by rule shop")
     ]
     assert effects(plan(state(SHOP_MAY), state(WEB_MAY)))[:1] == [
-        (False, "newly denied: charge by shop/checkout, shop/payments, for example POST /charge; until now by shop")
+        (
+            False,
+            "newly denied: charge by shop/checkout, shop/payments, for example POST /charge; until now by rule shop",
+        )
     ]
 
 

@@ -79,6 +79,11 @@ def test_a_question_that_is_none_is_refused(question: str, code: str) -> None:
     assert refusal.value.code == code
 
 
+def test_a_service_that_is_not_there_is_said_in_words() -> None:
+    with pytest.raises(Refused, match="no service is called wep"):
+        asked(policy_book(RULES).state, "wep POST /charge payments")
+
+
 def test_a_caller_of_another_domain_that_is_declared_is_let_in_for_what_is_declared() -> None:
     book = read(federated(Partner()))
     service = book.state.services[PAYMENTS]
