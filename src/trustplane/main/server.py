@@ -223,12 +223,23 @@ def _own(identity: KeepServerIdentity, authorities: KeepAuthorities, desired: Ke
     return Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
 
 
+def _attendance(settings: ServerSettings, store: Store, clock: SystemClock) -> tuple[ConnectedAgents, SharePresence]:
+    connected = ConnectedAgents()
+    return connected, SharePresence(store, connected, settings.instance, clock)
+
+
 def _partners(
     settings: ServerSettings, store: Store, authorities: KeepAuthorities, desired: KeepDesiredState, clock: SystemClock
-) -> tuple[BundleEndpoints, PartnerPorts]:
+) -> tuple[PublishBundle, BundleEndpoints, PartnerPorts]:
     endpoints = BundleEndpoints(settings.federation.web_authorities)
     federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
-    return endpoints, PartnerPorts(store, authorities, desired, federate)
+    return PublishBundle(authorities, desired, store), endpoints, PartnerPorts(store, authorities, desired, federate)
+
+
+def _survey(
+    store: Store, publishing: Publishing, presence: SharePresence, partners: PartnerPorts, clock: SystemClock
+) -> SurveyTrust:
+    return SurveyTrust(store, publishing.now, presence, clock.now, partners.known)
 
 
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
@@ -241,11 +252,9 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     rights = UnlessRevoked(desired, revocations)
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     note_key, checkpoints = _checkpoints(settings, store, kek)
-    connected, published = ConnectedAgents(), PublishBundle(authorities, desired, store)
-    endpoints, partners = _partners(settings, store, authorities, desired, clock)
-    presence = SharePresence(store, connected, settings.instance, clock)
-    current = Publishing(authorities, desired, revocations, partners.federate).now
-    survey = SurveyTrust(store, current, presence, clock.now, partners.known)
+    connected, presence = _attendance(settings, store, clock)
+    published, endpoints, partners = _partners(settings, store, authorities, desired, clock)
+    survey = _survey(store, Publishing(authorities, desired, revocations, partners.federate), presence, partners, clock)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
     return Flows(
         store=store,
