@@ -51,7 +51,7 @@ def command(directory: Directory, server_socket: ServerSocket, since: Since = "7
 def _text(found: Effect, state: DesiredState, total: int) -> Iterator[str]:
     for line in found.lines:
         yield (
-            f"{_SIGNS[line.outcome]} {line.outcome.value}: {line.tally.count} of {who(state, line.caller)}"
+            f"{_SIGNS[line.outcome]} {line.outcome.value}: {line.tally.count} requests of {who(state, line.caller)}"
             f" to {line.callee} {line.operation or 'outside its operations'}"
         )
         yield f"    for example: {line.method} {line.path}{_sample(line)}"

@@ -14,9 +14,11 @@ from trustplane.cli.arguments import as_input
 from trustplane.cli.observed import Since
 from trustplane.cli.output import say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
+from trustplane.fault import Refused
 from trustplane.host.repository_files import read_directory
 from trustplane.policy import book
 from trustplane.policy.book import Book
+from trustplane.policy.comparison import changes_of
 from trustplane.policy.question import service_called
 from trustplane.registry import layout
 from trustplane.spiffe.names import ServiceName
@@ -51,12 +53,26 @@ def command(
         name = service_called(found.state, service).name
     seen = observed.ask(server_socket, since, name)
     proposed = suggestion(found.state, found.state.services[name], seen.traffic)
-    patch = "".join(_patch(name, files, proposed.policy))
-    notes = (*proposed.notes, *_notes(found, name, files))
+    is_least = _is_least(found, name, files, proposed.policy)
+    patch = "" if is_least else "".join(_patch(name, files, proposed.policy))
+    notes = (*proposed.notes, *(() if is_least else _notes(found, name, files)))
     if as_json:
         say_json({"service": str(name), "policy": proposed.policy, "patch": patch, "notes": notes})
         return
     say("\n".join([patch.rstrip("\n") or _same(proposed), *(f"# {one}" for one in notes)]))
+
+
+def _is_least(found: Book, name: ServiceName, files: dict[str, bytes], policy: str) -> bool:
+    """Whether the policy of now decides every request there can be as the proposed one would."""
+    folder = f"services/{name.namespace}/{name.name}/"
+    others = {path: content for path, content in files.items() if path != folder + layout.POLICY_CEDAR}
+    if not policy:
+        return False
+    try:
+        proposed = book.read({**others, folder + layout.POLICY_YAML: policy.encode()})
+    except Refused:
+        return False
+    return next(changes_of(found.state, proposed.state, name), None) is None
 
 
 def _patch(name: ServiceName, files: dict[str, bytes], policy: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ import structlog
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
 from trustplane.registry.model import DesiredState
+from trustplane.spiffe.ids import SCHEME
+from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.delivery import Kept, Losses, Parcel
 from trustplane.verdict.nearest import in_words, nearest_permit
@@ -74,13 +76,29 @@ def believed(state: DesiredState, parcel: Parcel, at: datetime) -> Parcel:
     """Without what the node may not speak of; that is counted as lost."""
     tallies: dict[DecisionKind, Tally] = {}
     lost = 0
+    names = {str(one.spiffe_id): one.name for one in state.services.values()}
     for kind, tally in parcel.tallies.items():
         service = state.services.get(kind.callee)
         if service is None or (service.nodes and parcel.id.node not in service.nodes) or tally.last < at - KEPT_FOR:
             lost += tally.count
         else:
-            add(tallies, named(kind, service.operations), _possible(tally, at))
+            add(tallies, _called(names, named(kind, service.operations)), _possible(tally, at))
     return replace(parcel, tallies=tallies, losses=Losses(parcel.losses.dropped + lost, parcel.losses.folded))
+
+
+def _called(names: Mapping[str, ServiceName], kind: DecisionKind) -> DecisionKind:
+    """Where no policy decides, proxies know a rule by the caller's ID; people by how it came to be."""
+    trial = kind.trial
+    if trial is not None:
+        trial = replace(trial, verdict=replace(trial.verdict, rule=_rule(names, trial.verdict.rule)))
+    return replace(kind, enforced=replace(kind.enforced, rule=_rule(names, kind.enforced.rule)), trial=trial)
+
+
+def _rule(names: Mapping[str, ServiceName], rule: str | None) -> str | None:
+    if rule is None or not rule.startswith(SCHEME):
+        return rule
+    name = names.get(rule)
+    return f"declared.{name.namespace}.{name.name}" if name else f"foreign.{rule.removeprefix(SCHEME)}"
 
 
 def _possible(tally: Tally, at: datetime) -> Tally:

@@ -62,6 +62,7 @@ from trustplane.main.agent_enrolment import Enrolment
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.agent_metrics import Watched, agent_metrics
 from trustplane.main.agent_sidecars import Sidecars, sidecars_of
+from trustplane.main.decision_metrics import DecisionMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
@@ -293,7 +294,9 @@ async def _open_sockets(
     doors.callback(admin.close)
     seen = (flows.node, flows.follower, flows.leaves, flows.memory, flows.watch)
     watched = Watched(*seen, local.checks, local.links, clock)
-    http = HttpServer(agent_application(door, agent_metrics(watched)), admin.listener)
+    metrics = agent_metrics(watched)
+    metrics.register(DecisionMetrics(local.decisions, local.spool))
+    http = HttpServer(agent_application(door, metrics), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 

@@ -6,8 +6,8 @@ person (caller, service, operation, the deciding rules) are one line. What a rev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from trustplane.policy.access import Access, Verdict
@@ -34,7 +34,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`path` is one of those that were asked for. `after`: the rule that would decide, or that it hangs on."""
+    """`path` is the one of those that was asked for most. `after`: the rule that would decide, or that it hangs on."""
 
     outcome: Outcome
     callee: ServiceName
@@ -67,7 +67,7 @@ def effect(state: DesiredState, traffic: Tallies) -> Effect:
     rules = Rules(state)
     lines: dict[tuple[object, ...], Line] = {}
     same, seen = 0, set()
-    for kind, tally in traffic.items():
+    for kind, tally in sorted(traffic.items(), key=lambda one: -one[1].count):
         service = state.services.get(kind.callee)
         meant = named(kind, service.operations) if service else kind
         seen.add((kind.callee, meant.operation))
@@ -123,19 +123,8 @@ def _outcome(kind: DecisionKind, answer: Verdict | CannotTell) -> Outcome:
     return Outcome.NEWLY_ALLOWED if answer.allowed else Outcome.NEWLY_DENIED
 
 
-def _merged(one: Line, other: Line) -> Line:
-    larger = one if one.tally.count >= other.tally.count else other
-    return Line(
-        one.outcome,
-        one.callee,
-        one.caller,
-        one.operation,
-        one.before,
-        one.after,
-        larger.method,
-        larger.path,
-        one.tally.merged(other.tally),
-    )
+def _merged(larger: Line, other: Line) -> Line:
+    return replace(larger, tally=larger.tally.merged(other.tally))
 
 
 def _not_exercised(
@@ -146,10 +135,3 @@ def _not_exercised(
         for operation in sorted(one.name for one in service.operations):
             if (name, operation) not in known:
                 yield name, operation
-
-
-def by_service(traffic: Tallies) -> Mapping[ServiceName, Tallies]:
-    found: dict[ServiceName, dict[DecisionKind, Tally]] = {}
-    for kind, tally in traffic.items():
-        found.setdefault(kind.callee, {})[kind] = tally
-    return found

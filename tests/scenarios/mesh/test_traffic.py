@@ -13,7 +13,7 @@ from tests.kit.mesh import Mesh, access_log, until
 from tests.kit.mesh_repository import Repository
 from tests.kit.mesh_traffic import status
 
-pytestmark = pytest.mark.xdist_group("traffic")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("traffic")]  # a short one is among who-gets-in
 
 
 def test_every_request_is_counted_once_whatever_dies(mesh: Mesh) -> None:
@@ -29,7 +29,7 @@ def test_every_request_is_counted_once_whatever_dies(mesh: Mesh) -> None:
     asked.times(9, 4)
     until(asked.is_told, "the server knows of every request")
     rules = {(one["operation"], one["allowed"], one["rule"]) for one in asked.decisions()}
-    assert rules == {("charge", True, web.spiffe_id), (None, False, None)}
+    assert rules == {("charge", True, "declared.shop.web"), (None, False, None)}
     (denied,) = [one for one in asked.decisions() if not one["allowed"]]
     assert denied["nearest"] == "declared.shop.web, if the path were /charge"
 

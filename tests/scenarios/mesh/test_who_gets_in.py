@@ -113,6 +113,22 @@ def test_a_service_that_is_not_declared_as_a_caller_gets_403(site: Site) -> None
     )
 
 
+def test_whoever_was_refused_is_told_of_with_the_rule_that_comes_nearest(site: Site) -> None:
+    """Counted by the callee's proxy, on the way over its agent."""
+    pay, tester = site.repository["pay"], site.repository["tester"].spiffe_id
+    assert answer(client_context(site.chain, site.key), site.mesh.address, pay.mesh) == "403"
+    words = ("policy", "traffic", pay.service, "--denied", "--server-socket", str(site.mesh.server.admin))
+
+    def told() -> list[dict[str, object]]:
+        found = site.mesh.ask(*words)["decisions"]
+        assert isinstance(found, list)
+        return [one for one in found if one["caller"] == tester]
+
+    until(told, "the server knows who was refused")
+    assert {one["rule"] for one in told()} == {None}
+    assert "the caller were shop/web, not shop/tester" in str(told()[0]["nearest"])
+
+
 def test_a_client_without_a_certificate_is_refused(site: Site) -> None:
     assert answer(client_context(), site.mesh.address, site.repository["pay"].mesh) == REFUSED
 

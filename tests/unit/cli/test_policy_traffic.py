@@ -95,7 +95,7 @@ def test_a_replay_says_whom_it_would_deny_and_fails(
         policy_replay.command(written(tmp_path, READ), NOWHERE)
     assert ended.value.exit_code == 1
     assert capsys.readouterr().out.splitlines()[:4] == [
-        "- would newly deny: 7 of shop/checkout to shop/payments charge",
+        "- would newly deny: 7 requests of shop/checkout to shop/payments charge",
         "    for example: POST /charge (x-request-id id-1)",
         "    first 2026-11-27 03:00:00Z, last 2026-11-27 03:05:00Z",
         "    before: charge; after: no rule",
@@ -122,10 +122,15 @@ def test_a_difference_has_the_requests_there_were(
 def test_a_suggestion_is_a_patch(
     tmp_path: Path, traffic: list[DecisionShape], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    policy_suggest.command(NOWHERE, "payments", written(tmp_path, CHARGE))
+    policy_suggest.command(NOWHERE, "payments", written(tmp_path, CHARGE + READ))
     said = capsys.readouterr().out
     assert said.startswith("--- /dev/null\n+++ b/services/shop/payments/policy.yaml\n")
     assert "+- use: caller-may-call@1\n+  id: charge\n+  callers: [shop/checkout]\n" in said
-    assert (
-        "# services/shop/payments/policy.cedar stays as it is and may allow more: its rules are permit charge" in said
-    )
+    assert "policy.cedar stays as it is and may allow more: its rules are permit charge, permit read\n" in said
+
+
+def test_a_policy_that_is_least_already_stays_as_it_is_written(
+    tmp_path: Path, traffic: list[DecisionShape], capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy_suggest.command(NOWHERE, "payments", written(tmp_path, CHARGE))
+    assert capsys.readouterr().out.startswith("# the policy allows what is used and nothing else\n")

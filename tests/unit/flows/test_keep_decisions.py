@@ -8,7 +8,7 @@ from datetime import timedelta
 from structlog.testing import capture_logs
 
 from tests.kit.clock import VirtualClock
-from tests.kit.policies import PAYMENTS, policy_book
+from tests.kit.policies import CHECKOUT, PAYMENTS, policy_book
 from tests.kit.verdicts import kind, tally
 from trustplane.flows.keep_decisions import AHEAD, KEPT_FOR, KeepDecisions, believed
 from trustplane.registry.model import DesiredState
@@ -56,6 +56,12 @@ def test_services_that_are_not_there_and_times_long_ago_are_not_counted() -> Non
     told = {gone: tally(2, NOW), kind(): tally(3, NOW - KEPT_FOR - timedelta(seconds=1))}
     found = believed(STATE, parcel(told), NOW)
     assert (found.tallies, found.losses) == ({}, Losses(dropped=5))
+
+
+def test_a_declared_caller_is_a_rule_with_a_name() -> None:
+    told = {kind(rule=str(CHECKOUT)): tally(1, NOW), kind(rule="spiffe://partner.example/ns/x/"): tally(2, NOW)}
+    found = believed(STATE, parcel(told), NOW)
+    assert {one.enforced.rule for one in found.tallies} == {"declared.shop.checkout", "foreign.partner.example/ns/x/"}
 
 
 def test_a_clock_that_is_ahead_writes_nothing_into_the_future() -> None:
