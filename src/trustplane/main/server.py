@@ -51,6 +51,7 @@ from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.survey_trust import SurveyTrust
 from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.vouch_for_nodes import VouchForNodes
+from trustplane.flows.watch_fleet import WatchFleet
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
@@ -66,12 +67,14 @@ from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
+from trustplane.main.chain_metrics import ChainMetrics
 from trustplane.main.console_door import open_console
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
+from trustplane.main.fleet_metrics import FleetMetrics
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.partner_ports import PartnerPorts, hints_before_use
@@ -150,6 +153,7 @@ class Flows:
     connected: ConnectedAgents
     presence: SharePresence
     outage: WatchOutageBudget
+    fleet: WatchFleet
     revocations: KeepRevocations
     replacing: ReplaceIssuers
     revoke: Revoke
@@ -247,6 +251,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     current = Publishing(authorities, desired, revocations, partners.federate).now
     survey = SurveyTrust(store, current, presence, clock.now, partners.known)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
+    fleet = WatchFleet(store, (desired, presence, connected), current, clock)
     return Flows(
         store=store,
         authorities=authorities,
@@ -259,7 +264,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         checkpoints=checkpoints,
         connected=connected,
         presence=presence,
-        outage=WatchOutageBudget(store, desired, clock),
+        outage=WatchOutageBudget(store, desired, clock, fleet),
+        fleet=fleet,
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
@@ -339,6 +345,8 @@ async def _open_doors(
     outage = OutageGauges(flows.outage, flows.desired, clock)
     metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
     for further in (
+        FleetMetrics(flows.fleet, flows.connected),
+        ChainMetrics(flows.authorities, flows.outage, flows.revocations),
         CrlMetrics(flows.revocations),
         QueueMetrics(flows.turns),
         FederationMetrics(flows.federate, flows.published),

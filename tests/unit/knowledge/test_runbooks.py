@@ -73,7 +73,7 @@ def test_words_that_no_runbook_has_find_none() -> None:
 
 
 def test_a_runbook_is_read() -> None:
-    assert Runbook.parse("dir/some.md", GOOD) == Runbook("some", "T", "B", ("a",), ("b",), ("c",), "# T")
+    assert Runbook.parse("dir/some.md", GOOD) == Runbook("some", "T", "B", ("a",), ("b",), ("c",), (), "# T")
 
 
 @pytest.mark.parametrize(
