@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.kit.alert_page import PAGE, page  # noqa: E402 - the tree is not installed
-
 from tests.kit.alert_stories import STORIES, VECTORS  # noqa: E402 - likewise
 from tests.kit.promtool import Recording, fired  # noqa: E402 - likewise
 from trustplane.host.alert_files import shipped  # noqa: E402 - likewise

@@ -14,17 +14,18 @@ INTRODUCTION = """\
 
 <!-- Written by scripts/prove_alerts.py from the answers of promtool; a test fails when it is out of date. -->
 
-`trustplane alerts write DIR --runbooks URL` writes the rules, the dashboards and the runbooks. Only the server's metrics
-are needed ([metrics.md](metrics.md)). A *page* wakes somebody, a *ticket* waits for the day, *info* is context. Whatever
-fires names what, why, what to type first and a runbook; `trustplane runbook show ALERT` prints that.
+`trustplane alerts write DIR --runbooks URL` writes the rules, the dashboards and the runbooks. Only the server's
+metrics are needed ([metrics.md](metrics.md)). A *page* wakes somebody, a *ticket* waits for the day, *info* is context.
+Whatever fires names what, why, what to type first and a runbook; `trustplane runbook show ALERT` prints that.
 
-The time to repair is `mttr` of `trustdomain.yaml`, or half an hour where there is none. A page about a cohort needs three
-late leaves on two nodes, or half of the cohort: one machine that is switched off is a ticket.
+The time to repair is `mttr` of `trustdomain.yaml`, or half an hour where there is none. A page about a cohort needs
+three late leaves on two nodes, or half of the cohort: one machine that is switched off is a ticket.
 
 Each rule is evaluated by promtool over recordings of fleets, in which the flows and collectors of production run in
 virtual time (`tests/kit/recorded_fleet.py`; made anew by `scripts/record_alert_fleets.py`). Leaves live an hour and are
-renewed between half and three quarters of it, the time to repair is 10 minutes, and what breaks does so at minute 60: so
-the first leaf is lost at minute 90. A number is the minute at which the alert fired; on what is not named it was silent.
+renewed between half and three quarters of it, the time to repair is 10 minutes, and what breaks does so at minute 60:
+so the first leaf is lost at minute 90. A number is the minute at which the alert fired; on what is not named it was
+silent.
 """
 
 
@@ -51,7 +52,7 @@ def _by_fleet(recordings: Iterable[Recording], seen: Mapping[str, Mapping[str, F
     for one in recordings:
         fired = sorted(seen[one.name].items(), key=lambda each: each[1].first)
         told = ", ".join(f"{name.removeprefix('Trustplane')} {when.first:g}" for name, when in fired) or "nothing"
-        lines.append(f"| {one.name} | {one.length // 60} h | {one.about} | {told} |")
+        lines.append(f"| {one.name} | {one.length / 60:g} h | {one.about} | {told} |")
     return "\n".join([*lines, ""])
 
 

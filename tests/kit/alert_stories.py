@@ -52,6 +52,15 @@ STORIES: Mapping[str, Told] = {
     "healthy-day": Told(
         Story("Nothing is wrong. Authorities change every 6 h, CRLs are signed every hour.", length=24 * HOUR), {}
     ),
+    "busy-day": Told(
+        Story(
+            "Nothing is wrong: questions get lost, clocks differ, agents are upgraded, a quarter and then all restart.",
+            Broken(at=timedelta(0), busy=True),
+            12 * HOUR,
+        ),
+        {},
+    ),
+    "day-long-leaves": Told(Story("Nothing is wrong. Leaves live for a day.", length=24 * HOUR, life=24 * HOUR), {}),
     "short-outage": _told(
         "No server issues for 8 minutes, within the promised time to repair.",
         Broken(until=HOUR + 8 * MINUTE, issuer=True),

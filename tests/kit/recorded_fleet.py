@@ -23,7 +23,7 @@ from tests.kit.federating import Server as Federating
 from tests.kit.issuing_ports import ACME
 from tests.kit.partner import PARTNER, Partner, federated
 from tests.kit.promtool import Recording, Series
-from tests.kit.recorded_world import IDS, NODES, Broken, Keys, World, node_of, renewals
+from tests.kit.recorded_world import IDS, LIFE, NODES, Broken, Keys, World, node_of, renewals
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.connected_agents import ConnectedAgents, Connection
 from trustplane.flows.issue import Issued, Request
@@ -53,12 +53,13 @@ NOT_ENTITLED = Refused(code="not-entitled", what="no", why="no entry", fix="writ
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is recorded. `lifetimes` of authorities; others than usual make another world."""
+    """What is recorded. `lifetimes` are of authorities, `life` is of leaves."""
 
     about: str
     broken: Broken = field(default_factory=Broken)
-    length: timedelta = timedelta(hours=4)
+    length: timedelta = timedelta(minutes=150)
     lifetimes: Lifetimes = LIFETIMES
+    life: timedelta = LIFE
 
     def record(self, name: str) -> Recording:
         with TemporaryDirectory() as folder:
@@ -110,15 +111,18 @@ class _Server:
     def connect(self) -> None:
         for node in self.connected.nodes():
             self.connected.cut(node)
-        for number in range(self.world.broken.cut_off, NODES):
-            node = node_of(number)
-            build = "1.1.0" if number % 2 else "1.0.0"
-            opened: list[Connection] = []
-            one = Connection(
-                node, build, lambda opened=opened: self.connected.closed(opened[0]), self.world.skew(number)
-            )
-            opened.append(one)
-            self.connected.opened(one)
+        for number in range(NODES):
+            if not self.world.is_away(number):
+                self._connect(number)
+
+    def _connect(self, number: int) -> None:
+        opened: list[Connection] = []
+
+        def cut() -> None:
+            self.connected.closed(opened[0])
+
+        opened.append(Connection(node_of(number), self.world.build(number), cut, self.world.skew(number)))
+        self.connected.opened(opened[0])
 
     async def asked(self, leaves: int) -> None:
         self.answers.refuses = self.world.broken.refusals
@@ -127,7 +131,7 @@ class _Server:
 
 async def _record(name: str, story: Story, folder: Path) -> Recording:
     clock = VirtualClock(START)
-    issued = renewals(story.broken, story.length)
+    issued = renewals(story.broken, story.length, story.life)
     series: dict[str, Series] = {}
     samples = int(story.length / EVERY)
     async with await Store.open(f"sqlite:///{folder / 'store.db'}", clock) as store:

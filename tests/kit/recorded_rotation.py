@@ -1,4 +1,4 @@
-"""A change of root that waits for a sidecar which never takes up the new bundle, as Prometheus would have scraped it."""
+"""A change of root that waits for a sidecar which takes up no new bundle, as Prometheus would have scraped it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tests.kit.clock import START, VirtualClock
 from tests.kit.issuing_ports import ACME
@@ -16,7 +16,7 @@ from trustplane.fault import Unavailable
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.simulate import START as SIMULATED
 from trustplane.flows.simulate import Fleet
-from trustplane.flows.simulate_scenario import Outage, Partition, Scenario
+from trustplane.flows.simulate_scenario import Outage, Partition, Restart, Scenario
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.keys.authority import AuthorityKey, AuthorityKeys
 from trustplane.keys.sealing import Kek
@@ -32,6 +32,8 @@ SERVICES = (ServiceName("shop", "web"), ServiceName("shop", "payments"))
 IDS = tuple(default_id(ACME, service) for service in SERVICES)
 WORKLOADS = NODES * len(SERVICES)
 LIFE = timedelta(hours=1)
+UPGRADES_BEGIN, UPGRADES_STEP = timedelta(hours=2), timedelta(minutes=10)
+RESTARTS = (Restart(0.25, timedelta(hours=6)), Restart(1, timedelta(hours=8)))
 FORMER = "f" * 64  # the digest of a bundle that was published before
 EVER = timedelta(days=400)
 AWAY = Unavailable(code="away", what="it is away", why="a scenario says so", fix="wait")
@@ -56,22 +58,26 @@ class Broken:
     refusing: int = 0
     doubted: int = 0
     slow_clocks: int = 0  # nodes
+    busy: bool = False  # a network that loses questions, clocks that differ, restarts, new builds: no fault
 
     @property
     def nobody_issues(self) -> bool:
         return self.issuer or self.database or self.server or self.refusals
 
-    def scenario(self, length: timedelta) -> Scenario:
+    def scenario(self, length: timedelta, life: timedelta) -> Scenario:
         lasts = min(self.until, length) - self.at
         outages = (Outage(self.at, lasts),) if self.nobody_issues else ()
         partitions = (Partition(self.cut_off / NODES, self.at, lasts),) if self.cut_off else ()
         return Scenario(
             workloads=WORKLOADS,
             per_node=len(SERVICES),
-            lifetime=LIFE,
+            lifetime=life,
             length=length,
             outages=outages,
             partitions=partitions,
+            loss=0.02 if self.busy else 0,
+            skew=timedelta(seconds=3 if self.busy else 0),
+            restarts=RESTARTS if self.busy else (),
         )
 
 
@@ -90,28 +96,29 @@ class Simulated(Fleet):
 
     def __init__(self, scenario: Scenario) -> None:
         self.issued: list[Renewed] = []
+        self._life = scenario.lifetime
         super().__init__(scenario, lambda _: None, sampled=False)
 
     def _begin(self, workload: int, issued_at: object, interval: timedelta) -> None:
         super()._begin(workload, issued_at, interval)  # type: ignore[arg-type] # an instant, as it came
         ends = self._not_after[workload]
         assert ends is not None
-        began = ends - LIFE - SIMULATED
+        began = ends - self._life - SIMULATED
         self.issued.append(Renewed(workload, began, began + interval, ends - SIMULATED))
 
     def _feed(self, workload: int, event: Event, at: object) -> None:
         if isinstance(event, Issued):
             renew_at, ends = event.renew_at - SIMULATED, event.not_after - SIMULATED
-            self.issued.append(Renewed(workload, ends - LIFE, renew_at, ends))
+            self.issued.append(Renewed(workload, ends - self._life, renew_at, ends))
         super()._feed(workload, event, at)  # type: ignore[arg-type] # an instant, as it came
 
     def _some_nodes(self, share: float) -> list[int]:
         return list(range(round(share * NODES)))
 
 
-def renewals(broken: Broken, length: timedelta) -> list[Renewed]:
+def renewals(broken: Broken, length: timedelta, life: timedelta) -> list[Renewed]:
     """In their order."""
-    fleet = Simulated(broken.scenario(length))
+    fleet = Simulated(broken.scenario(length, life))
     fleet.run()
     return sorted(fleet.issued, key=lambda one: (one.at, one.workload))
 
@@ -182,8 +189,22 @@ class World:
         ends = self.clock.now() + LIFE
         return [Agent(node_of(one), "192.0.2.1", "join-token", START, 1, ends) for one in range(NODES)]
 
+    def upgraded_at(self, node: int) -> datetime:
+        return START + UPGRADES_BEGIN + node * UPGRADES_STEP
+
+    def build(self, node: int) -> str:
+        """Two builds run side by side; in a busy fleet, all come to run the newer one."""
+        is_new = node % 2 == 1 or (self.broken.busy and self.clock.now() >= self.upgraded_at(node))
+        return "1.1.0" if is_new else "1.0.0"
+
+    def is_away(self, node: int) -> bool:
+        """While it is cut off, and for a moment while its agent is replaced."""
+        upgraded = self.clock.now() == self.upgraded_at(node)
+        return node < self.broken.cut_off or (self.broken.busy and upgraded)
+
     async def attendance(self) -> Attendance:
-        away = {node_of(one): START + self.fault.at for one in range(self.broken.cut_off)}
+        since = self.clock.now() if self.broken.busy else START + self.fault.at
+        away = {node_of(one): since for one in range(NODES) if self.is_away(one)}
         return Attendance(frozenset(map(node_of, range(NODES))) - away.keys(), away)
 
     async def holdings(self) -> Sequence[Holding]:
