@@ -18,7 +18,7 @@ from trustplane.host.alert_files import shipped
 from trustplane.main.measure import Kind, Measure
 from trustplane.main.metrics_shown import AGENT, SERVER
 
-pytestmark = pytest.mark.xdist_group("promtool")
+pytestmark = [pytest.mark.xdist_group("promtool"), pytest.mark.timeout(900)]
 SHIPPED = shipped()
 RECORDINGS = {name: Recording.read(VECTORS / f"{name}.json") for name in STORIES}
 Seen = Mapping[str, Mapping[str, Fired]]

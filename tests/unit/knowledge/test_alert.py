@@ -54,7 +54,7 @@ def test_rules_name_metrics_and_records_that_exist() -> None:
 def test_a_panel_has_title_unit_meaning_and_place_and_names_what_exists(name: str) -> None:
     dashboard = DASHBOARDS[name]
     assert dashboard["uid"] == name
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
         assert panel["title"]
         assert panel["description"]
