@@ -67,25 +67,18 @@ from trustplane.keys.audit import AuditKey
 from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
-from trustplane.main.chain_metrics import ChainMetrics
 from trustplane.main.console_door import open_console
-from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
-from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
-from trustplane.main.fleet_metrics import FleetMetrics
 from trustplane.main.http_doors import in_background, present_each, serve_http
-from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.partner_ports import PartnerPorts, hints_before_use
 from trustplane.main.publishing import Publishing
-from trustplane.main.queue_metrics import QueueMetrics
-from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
 from trustplane.main.server_metrics import ServerMetrics
+from trustplane.main.server_shows import metrics_of
 from trustplane.main.settings import ServerSettings
-from trustplane.main.store_metrics import StoreMetrics
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
@@ -342,18 +335,7 @@ async def _open_doors(
 ) -> None:
     door = _door(settings, flows, clock)
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
-    outage = OutageGauges(flows.outage, flows.desired, clock)
-    metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
-    for further in (
-        FleetMetrics(flows.fleet, flows.connected),
-        ChainMetrics(flows.authorities, flows.outage, flows.revocations),
-        CrlMetrics(flows.revocations),
-        QueueMetrics(flows.turns),
-        FederationMetrics(flows.federate, flows.published),
-        RotationMetrics(flows.changing),
-        StoreMetrics(flows.store),
-    ):
-        metrics.registry.register(further)
+    metrics = metrics_of(flows, clock)
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)
