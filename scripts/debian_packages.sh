@@ -12,6 +12,7 @@ needs=(
     "haproxy haproxy what it logs of a failed handshake is in the catalogue of signatures"
     "unshare util-linux processes in other namespaces are attested, and tests run without a network"
     "ip iproute2 hosts get networks of their own, whose links are cut under traffic"
+    "promtool prometheus every alert rule is replayed over recorded fleets by the tool of Prometheus itself"
     "faketime faketime an agent's clock is set under it, while the machine's stays right"
 )
 

@@ -59,6 +59,9 @@ COMMANDS = (
     "runbook",
     "runbook show",
     "runbook search",
+    "alerts",
+    "alerts list",
+    "alerts write",
 )
 HEAD = """\
 # Commands

@@ -15,6 +15,7 @@ import typer
 
 from trustplane.cli import (
     agent,
+    alerts,
     apply,
     audit,
     bundle,
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook, console):
+for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook, alerts, console):
     app.add_typer(group.group)
 
 

@@ -21,6 +21,7 @@ SHOW_EXAMPLES = """\b
 Examples:
   trustplane runbook show unknown-issuer
   trustplane runbook show leaf-expired           a cause, or a signature
+  trustplane runbook show TrustplaneLeavesLost   an alert
 """
 SEARCH_EXAMPLES = """\b
 Examples:
@@ -30,7 +31,7 @@ Examples:
 
 group = typer.Typer(name="runbook", help="What to do: find a runbook and read it.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A runbook, a cause or a signature.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A runbook, a cause, a signature or an alert.")]
 Words = Annotated[list[str], typer.Argument(metavar="WORDS...", help="What is known of the trouble.")]
 Directory = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="Runbooks of your own, besides those that came along.")
@@ -39,18 +40,18 @@ Directory = Annotated[
 
 @group.command(epilog=SHOW_EXAMPLES)
 def show(name: Name, directory: Directory = None, *, as_json: AsJson = False) -> None:
-    """Show a runbook. A cause or a signature leads to its own."""
+    """Show a runbook. A cause, a signature or an alert leads to its own."""
     runbooks = _all(directory)
     found = next((one for one in runbooks if one.slug == name), None) or next(
-        (one for one in runbooks if name in one.causes or name in one.signatures), None
+        (one for one in runbooks if name in (*one.causes, *one.signatures, *one.alerts)), None
     )
     if found is None:
-        known = [known for one in runbooks for known in (one.slug, *one.causes, *one.signatures)]
+        known = [known for one in runbooks for known in (one.slug, *one.causes, *one.signatures, *one.alerts)]
         near = get_close_matches(name[:100], known, n=1)
         raise WrongInput(
             code="no-such-runbook",
             what=f"there is no runbook {name!r:.100}",
-            why="it is neither a runbook, nor a cause or a signature that one names",
+            why="it is neither a runbook, nor a cause, a signature or an alert that one names",
             fix=f"trustplane runbook show {near[0]}" if near else "trustplane runbook search, with a word or two",
         )
     if as_json:

@@ -63,6 +63,10 @@ class ConnectedAgents:
         """Of every node connected."""
         return {node: next((one.skew for one in open_ if one.skew), None) for node, open_ in self._open.items()}
 
+    def builds(self) -> dict[NodeName, str]:
+        """Of every node connected, by its agent's own word."""
+        return {node: next(iter(open_)).agent_version for node, open_ in self._open.items() if open_}
+
     def cut(self, node: NodeName) -> None:
         for connection in tuple(self._open.get(node, ())):
             connection.cut()

@@ -39,11 +39,28 @@ class Registry(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Who looks at the same leaves for something else, so that they are read once."""
+
+    async def saw(self, newest: Sequence[IssuedCertificate], agents: Sequence[Agent]) -> None: ...
+
+    async def saw_nothing(self) -> None: ...
+
+
+class Nobody:
+    async def saw(self, newest: Sequence[IssuedCertificate], agents: Sequence[Agent]) -> None:
+        del newest, agents
+
+    async def saw_nothing(self) -> None:
+        return
+
+
 class WatchOutageBudget:
-    def __init__(self, leaves: Leaves, registry: Registry, clock: Clock) -> None:
+    def __init__(self, leaves: Leaves, registry: Registry, clock: Clock, witness: Witness | None = None) -> None:
         self._leaves = leaves
         self._registry = registry
         self._clock = clock
+        self._witness = witness or Nobody()
         self._log = structlog.get_logger("outage-budget")
         self.latest = OutageBudget()
 
@@ -51,16 +68,19 @@ class WatchOutageBudget:
         """As it is now; the latest known when the store is away."""
         try:
             newest = await self._leaves.newest_certificates()
-            banned = {agent.node for agent in await self._leaves.agents() if agent.banned}
+            agents = await self._leaves.agents()
         except Unavailable as fault:
             self._log.warning("leaves not read", code=fault.code, what=fault.finding.what)
+            await self._witness.saw_nothing()
             return self.latest
+        banned = {agent.node for agent in agents if agent.banned}
 
         def entitled(node: NodeName, spiffe_id: SpiffeId) -> ServiceName | None:
             service = None if node in banned else self._registry.service_on(node, spiffe_id)
             return service.name if service else None
 
         self.latest = outage_budget(newest, entitled)
+        await self._witness.saw(newest, agents)
         return self.latest
 
     async def run(self) -> None:

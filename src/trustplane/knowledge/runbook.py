@@ -13,11 +13,15 @@ FENCE: Final = "---"
 MAX_BYTES: Final = 64 * 1024
 _TEXTS: Final = ("title", "before")
 _LISTS: Final = ("causes", "signatures", "commands")
+_MAY_LACK: Final = frozenset({"alerts"})
 
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """`before` is what not to do before anything else; `body` is the Markdown below the front matter."""
+    """`before` is what not to do before anything else; `body` is the Markdown below the front matter.
+
+    `alerts` are those that send people here; a runbook without the key has none.
+    """
 
     slug: str
     title: str
@@ -25,6 +29,7 @@ class Runbook:
     causes: tuple[str, ...]
     signatures: tuple[str, ...]
     commands: tuple[str, ...]
+    alerts: tuple[str, ...]
     body: str
 
     @classmethod
@@ -35,13 +40,14 @@ class Runbook:
         tree = parse(file, front, findings)
         findings.refuse_if_any()
         fields = dict(tree.fields) if isinstance(tree, Mapping) else {}
-        for name in fields.keys() - {*_TEXTS, *_LISTS}:
+        for name in fields.keys() - {*_TEXTS, *_LISTS, *_MAY_LACK}:
             _wrong(findings, f"{name!r:.60} is no field of a runbook", fields[name][0].place)
         texts = {name: _text(name, fields, file, findings) for name in _TEXTS}
-        lists = {name: _list(name, fields, file, findings) for name in _LISTS}
+        may_lack = _MAY_LACK & fields.keys()
+        lists = {name: _list(name, fields, file, findings) for name in (*_LISTS, *may_lack)}
         findings.refuse_if_any()
         slug = file.rpartition("/")[2].removesuffix(".md")
-        return cls(slug, texts["title"], texts["before"], **lists, body=body)
+        return cls(slug, texts["title"], texts["before"], **{"alerts": (), **lists}, body=body)
 
 
 def _parted(file: str, content: bytes) -> tuple[bytes, str]:
@@ -87,7 +93,7 @@ def _wrong(findings: Findings, what: str, place: Place) -> None:
     findings.add(
         code="bad-runbook",
         what=what,
-        why=f"a runbook's front matter has {fields}, each once",
+        why=f"a runbook's front matter has {fields}, each once, and may have alerts",
         fix="start from one that is shipped: trustplane runbook show unknown",
         place=place,
     )

@@ -13,7 +13,7 @@ from trustplane.knowledge.runbook import Runbook
 
 MAX_QUERY: Final = 200
 _WORD: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_WEIGHTS: Final = {"title": 4, "causes": 6, "signatures": 3, "body": 1}
+_WEIGHTS: Final = {"title": 4, "causes": 6, "signatures": 3, "alerts": 3, "body": 1}
 # BM25's usual constants: how fast more of a word counts less, and how much a long text is held against it.
 _SATURATION, _LENGTH = 1.2, 0.75
 _EMPTY: Final = frozenset("the a an is it of to and or in was has my why with".split())  # noqa: SIM905 - one line
@@ -52,6 +52,7 @@ def _counted(runbook: Runbook) -> Counter[str]:
         "title": runbook.title,
         "causes": " ".join((runbook.slug, *runbook.causes)),
         "signatures": " ".join(runbook.signatures),
+        "alerts": " ".join(runbook.alerts),
         "body": runbook.body,
     }
     found: Counter[str] = Counter()

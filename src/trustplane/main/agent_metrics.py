@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.clock import Clock
@@ -18,8 +18,32 @@ from trustplane.flows.node_identity import KeepNodeIdentity
 from trustplane.flows.outlook import first_expiry
 from trustplane.flows.remember_identities import RememberIdentities
 from trustplane.flows.seen_links import SeenLinks
+from trustplane.main.measure import counter, gauge
 
 MOST_CODES = 50
+
+FIRST_EXPIRY = gauge("trustplane_agent_first_expiry_seconds", "Until the first SVID here expires", "of")
+LEAVES = gauge("trustplane_agent_leaves", "Entries of this node")
+WITHOUT_SVID = gauge("trustplane_agent_leaves_without_svid", "Entries without a valid SVID")
+LATE = gauge("trustplane_agent_leaves_late", "Entries whose renewal is late, or was too late")
+SLACK = gauge("trustplane_agent_slack_min_ratio", "Least share of its life that an SVID served here has left")
+DISCONNECTED = gauge("trustplane_agent_server_disconnected_seconds", "Since the stream was lost")
+RENEWALS_FAILED = counter("trustplane_agent_renewals_failed", "Attempts without a new SVID", "code")
+SAVES_FAILED = counter("trustplane_agent_cache_save_failures", "Identities not saved")
+SKEW = gauge("trustplane_agent_clock_skew_seconds", "Of the server's clock less ours")
+SKEW_ERROR = gauge("trustplane_agent_clock_skew_error_seconds", "Bound of that figure's error")
+STEPS = counter("trustplane_agent_clock_steps", "How often the clock was set")
+IN_DOUBT = gauge(
+    "trustplane_agent_sidecars_in_doubt",
+    "Sidecars that contradict what they acknowledged, or have stopped listening",
+    "because",
+)
+LINKS = gauge("trustplane_agent_links", "Links that this node's sidecars see, as the server is told")
+UNTOLD = counter(
+    "trustplane_agent_link_sightings_untold",
+    "Requests on links beyond the number that is kept, of which nothing is told",
+)
+LOOKS_FAILED = counter("trustplane_agent_sidecar_looks_failed", "Looks at a sidecar's administration that failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +85,36 @@ class _Figures(Collector):
         at, leaves = self._watched.clock.now(), self._watched.leaves.leaves
         held = [leaf.keyed.svid for leaf in leaves if leaf.keyed]
         identity = self._watched.node.identity.value
-        soonest = GaugeMetricFamily(
-            "trustplane_agent_first_expiry_seconds", "Until the first SVID here expires", labels=["of"]
-        )
-        for of, svids in (("workloads", held), ("node", [identity.keyed.svid] if identity else [])):
-            expiry = first_expiry(svids)
-            if expiry is not None:
-                soonest.add_metric([of], (expiry - at).total_seconds())
-        yield soonest
-        missing = sum(leaf.usable(at) is None for leaf in leaves)
-        yield GaugeMetricFamily("trustplane_agent_leaves", "Entries of this node", len(leaves))
-        yield GaugeMetricFamily("trustplane_agent_leaves_without_svid", "Entries without a valid SVID", missing)
-        late = self._watched.leaves.late
-        yield GaugeMetricFamily("trustplane_agent_leaves_late", "Entries whose renewal is late, or was too late", late)
+        of = (("workloads", held), ("node", [identity.keyed.svid] if identity else []))
+        first = [(whose, first_expiry(svids)) for whose, svids in of]
+        yield FIRST_EXPIRY.each(([whose], (expiry - at).total_seconds()) for whose, expiry in first if expiry)
+        slack = [(svid.not_after - at) / (svid.not_after - svid.not_before) for svid in held]
+        yield SLACK.of(min(slack, default=None))
+        yield LEAVES.of(len(leaves))
+        yield WITHOUT_SVID.of(sum(leaf.usable(at) is None for leaf in leaves))
+        yield LATE.of(self._watched.leaves.late)
         away = self._watched.follower.disconnected_since
-        gone = max((at - away).total_seconds(), 0) if away else 0
-        yield GaugeMetricFamily("trustplane_agent_server_disconnected_seconds", "Since the stream was lost", gone)
+        yield DISCONNECTED.of(max((at - away).total_seconds(), 0) if away else 0)
 
     def _failures(self) -> Iterator[Metric]:
-        failed = CounterMetricFamily("trustplane_agent_renewals_failed", "Attempts without a new SVID", labels=["code"])
         counted = self._watched.leaves.failures.most_common()
-        for code, times in counted[:MOST_CODES]:
-            failed.add_metric([code], times)
-        if rest := sum(times for _, times in counted[MOST_CODES:]):
-            failed.add_metric(["other"], rest)
-        yield failed
-        yield CounterMetricFamily(
-            "trustplane_agent_cache_save_failures", "Identities not saved", self._watched.memory.failed_saves
-        )
+        rest = sum(times for _, times in counted[MOST_CODES:])
+        told = [*counted[:MOST_CODES], *([("other", rest)] if rest else [])]
+        yield RENEWALS_FAILED.each(([code], times) for code, times in told)
+        yield SAVES_FAILED.of(self._watched.memory.failed_saves)
 
     def _clock(self) -> Iterator[Metric]:
         skew = self._watched.watch.skew
         if skew is not None:
-            of = "Of the server's clock less ours"
-            yield GaugeMetricFamily("trustplane_agent_clock_skew_seconds", of, skew.offset.total_seconds())
-            error = skew.error.total_seconds()
-            yield GaugeMetricFamily("trustplane_agent_clock_skew_error_seconds", "Bound of that figure's error", error)
-        steps = self._watched.watch.steps
-        yield CounterMetricFamily("trustplane_agent_clock_steps", "How often the clock was set", steps)
+            yield SKEW.of(skew.offset.total_seconds())
+            yield SKEW_ERROR.of(skew.error.total_seconds())
+        yield STEPS.of(self._watched.watch.steps)
 
     def _sidecars(self) -> Iterator[Metric]:
         checks = self._watched.checks
-        what = "Sidecars that contradict what they acknowledged, or have stopped listening"
-        doubted = GaugeMetricFamily("trustplane_agent_sidecars_in_doubt", what, labels=["because"])
-        doubted.add_metric(["contradicts"], checks.doubted(silent=False))
-        doubted.add_metric(["silent"], checks.doubted(silent=True))
-        yield doubted
-        failed = "Looks at a sidecar's administration that failed"
-        yield CounterMetricFamily("trustplane_agent_sidecar_looks_failed", failed, checks.failed_looks)
-        links = self._watched.links
-        kept = "Links that this node's sidecars see, as the server is told"
-        yield GaugeMetricFamily("trustplane_agent_links", kept, links.links)
-        beyond = "Requests on links beyond the number that is kept, of which nothing is told"
-        yield CounterMetricFamily("trustplane_agent_link_sightings_untold", beyond, links.untold)
+        yield IN_DOUBT.each(
+            [(["contradicts"], checks.doubted(silent=False)), (["silent"], checks.doubted(silent=True))]
+        )
+        yield LOOKS_FAILED.of(checks.failed_looks)
+        yield LINKS.of(self._watched.links.links)
+        yield UNTOLD.of(self._watched.links.untold)

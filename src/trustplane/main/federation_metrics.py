@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.flows.federate import Federate
 from trustplane.flows.publish_bundle import PublishBundle
+from trustplane.main.measure import gauge
+
+AUTHORITIES = gauge(
+    "trustplane_federation_authorities",
+    "X.509 and JWT authorities of a federated trust domain; 0: all of it is refused",
+    "trust_domain",
+)
+SEQUENCE = gauge("trustplane_federation_bundle_sequence", "Of the bundle held; -1: it has none", "trust_domain")
+TAKEN = gauge(
+    "trustplane_federation_bundle_taken_timestamp_seconds",
+    "When a bundle was last taken from the endpoint, or handed over",
+    "trust_domain",
+)
+FAILING = gauge(
+    "trustplane_federation_failing_since_timestamp_seconds",
+    "Since when no newer bundle was taken; absent while all is well",
+    "trust_domain",
+)
+OWN_SEQUENCE = gauge("trustplane_bundle_sequence", "Of our own bundle as it was last published")
 
 
 class FederationMetrics(Collector):
@@ -19,28 +38,18 @@ class FederationMetrics(Collector):
         self._published = published
 
     def collect(self) -> Iterator[Metric]:
-        gauges = {
-            name: GaugeMetricFamily(f"trustplane_federation_{name}", what, labels=["trust_domain"])
-            for name, what in (
-                ("authorities", "X.509 and JWT authorities of a federated trust domain; 0: all of it is refused"),
-                ("bundle_sequence", "Of the bundle held; -1: it has none"),
-                ("bundle_taken_timestamp_seconds", "When a bundle was last taken from the endpoint, or handed over"),
-                ("failing_since_timestamp_seconds", "Since when no newer bundle was taken; absent while all is well"),
-            )
-        }
-        for name, peer in sorted(self._federate.peers.value.items()):
-            labels, bundle = [name.name], peer.bundle
-            if peer.ended_at is not None:
-                continue
-            authorities = len(bundle.x509_authorities) + len(bundle.jwt_authorities) if bundle else 0
-            gauges["authorities"].add_metric(labels, authorities)
-            if bundle is not None and peer.taken_at is not None:
-                sequence = -1 if bundle.sequence is None else bundle.sequence
-                gauges["bundle_sequence"].add_metric(labels, sequence)
-                gauges["bundle_taken_timestamp_seconds"].add_metric(labels, peer.taken_at.timestamp())
-            if peer.failure is not None:
-                gauges["failing_since_timestamp_seconds"].add_metric(labels, peer.failure.since.timestamp())
-        yield from gauges.values()
-        if self._published.sequence is not None:
-            what = "Of our own bundle as it was last published"
-            yield GaugeMetricFamily("trustplane_bundle_sequence", what, self._published.sequence)
+        peers = [(name, one) for name, one in sorted(self._federate.peers.value.items()) if one.ended_at is None]
+        held = [(name, peer.bundle) for name, peer in peers]
+        taken = [(name, peer.bundle, peer.taken_at) for name, peer in peers]
+        yield AUTHORITIES.each(
+            ([name.name], len(bundle.x509_authorities) + len(bundle.jwt_authorities) if bundle else 0)
+            for name, bundle in held
+        )
+        yield SEQUENCE.each(
+            ([name.name], -1 if bundle.sequence is None else bundle.sequence)
+            for name, bundle, at in taken
+            if bundle and at
+        )
+        yield TAKEN.each(([name.name], at.timestamp()) for name, bundle, at in taken if bundle and at)
+        yield FAILING.each(([name.name], peer.failure.since.timestamp()) for name, peer in peers if peer.failure)
+        yield OWN_SEQUENCE.of(self._published.sequence)

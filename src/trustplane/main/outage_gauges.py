@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.clock import Clock
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
+from trustplane.main.measure import gauge
+
+OVERALL = gauge("trustplane_issuer_outage_budget_seconds", "Until the first leaf expires if the issuer died now")
+OF_SERVICE = gauge("trustplane_service_outage_budget_seconds", "The same for the leaves of one service", "service")
+MTTR = gauge("trustplane_mttr_seconds", "Time to repair the issuer that leaves must outlast")
 
 
 class OutageGauges(Collector):
@@ -23,19 +28,8 @@ class OutageGauges(Collector):
     def collect(self) -> Iterator[Metric]:
         state, at = (self._desired.current or (None, None))[1], self._clock.now()
         budget = self._watch.latest.only(state.services if state else ())
-        overall = GaugeMetricFamily(
-            "trustplane_issuer_outage_budget_seconds", "Until the first leaf expires if the issuer died now"
+        yield OVERALL.of(budget.first.left(at).total_seconds() if budget.first else None)
+        yield OF_SERVICE.each(
+            ([str(service)], expiry.left(at).total_seconds()) for service, expiry in sorted(budget.services.items())
         )
-        if budget.first:
-            overall.add_metric([], budget.first.left(at).total_seconds())
-        yield overall
-        each = GaugeMetricFamily(
-            "trustplane_service_outage_budget_seconds", "The same for the leaves of one service", labels=["service"]
-        )
-        for service, expiry in sorted(budget.services.items()):
-            each.add_metric([str(service)], expiry.left(at).total_seconds())
-        yield each
-        asked = GaugeMetricFamily("trustplane_mttr_seconds", "Time to repair the issuer that leaves must outlast")
-        if state and state.budgets.mttr:
-            asked.add_metric([], state.budgets.mttr.total_seconds())
-        yield asked
+        yield MTTR.of(state.budgets.mttr.total_seconds() if state and state.budgets.mttr else None)

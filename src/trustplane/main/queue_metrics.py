@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.flows.issue_in_turn import IssueInTurn
+from trustplane.main.measure import counter, gauge
+
+LENGTH = gauge("trustplane_issuing_queue_length", "Requests that wait for their turn")
+UNDER_WAY = gauge("trustplane_issuing_under_way", "Requests being signed")
+PACE = gauge("trustplane_issuing_pace", "Certificates a second, as configured or as last measured under load")
+SHED = counter("trustplane_issuing_shed", "Requests told to come back at a turn")
+HUNG_UP = counter("trustplane_issuing_hung_up", "Calls that ended before their turn")
 
 
 class QueueMetrics(Collector):
@@ -16,9 +23,8 @@ class QueueMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         turns = self._turns
-        yield GaugeMetricFamily("trustplane_issuing_queue_length", "Requests that wait for their turn", len(turns))
-        yield GaugeMetricFamily("trustplane_issuing_under_way", "Requests being signed", turns.under_way)
-        pace = "Certificates a second, as configured or as last measured under load"
-        yield GaugeMetricFamily("trustplane_issuing_pace", pace, turns.per_second)
-        yield CounterMetricFamily("trustplane_issuing_shed", "Requests told to come back at a turn", turns.sent_away)
-        yield CounterMetricFamily("trustplane_issuing_hung_up", "Calls that ended before their turn", turns.hung_up)
+        yield LENGTH.of(len(turns))
+        yield UNDER_WAY.of(turns.under_way)
+        yield PACE.of(turns.per_second)
+        yield SHED.of(turns.sent_away)
+        yield HUNG_UP.of(turns.hung_up)

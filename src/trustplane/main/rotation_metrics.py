@@ -8,21 +8,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.flows.change_root import ChangeRoot, Progress
+from trustplane.main.measure import gauge
 from trustplane.rotation.root_change import LinkBelow, Phase, RootChange
 from trustplane.rotation.root_clusters import by_cluster
 from trustplane.trust.authority import AuthorityId
 
-_OF_CLUSTERS = {
-    "participants": "Participants of the change of root; cluster is empty for those that no cluster has",
-    "participants_ready": "Those that the phase waits for no more",
-    "participants_waited_for": "Those that the phase waits for",
-    "agents_away": "Agents that are connected to no server",
-    "cluster_cut_off": "1 if all agents of the cluster are away",
-}
+PHASE = gauge("trustplane_rotation_phase", "1 for the phase the change of root is in", "phase")
+PHASE_START = gauge(
+    "trustplane_rotation_phase_start_timestamp_seconds",
+    "When that phase began; time() less this is how long it lasts",
+)
+START = gauge("trustplane_rotation_start_timestamp_seconds", "When the change began")
+PAUSED = gauge("trustplane_rotation_paused", "1 while an operator lets nothing happen")
+PARTICIPANTS = gauge(
+    "trustplane_rotation_participants",
+    "Participants of the change of root; cluster is empty for those that no cluster has",
+    "cluster",
+)
+READY = gauge("trustplane_rotation_participants_ready", "Those that the phase waits for no more", "cluster")
+WAITED_FOR = gauge("trustplane_rotation_participants_waited_for", "Those that the phase waits for", "cluster")
+AWAY = gauge("trustplane_rotation_agents_away", "Agents that are connected to no server", "cluster")
+CUT_OFF = gauge("trustplane_rotation_cluster_cut_off", "1 if all agents of the cluster are away", "cluster")
+LINKS = gauge(
+    "trustplane_rotation_links_seen",
+    "Links in use, by the root below which a certificate on them is: leaving, coming, other or unknown",
+    "root",
+)
 _ROLES = ("leaving", "coming", "other", "unknown")
 
 
@@ -46,41 +61,27 @@ def figures(progress: Progress) -> Iterator[Metric]:
 
 
 def _of_change(change: RootChange) -> Iterator[Metric]:
-    phase = GaugeMetricFamily("trustplane_rotation_phase", "1 for the phase the change of root is in", labels=["phase"])
-    for one in Phase:
-        phase.add_metric([one.value], one is change.phase)
-    yield phase
-    since = "When that phase began; time() less this is how long it lasts"
-    yield GaugeMetricFamily("trustplane_rotation_phase_start_timestamp_seconds", since, change.since.timestamp())
-    yield GaugeMetricFamily(
-        "trustplane_rotation_start_timestamp_seconds", "When the change began", change.started_at.timestamp()
-    )
-    yield GaugeMetricFamily("trustplane_rotation_paused", "1 while an operator lets nothing happen", change.is_paused)
+    yield PHASE.each(([one.value], one is change.phase) for one in Phase)
+    yield PHASE_START.of(change.since.timestamp())
+    yield START.of(change.started_at.timestamp())
+    yield PAUSED.of(change.is_paused)
 
 
 def _of_clusters(progress: Progress) -> Iterator[Metric]:
-    gauges = {
-        name: GaugeMetricFamily(f"trustplane_rotation_{name}", what, labels=["cluster"])
-        for name, what in _OF_CLUSTERS.items()
-    }
-    for one in by_cluster(progress.surveyed.survey.seen, progress.waits):
-        labels = [one.name.name if one.name else ""]
-        gauges["participants"].add_metric(labels, one.participants)
-        gauges["participants_ready"].add_metric(labels, one.ready)
-        gauges["participants_waited_for"].add_metric(labels, one.participants - one.ready)
-        gauges["agents_away"].add_metric(labels, one.agents_away)
-        gauges["cluster_cut_off"].add_metric(labels, one.is_cut_off)
-    yield from gauges.values()
+    clusters = [
+        ([one.name.name if one.name else ""], one) for one in by_cluster(progress.surveyed.survey.seen, progress.waits)
+    ]
+    yield PARTICIPANTS.each((labels, one.participants) for labels, one in clusters)
+    yield READY.each((labels, one.ready) for labels, one in clusters)
+    yield WAITED_FOR.each((labels, one.participants - one.ready) for labels, one in clusters)
+    yield AWAY.each((labels, one.agents_away) for labels, one in clusters)
+    yield CUT_OFF.each((labels, one.is_cut_off) for labels, one in clusters)
 
 
 def _of_links(change: RootChange, links: Iterable[LinkBelow]) -> Metric:
     """By what the root is to this change: labels stay few however many roots there were."""
     seen = Counter(_role(one.root, change) for one in links if one.is_seen)
-    what = "Links in use, by the root below which a certificate on them is: leaving, coming, other or unknown"
-    gauge = GaugeMetricFamily("trustplane_rotation_links_seen", what, labels=["root"])
-    for role in _ROLES:
-        gauge.add_metric([role], seen[role])
-    return gauge
+    return LINKS.each(([role], seen[role]) for role in _ROLES)
 
 
 def _role(root: AuthorityId | None, change: RootChange) -> str:

@@ -51,6 +51,7 @@ from trustplane.flows.state_uptake import StateUptake
 from trustplane.flows.survey_trust import SurveyTrust
 from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.vouch_for_nodes import VouchForNodes
+from trustplane.flows.watch_fleet import WatchFleet
 from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
@@ -67,22 +68,17 @@ from trustplane.keys.authority import AuthorityKeys
 from trustplane.keys.leaf import LeafKey
 from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.console_door import open_console
-from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
-from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
-from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.partner_ports import PartnerPorts, hints_before_use
 from trustplane.main.publishing import Publishing
-from trustplane.main.queue_metrics import QueueMetrics
-from trustplane.main.rotation_metrics import RotationMetrics
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
 from trustplane.main.server_metrics import ServerMetrics
+from trustplane.main.server_shows import metrics_of
 from trustplane.main.settings import ServerSettings
-from trustplane.main.store_metrics import StoreMetrics
 from trustplane.registry.model import KeyKind, Profile, RenewalWindow
 from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
@@ -150,6 +146,7 @@ class Flows:
     connected: ConnectedAgents
     presence: SharePresence
     outage: WatchOutageBudget
+    fleet: WatchFleet
     revocations: KeepRevocations
     replacing: ReplaceIssuers
     revoke: Revoke
@@ -256,6 +253,7 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     published, endpoints, partners = _partners(settings, store, authorities, desired, clock)
     survey = _survey(store, Publishing(authorities, desired, revocations, partners.federate), presence, partners, clock)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
+    fleet = WatchFleet(store, (desired, presence, connected), current, clock)
     return Flows(
         store=store,
         authorities=authorities,
@@ -268,7 +266,8 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
         checkpoints=checkpoints,
         connected=connected,
         presence=presence,
-        outage=WatchOutageBudget(store, desired, clock),
+        outage=WatchOutageBudget(store, desired, clock, fleet),
+        fleet=fleet,
         revocations=revocations,
         replacing=replacing,
         revoke=Revoke(store, revocations, replacing, clock),
@@ -345,16 +344,7 @@ async def _open_doors(
 ) -> None:
     door = _door(settings, flows, clock)
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
-    outage = OutageGauges(flows.outage, flows.desired, clock)
-    metrics = ServerMetrics(flows.authorities, flows.desired, flows.connected, outage)
-    for further in (
-        CrlMetrics(flows.revocations),
-        QueueMetrics(flows.turns),
-        FederationMetrics(flows.federate, flows.published),
-        RotationMetrics(flows.changing),
-        StoreMetrics(flows.store),
-    ):
-        metrics.registry.register(further)
+    metrics = metrics_of(flows, clock)
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

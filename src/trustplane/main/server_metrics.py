@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from trustplane.fault import Fault
@@ -17,7 +17,20 @@ from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.issue_in_turn import Issuer
 from trustplane.flows.keep_authorities import KeepAuthorities
+from trustplane.main.measure import counter, gauge
 from trustplane.spiffe.names import NodeName
+from trustplane.trust.lifecycle import takes_over_at
+
+ISSUED = counter("trustplane_svids_issued", "X.509-SVIDs issued to workloads by this server")
+REFUSED = counter("trustplane_svid_requests_refused", "Requests that this server did not answer with an SVID", "code")
+AGENTS = gauge("trustplane_agents_connected", "Agents following this server")
+REVISION = gauge("trustplane_revision", "Number of the applied trust repository revision")
+EXPIRY = gauge("trustplane_authority_expiry_timestamp_seconds", "When this server's active authority expires", "kind")
+CHANGE_DUE = gauge(
+    "trustplane_authority_change_due_timestamp_seconds",
+    "When the successor of this server's active authority should take over; in the past: it did not",
+    "kind",
+)
 
 
 class ServerMetrics:
@@ -27,10 +40,8 @@ class ServerMetrics:
         self.registry = CollectorRegistry()
         self.registry.register(_Standing(authorities, desired, connected))
         self.registry.register(outage)
-        self._issued = Counter("trustplane_svids_issued", "X.509-SVIDs issued to workloads", registry=self.registry)
-        self._refused = Counter(
-            "trustplane_svid_requests_refused", "Requests not answered with an SVID", ["code"], registry=self.registry
-        )
+        self._issued = Counter(ISSUED.name, ISSUED.meaning, registry=self.registry)
+        self._refused = Counter(REFUSED.name, REFUSED.meaning, REFUSED.labels, registry=self.registry)
 
     def counted(self, issuer: Issuer) -> CountedIssuer:
         return CountedIssuer(issuer, self._issued, self._refused)
@@ -64,16 +75,11 @@ class _Standing(Collector):
         self._connected = connected
 
     def collect(self) -> Iterator[Metric]:
-        agents = len(self._connected.nodes())
-        yield GaugeMetricFamily("trustplane_agents_connected", "Agents following this server", agents)
+        yield AGENTS.of(len(self._connected.nodes()))
         current = self._desired.current
-        revision = current[0].number if current else 0
-        yield GaugeMetricFamily("trustplane_revision", "Number of the applied trust repository revision", revision)
+        yield REVISION.of(current[0].number if current else 0)
         standing = self._authorities.standing.value
-        expiry = GaugeMetricFamily(
-            "trustplane_authority_expiry_timestamp_seconds", "When the active authority expires", labels=["kind"]
-        )
-        for kind, signer in (("issuing", standing.x509), ("jwt", standing.jwt)) if standing else ():
-            if signer is not None:
-                expiry.add_metric([kind], signer.authority.not_after.timestamp())
-        yield expiry
+        signers = (("issuing", standing.x509), ("jwt", standing.jwt)) if standing else ()
+        active = [([kind], signer.authority) for kind, signer in signers if signer is not None]
+        yield EXPIRY.each((kind, one.not_after.timestamp()) for kind, one in active)
+        yield CHANGE_DUE.each((kind, takes_over_at(one).timestamp()) for kind, one in active)

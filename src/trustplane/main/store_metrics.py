@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from trustplane.main.measure import counter
 from trustplane.store.store import Store
+
+STATEMENTS = counter("trustplane_store_statements", "Statements sent to the database")
+COMMITS = counter("trustplane_store_commits", "Write transactions committed")
 
 
 class StoreMetrics(Collector):
@@ -16,5 +20,5 @@ class StoreMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counts = self._store.counts
-        yield CounterMetricFamily("trustplane_store_statements", "Statements sent to the database", counts.statements)
-        yield CounterMetricFamily("trustplane_store_commits", "Write transactions committed", counts.transactions)
+        yield STATEMENTS.of(counts.statements)
+        yield COMMITS.of(counts.transactions)

@@ -215,6 +215,11 @@ def next_jwt(
     return JwtTurn(made_at, max(_share(signing, ACTIVATE_AT), made_at + ahead))
 
 
+def takes_over_at(signing: Authority) -> datetime:
+    """When its successor signs in its place, if that is prepared in time."""
+    return _share(signing, ACTIVATE_AT)
+
+
 def _prepared_at(signing: Authority, ahead: timedelta) -> datetime:
     return min(_share(signing, PREPARE_AT), _share(signing, ACTIVATE_AT) - ahead)
 

@@ -55,7 +55,8 @@ def test_a_runbook_says_first_what_not_to_do_and_last_when_it_is_over(runbook: R
         ("clock is off", "clocks"),
         ("Go client sends no certificate", "no-client-certificate"),
         ("revoked by mistake", "revocation"),
-        ("the bundle is behind", "unknown-issuer"),
+        ("the bundle is behind", "bundle-behind"),
+        ("signed by no root that is held", "unknown-issuer"),
     ],
 )
 def test_what_one_knows_leads_to_the_runbook(query: str, slug: str) -> None:
@@ -73,7 +74,7 @@ def test_words_that_no_runbook_has_find_none() -> None:
 
 
 def test_a_runbook_is_read() -> None:
-    assert Runbook.parse("dir/some.md", GOOD) == Runbook("some", "T", "B", ("a",), ("b",), ("c",), "# T")
+    assert Runbook.parse("dir/some.md", GOOD) == Runbook("some", "T", "B", ("a",), ("b",), ("c",), (), "# T")
 
 
 @pytest.mark.parametrize(
