@@ -233,12 +233,6 @@ def _partners(
     return PublishBundle(authorities, desired, store), endpoints, PartnerPorts(store, authorities, desired, federate)
 
 
-def _survey(
-    store: Store, publishing: Publishing, presence: SharePresence, partners: PartnerPorts, clock: SystemClock
-) -> SurveyTrust:
-    return SurveyTrust(store, publishing.now, presence, clock.now, partners.known)
-
-
 def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
     instance, keys = Instance(settings.trust_domain, settings.instance), AuthorityKeys(kek)
@@ -251,9 +245,10 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     note_key, checkpoints = _checkpoints(settings, store, kek)
     connected, presence = _attendance(settings, store, clock)
     published, endpoints, partners = _partners(settings, store, authorities, desired, clock)
-    survey = _survey(store, Publishing(authorities, desired, revocations, partners.federate), presence, partners, clock)
+    publishing = Publishing(authorities, desired, revocations, partners.federate)
+    survey = SurveyTrust(store, publishing.now, presence, clock.now, partners.known)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
-    fleet = WatchFleet(store, (desired, presence, connected), current, clock)
+    fleet = WatchFleet(store, (desired, presence, connected), publishing.now, clock)
     return Flows(
         store=store,
         authorities=authorities,
