@@ -11,13 +11,15 @@ import pytest
 from tests.kit.ca import p256
 from tests.kit.node_channel import Doors
 from tests.kit.node_line import ACME, AGENT, NODE
+from tests.kit.verdicts import START, kind, tally
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.node_link import HoldingsReport, LeafIssued, LeafOrder, Report, ViewHeld
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.records import Holding
 from trustplane.spiffe.ids import SpiffeId
-from trustplane.spiffe.names import probe_id
+from trustplane.spiffe.names import NodeName, probe_id
+from trustplane.verdict.delivery import Parcel, ParcelId
 from trustplane.wire import proof
 from trustplane.wire.node_client import EnrolmentClient, NodeClient, ServerTrust
 
@@ -64,6 +66,20 @@ def test_an_agent_is_issued_leaves_tokens_and_its_own_next_identity() -> None:
             assert await client.mint(WEB, ["bank"]) == f"{NODE} {WEB} bank"
             svid, _, document = await client.renew_node(csr())
             assert (svid.spiffe_id, document) == (AGENT, doors.domain.document())
+            await client.close()
+
+    run(play())
+
+
+def test_what_proxies_decided_is_received_under_the_name_of_the_node_that_its_certificate_says() -> None:
+    async def play() -> None:
+        async with Doors().open() as doors:
+            doors.enrolled()
+            client = await doors.connected_client()
+            told = ParcelId(NodeName("another-node"), "a" * 32, 7)
+            assert await client.deliver(Parcel(told, START, {kind(): tally(3)})) == 7
+            (parcel,) = doors.decisions.parcels
+            assert (parcel.id, parcel.tallies) == (ParcelId(NODE, "a" * 32, 7), {kind(): tally(3)})
             await client.close()
 
     run(play())
