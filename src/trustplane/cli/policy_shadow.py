@@ -151,7 +151,7 @@ def _lines(file: Path) -> tuple[str, ...]:
         raise WrongInput(
             code="expectations-unreadable",
             what=f"{file} cannot be read",
-            why=str(error)[:200],
+            why=error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text",
             fix="name a text file with one expectation a line",
         ) from error
     lines = (line.partition("#")[0].strip() for line in text.splitlines())

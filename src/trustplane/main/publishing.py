@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trustplane.clock import Clock
+from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.federate import Federate
 from trustplane.flows.federation_uptake import peers_of
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
-from trustplane.flows.survey_trust import Published
+from trustplane.flows.share_presence import SharePresence
+from trustplane.flows.survey_trust import Published, SurveyTrust
+from trustplane.main.partner_ports import PartnerPorts
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.verify import BundleSet
+from trustplane.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +45,12 @@ class Publishing:
         others = [one.bundle for one in self.federate.peers.value.values() if one.bundle is not None]
         bundles = BundleSet.of(self.authorities.bundle(), *others)
         return peers_of(self.desired.views.needs.of(node), participant, bundles)
+
+    def survey(self, store: Store, presence: SharePresence, partners: PartnerPorts, clock: Clock) -> SurveyTrust:
+        return SurveyTrust(store, self.now, presence, clock.now, partners.known)
+
+
+def attendance(store: Store, instance: NodeName, clock: Clock) -> tuple[ConnectedAgents, SharePresence]:
+    """Who is connected here, and to whichever server."""
+    connected = ConnectedAgents()
+    return connected, SharePresence(store, connected, instance, clock)

@@ -48,7 +48,6 @@ from trustplane.flows.seal_checkpoint import SealCheckpoint
 from trustplane.flows.server_identity import KeepServerIdentity
 from trustplane.flows.share_presence import SharePresence
 from trustplane.flows.state_uptake import StateUptake
-from trustplane.flows.survey_trust import SurveyTrust
 from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.vouch_for_nodes import VouchForNodes
 from trustplane.flows.watch_fleet import WatchFleet
@@ -73,7 +72,7 @@ from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
 from trustplane.main.partner_ports import PartnerPorts, hints_before_use
-from trustplane.main.publishing import Publishing
+from trustplane.main.publishing import Publishing, attendance
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
 from trustplane.main.server_metrics import ServerMetrics
@@ -220,11 +219,6 @@ def _own(identity: KeepServerIdentity, authorities: KeepAuthorities, desired: Ke
     return Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
 
 
-def _attendance(settings: ServerSettings, store: Store, clock: SystemClock) -> tuple[ConnectedAgents, SharePresence]:
-    connected = ConnectedAgents()
-    return connected, SharePresence(store, connected, settings.instance, clock)
-
-
 def _partners(
     settings: ServerSettings, store: Store, authorities: KeepAuthorities, desired: KeepDesiredState, clock: SystemClock
 ) -> tuple[PublishBundle, BundleEndpoints, PartnerPorts]:
@@ -243,10 +237,10 @@ def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
     rights = UnlessRevoked(desired, revocations)
     issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
     note_key, checkpoints = _checkpoints(settings, store, kek)
-    connected, presence = _attendance(settings, store, clock)
+    connected, presence = attendance(store, settings.instance, clock)
     published, endpoints, partners = _partners(settings, store, authorities, desired, clock)
     publishing = Publishing(authorities, desired, revocations, partners.federate)
-    survey = SurveyTrust(store, publishing.now, presence, clock.now, partners.known)
+    survey = publishing.survey(store, presence, partners, clock)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
     fleet = WatchFleet(store, (desired, presence, connected), publishing.now, clock)
     return Flows(
