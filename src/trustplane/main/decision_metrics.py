@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from trustplane.main.measure import counter, gauge
+
+COUNTED = counter("trustplane_agent_decisions_counted", "Requests whose decision a proxy here told")
+UNREAD = counter(
+    "trustplane_agent_decisions_unread", "Requests that a proxy told of without a decision that can be read"
+)
+DROPPED = counter("trustplane_agent_decisions_dropped", "Requests that there was no room to keep for the server")
+PARCELS = gauge(
+    "trustplane_agent_decision_parcels", "Parcels of decisions on the disk, when the oldest was last looked for"
+)
 
 
 class Counting(Protocol):
@@ -30,11 +41,7 @@ class DecisionMetrics(Collector):
         return iter(())  # else registering would scrape
 
     def collect(self) -> Iterator[Metric]:
-        for name, what, value in (
-            ("counted", "Requests whose decision a proxy here told", self._counting.counted),
-            ("unread", "Requests that a proxy told of without a decision that can be read", self._counting.unread),
-            ("dropped", "Requests that there was no room to keep for the server", self._counting.dropped),
-        ):
-            yield CounterMetricFamily(f"trustplane_agent_decisions_{name}", what, value)
-        waiting = "Parcels of decisions on the disk, when the oldest was last looked for"
-        yield GaugeMetricFamily("trustplane_agent_decision_parcels", waiting, self._spool.waiting)
+        yield COUNTED.of(self._counting.counted)
+        yield UNREAD.of(self._counting.unread)
+        yield DROPPED.of(self._counting.dropped)
+        yield PARCELS.of(self._spool.waiting)

@@ -8,6 +8,7 @@ from trustplane.main import (
     agent_metrics,
     chain_metrics,
     crl_metrics,
+    decision_metrics,
     federation_metrics,
     fleet_metrics,
     outage_gauges,
@@ -34,4 +35,4 @@ SERVER = _declared(
     federation_metrics,
     store_metrics,
 )
-AGENT = _declared(agent_metrics)
+AGENT = _declared(agent_metrics, decision_metrics)

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from tests.kit.tree import modules
 from trustplane.main.measure import counter, gauge
 from trustplane.main.metrics_shown import AGENT, SERVER
 
@@ -36,3 +37,8 @@ def test_figures_come_out_under_their_names_labels_and_meaning() -> None:
 
 def test_no_name_is_declared_twice() -> None:
     assert [name for name, times in Counter(one.name for one in (*SERVER, *AGENT)).items() if times > 1] == []
+
+
+def test_no_metric_is_made_without_being_declared() -> None:
+    made = [path.name for path in modules("src") if "MetricFamily(" in path.read_text()]
+    assert made == ["measure.py"]
