@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 class AsgiClient:
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self.app = app
 
     def request(self, method: str, path: str, **given: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         return asyncio.run(self._request(method, path, given))
@@ -29,6 +29,6 @@ class AsgiClient:
         asyncio.run(work)
 
     async def _request(self, method: str, path: str, given: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(self._app)
+        transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
             return await client.request(method, path, **given)
