@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,14 +100,15 @@ async def tab(program: str) -> AsyncIterator[Tab]:
             *(program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         try:
-            async with connect(await _endpoint(process), max_size=None) as connection:
-                found = Tab(connection)
-                await found.attach()
-                yield found
+            connection = await connect(await _endpoint(process), max_size=None, close_timeout=1)
+            found = Tab(connection)
+            await found.attach()
+            yield found
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its children hold its pipes open
             await process.wait()
 
 

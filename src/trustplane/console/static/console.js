@@ -21,11 +21,13 @@
     const time = fresh.querySelector("footer time");
     if (!main || !fresh.body.dataset.live) { location.reload(); return; }
     const focused = document.activeElement;
-    const index = [...document.querySelectorAll("main a, main button, main [tabindex='0']")].indexOf(focused);
+    const wasInside = focused && focused.closest("main") && focused.id !== "main";
     document.getElementById("main").innerHTML = main.innerHTML;
-    if (index >= 0) {
-      const same = document.querySelectorAll("main a, main button, main [tabindex='0']")[index];
-      if (same) same.focus({ preventScroll: true });
+    if (wasInside) {
+      // The same words, wherever they are now: something may have come in above them.
+      const alike = [...document.querySelectorAll("main a, main button, main [tabindex='0']")].find(
+        (one) => one.tagName === focused.tagName && one.textContent === focused.textContent);
+      if (alike) alike.focus({ preventScroll: true });
     }
     if (time) document.querySelector("footer time").replaceWith(time);
   };
