@@ -38,5 +38,7 @@ def test_weak_passwords_are_not_taken(password: str) -> None:
         check_new(password, "ada")
 
 
-def test_a_long_sentence_is_taken() -> None:
+def test_a_long_sentence_is_taken_unless_the_name_is_in_it() -> None:
     check_new(PASSWORD, "ada")
+    with pytest.raises(Refused, match="contains the account's name"):
+        check_new(PASSWORD, "plain")
