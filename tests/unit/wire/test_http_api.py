@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
+from tests.kit.console import PASSWORD
 from tests.kit.dry_runs import GOOD
 from tests.kit.partner import PARTNER
 from tests.kit.repository import repository
@@ -253,7 +254,8 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
     federating = {"refresh_peer", "forget_peer"}
     trying = {"start_dry_run", "stop_dry_run", "promote_dry_run"}
     others = {"plan", "apply", "restore", "create_token", "ban_agent"}
-    assert {one.name for one in changing} == others | revoking | rotating | federating | trying
+    admitting = {"accounts", "add_account", "give_role", "give_password", "remove_account"}
+    assert {one.name for one in changing} == others | revoking | rotating | federating | trying | admitting
     for one in changing:
         path = _example(one.path)
         assert public.request(one.method, path, json={"files": {}}).status_code in {401, 404, 405}
@@ -261,15 +263,16 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
 
 
 def _example(path: str) -> str:
-    return path.replace("{number}", "1").replace("{node}", "node-a").replace("{trust_domain}", "partner.example")
+    found = path.replace("{number}", "1").replace("{node}", "node-a").replace("{trust_domain}", "partner.example")
+    return found.replace("{name}", "ada")
 
 
-def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin: AsgiClient, door: MemoryDoor) -> None:
-    admin.post("/v1/revisions", json={"files": FILES})
-    page: dict[str, Any] = admin.get("/openapi.json").json()
-    queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
+def _bodies() -> dict[str, object]:
+    """What each operation that takes a body is sent, by its path."""
     bodies: dict[str, object] = {"/v1/plan": {"files": FILES}, "/v1/revisions": {"files": FILES}}
     bodies |= {"/v1/dry-runs": {"files": FILES}, "/v1/dry-run/promote": {}}
+    bodies["/v1/accounts"] = {"name": "ada", "role": "viewer", "password": PASSWORD}
+    bodies |= {"/v1/accounts/{name}/role": {"role": "auditor"}, "/v1/accounts/{name}/password": {"password": PASSWORD}}
     bodies["/v1/join-tokens"] = {"node": "node-b"}
     bodies["/v1/rotations"] = {"reason": "yearly"}
     waiver = {"participant": "agent node-a", "reason": "sold", "owner": "ops", "until": "2030-01-03T00:00:00Z"}
@@ -281,6 +284,14 @@ def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin:
     ):
         bodies[f"/v1/revocations/{kind}"] = {"reason": "superseded", **what}
     bodies["/v1/revocations/ids/lift"] = {"spiffe_id": str(WEB)}
+    return bodies
+
+
+def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin: AsgiClient, door: MemoryDoor) -> None:
+    admin.post("/v1/revisions", json={"files": FILES})
+    page: dict[str, Any] = admin.get("/openapi.json").json()
+    queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
+    bodies = _bodies()
     door.certificates.append(certificate(7))
     door.stated[PARTNER] = b"signed"
     door.standing = GOOD
