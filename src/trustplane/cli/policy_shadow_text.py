@@ -61,7 +61,7 @@ def _differences(title: str, found: Sequence[DifferenceShape]) -> Iterator[str]:
         return
     rows = [
         (
-            one.caller or "(no single SPIFFE ID)",
+            one.caller_service or one.caller or "(no single SPIFFE ID)",
             one.service,
             one.operation or f"(none) {one.request}",
             str(one.count),

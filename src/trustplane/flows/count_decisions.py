@@ -26,7 +26,7 @@ from trustplane.verdict.tally import Sample, Tally, add, requests
 STEP = timedelta(seconds=2)
 WINDOW = timedelta(minutes=1)
 PROMPT = timedelta(seconds=6)
-MOST_KNOWN = 20_000
+MOST_KNOWN = 2000  # lines as they were read; whoever calls chooses how long theirs is
 
 
 class Spool(Protocol):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.spiffe.ids import SpiffeId
 from trustplane.verdict.coverage import Cover, Covered
 from trustplane.verdict.dry_run_report import Difference
 from trustplane.verdict.promotion import Standing
 from trustplane.wire import http_dry_run_shapes as shapes
 from trustplane.wire.http_answers import revision_shape
-from trustplane.wire.http_door import Conditions, DryRunPort
+from trustplane.wire.http_door import Conditions, DryRunPort, RepositoryPort
 from trustplane.wire.http_plan import plan_shape
 from trustplane.wire.http_routes import Call
 from trustplane.wire.http_shapes import AppliedShape
@@ -22,21 +24,27 @@ _STATES = {Cover.JUDGES: "judges", Cover.BEHIND: "behind", Cover.REFUSED: "refus
 LONGEST_SECONDS = 400 * 86400.0
 
 
+class Door(DryRunPort, RepositoryPort, Protocol):
+    """Dry runs, and which service of ours has which ID."""
+
+
 class DryRunAnswers:
-    def __init__(self, door: DryRunPort, clock: Clock) -> None:
+    def __init__(self, door: Door, clock: Clock) -> None:
         self._door = door
         self._clock = clock
 
     async def status(self, _: Call) -> shapes.DryRunShape:
-        return self._shape(await self._door.dry_run())
+        return await self._shape(await self._door.dry_run())
 
     async def start(self, call: Call) -> shapes.DryRunShape:
         request = await call.body(shapes.DryRunRequest)
         files = {path: text.encode() for path, text in request.files.items()}
-        return self._shape(await self._door.start_dry_run(files, call.operator(), _length(request.lasting_seconds)))
+        return await self._shape(
+            await self._door.start_dry_run(files, call.operator(), _length(request.lasting_seconds))
+        )
 
     async def stop(self, call: Call) -> shapes.DryRunShape:
-        return self._shape(await self._door.stop_dry_run(call.operator()))
+        return await self._shape(await self._door.stop_dry_run(call.operator()))
 
     async def promote(self, call: Call) -> shapes.PromotionShape:
         asked = await call.body(shapes.PromotionRequest)
@@ -48,7 +56,9 @@ class DryRunAnswers:
         applied = AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, run.against))
         return shapes.PromotionShape(id=run.id, applied=applied)
 
-    def _shape(self, standing: Standing) -> shapes.DryRunShape:
+    async def _shape(self, standing: Standing) -> shapes.DryRunShape:
+        current = await self._door.current()
+        names = {one.spiffe_id: str(one.name) for one in current[1].services.values()} if current else {}
         run, ended, report = standing.run, standing.ended, standing.report
         found = len(report.newly_denied) + len(report.newly_allowed)
         denied, allowed = report.newly_denied[:MOST_DIFFERENCES], report.newly_allowed[:MOST_DIFFERENCES]
@@ -64,8 +74,8 @@ class DryRunAnswers:
             sidecars=tuple(map(_covered, standing.coverage.sidecars)),
             without_sidecar=tuple(map(str, standing.coverage.without_sidecar)),
             judged=report.judged,
-            newly_denied=_differences(denied),
-            newly_allowed=_differences(allowed),
+            newly_denied=_differences(denied, names),
+            newly_allowed=_differences(allowed, names),
             exercised=tuple(
                 shapes.ExerciseShape(service=str(one.service), operation=one.operation, count=one.count)
                 for one in report.exercised
@@ -87,12 +97,13 @@ def _covered(one: Covered) -> shapes.CoveredShape:
     )
 
 
-def _differences(found: Sequence[Difference]) -> tuple[shapes.DifferenceShape, ...]:
+def _differences(found: Sequence[Difference], names: Mapping[SpiffeId, str]) -> tuple[shapes.DifferenceShape, ...]:
     return tuple(
         shapes.DifferenceShape(
             service=str(one.service),
             operation=one.operation,
             caller=str(one.caller) if one.caller else None,
+            caller_service=names.get(one.caller) if one.caller else None,
             request=one.request,
             before=one.before,
             after=one.after,

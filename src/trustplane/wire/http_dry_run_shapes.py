@@ -42,11 +42,15 @@ class CoveredShape(Answer, frozen=True, kw_only=True):
 
 
 class DifferenceShape(Answer, frozen=True, kw_only=True):
-    """`caller` none: a certificate without one SPIFFE ID. `before` and `after` none: no rule, which denies."""
+    """`caller` none: a certificate without one SPIFFE ID; `caller_service` none: no service of ours.
+
+    `before` and `after` none: no rule, which denies.
+    """
 
     service: str
     operation: str | None
     caller: str | None
+    caller_service: str | None
     request: str
     before: str | None
     after: str | None

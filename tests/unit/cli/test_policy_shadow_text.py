@@ -21,6 +21,7 @@ DENIED = DifferenceShape(
     service="shop/pay",
     operation="charge",
     caller="spiffe://acme.example/web",
+    caller_service="shop/web",
     request="POST /charge",
     before="all",
     after=None,
@@ -66,7 +67,8 @@ def test_one_that_differs_in_nothing_says_so_only_of_what_was_judged() -> None:
 
 def test_whom_it_would_refuse_comes_in_a_table_with_count_rule_and_sample() -> None:
     shown = changed(newly_denied=(DENIED,), newly_allowed=(msgspec.structs.replace(DENIED, operation=None),), more=2)
-    assert "WOULD NEWLY DENY           SERVICE" in shown
+    assert "WOULD NEWLY DENY  SERVICE" in shown
+    assert "shop/web          shop/pay" in shown
     assert "charge     5      2030-01-01 12:00:00Z  2030-01-01 12:00:00Z  all -> no rule  id-1" in shown
     assert "(none) POST /charge" in shown
     assert "2 more kinds of request" in shown

@@ -39,6 +39,13 @@ def test_what_it_has_shown_is_told_in_full(door: MemoryDoor, admin: AsgiClient) 
     assert (denied["before"], denied["after"], denied["sample"]) == ("all", None, "id-1")
 
 
+def test_a_caller_that_is_a_service_of_ours_is_named(door: MemoryDoor, admin: AsgiClient) -> None:
+    door.standing = SHOWN
+    assert admin.get("/v1/dry-run").json()["newly_denied"][0]["caller_service"] is None
+    assert admin.post("/v1/revisions", json={"files": dict(FILES)}).status_code == 200
+    assert admin.get("/v1/dry-run").json()["newly_denied"][0]["caller_service"] == "shop/web"
+
+
 def test_only_so_many_differences_are_told_and_that_there_are_more(door: MemoryDoor, admin: AsgiClient) -> None:
     many = Report((DENIED,) * (MOST_DIFFERENCES + 3), (), (), 0)
     door.standing = Standing(RUN, None, SHOWN.coverage, many)
