@@ -103,7 +103,7 @@ class OfferConfiguration:
         candidate = view.candidate.at(at)
         enforced: dict[ServiceName, Published] = {}
         offers: dict[ServiceName, Published] = {}
-        for sidecar in view.sidecars:
+        for sidecar in view.named():
             before = self._enforced.get(sidecar.service)
             offer = self._offer(sidecar, keyed.get(sidecar.spiffe_id), held.bundles, at, withdrawn) or before
             if offer is not None:

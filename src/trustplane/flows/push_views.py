@@ -2,8 +2,9 @@
 
 `ViewFeed` holds the current desired state as `Needs` and wakes each follower when it changes; a follower sends a full
 view first and differences afterwards, and nothing when the content is the same. Nothing polls: the work of a change is
-one difference per distinct view, however many nodes share it. A candidate is told with the first push and when it
-changes; no digest speaks of it, so to a follower that does not know of candidates that difference is empty.
+one difference per distinct view, however many nodes share it. A candidate, and what services offer, are told with
+the first push and when they change; no digest speaks of them, so to a follower that does not know of them that
+difference is empty.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from trustplane.registry.candidate import Candidate
 from trustplane.registry.needs import Needs
+from trustplane.registry.offered import Offered
 from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import ViewChange, difference, digest
 from trustplane.spiffe.names import NodeName
 
 MEMOISED_CHANGES = 256
+_Beside: TypeAlias = tuple[Candidate, tuple[Offered, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class ViewFeed:
     def __init__(self, needs: Needs) -> None:
         self._needs = needs
         self._moved = asyncio.Event()
-        self._changes: OrderedDict[tuple[str, str, int, Candidate, Candidate], ViewChange] = OrderedDict()
+        self._changes: OrderedDict[tuple[str, str, int, _Beside, _Beside], ViewChange] = OrderedDict()
         self._digests: dict[int, tuple[NodeView, str]] = {}
 
     @property
@@ -58,7 +62,8 @@ class ViewFeed:
         """What `node` must be sent, from the digest it says it holds, for ever."""
         moved = self._moved
         view, wanted = self._view(node)
-        change = ViewChange(view.revision, candidate=view.candidate) if held_digest == wanted else None
+        told = ViewChange(view.revision, candidate=view.candidate, offered=view.offered)
+        change = told if held_digest == wanted else None
         number = 1
         yield Push(number, view, wanted, change)
         while True:
@@ -66,7 +71,7 @@ class ViewFeed:
             moved = self._moved
             old_view, old = view, wanted
             view, wanted = self._view(node)
-            if wanted != old or view.candidate != old_view.candidate:
+            if wanted != old or _beside(view) != _beside(old_view):
                 number += 1
                 yield Push(number, view, wanted, self._change(old_view, old, view, wanted))
 
@@ -78,9 +83,14 @@ class ViewFeed:
         return self._digests[id(view)]
 
     def _change(self, old_view: NodeView, old: str, view: NodeView, wanted: str) -> ViewChange:
-        key = (old, wanted, view.revision, old_view.candidate, view.candidate)
+        key = (old, wanted, view.revision, _beside(old_view), _beside(view))
         if key not in self._changes:
             self._changes[key] = difference(old_view, view)
             if len(self._changes) > MEMOISED_CHANGES:
                 self._changes.popitem(last=False)
         return self._changes[key]
+
+
+def _beside(view: NodeView) -> _Beside:
+    """What a view's digest does not speak of."""
+    return view.candidate, view.offered

@@ -13,6 +13,7 @@ from trustplane.fault import Broken
 from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.federation import ForeignCall, ForeignCaller
 from trustplane.registry.model import Call, DesiredState, Operation, Ports, Service
+from trustplane.registry.offered import Offered
 from trustplane.registry.view import (
     Callee,
     Caller,
@@ -70,6 +71,7 @@ class Needs:
             bundles=tuple(one for one in self._bundles if one.trust_domain in domains),
             withdrawn=self._withdrawn,
             candidate=self._candidate.only({service.name for service in services}),
+            offered=tuple(Offered(one.name, one.operations) for one in services if one.ports and one.operations),
         )
 
     def tried(self, name: ServiceName) -> Tried | None:

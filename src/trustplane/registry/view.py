@@ -7,7 +7,7 @@ sides can tell that they hold the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -17,7 +17,8 @@ from trustplane.registry.callers import ForeignGrant as ForeignGrant  # noqa: PL
 from trustplane.registry.candidate import NO_CANDIDATE, Candidate
 from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.endpoint import Endpoint as Endpoint  # noqa: PLC0414 - handed on: it is part of a view
-from trustplane.registry.model import KeyKind, Ports, Probe
+from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.offered import Offered
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
@@ -63,6 +64,7 @@ class Sidecar:
     foreign_callers: tuple[ForeignGrant, ...] = ()
     connections: Connections = BY_AGE
     policy: bytes = b""  # who may ask what, as `policy.document` writes it; empty: the callers above
+    operations: tuple[Operation, ...] = ()  # what its log calls requests; told beside the view
 
     def foreign_domains(self) -> tuple[TrustDomain, ...]:
         """Of its callers, sorted."""
@@ -132,7 +134,8 @@ class Withdrawn:
 class NodeView:
     """Sorted throughout (entries and callers by SPIFFE ID, the rest by name): equal content has one digest.
 
-    The candidate is beside the content: an agent that does not know of candidates holds the same view without it.
+    The candidate and what services offer are beside the content: an agent that does not know of them holds the same
+    view without them.
     """
 
     revision: int  # of the trust repository
@@ -141,6 +144,7 @@ class NodeView:
     bundles: tuple[TrustedBundle, ...]
     withdrawn: Withdrawn = Withdrawn()
     candidate: Candidate = NO_CANDIDATE
+    offered: tuple[Offered, ...] = ()  # by service; only of those that offer something
 
     def __post_init__(self) -> None:
         _check_sorted("entries", [entry.spiffe_id for entry in self.entries])
@@ -148,6 +152,12 @@ class NodeView:
         for entry in self.entries:
             _check_sorted("federated domains", entry.federates)
         _check_sorted("bundles", [bundle.trust_domain for bundle in self.bundles])
+        _check_sorted("services that offer something", [one.service for one in self.offered])
+
+    def named(self) -> tuple[Sidecar, ...]:
+        """Its sidecars, each with the operations of its service."""
+        operations = {one.service: one.operations for one in self.offered}
+        return tuple(replace(one, operations=operations.get(one.service, ())) for one in self.sidecars)
 
 
 def _check_sorted(what: str, keys: Sequence[Key]) -> None:

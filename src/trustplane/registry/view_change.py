@@ -1,8 +1,8 @@
 """The digest of a node's view, and the difference between two views.
 
 Applying the difference of two views to the first gives the second, exactly. Two views have one digest if and only if
-their content is the same. The revision is no content: one that changes nothing for a node is not pushed to it. Nor is
-a candidate, which enforces nothing: it is told beside the content.
+their content is the same. The revision is no content: one that changes nothing for a node is not pushed to it. Nor are
+a candidate and what services offer, which enforce nothing: they are told beside the content.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from trustplane.registry.candidate import Candidate
 from trustplane.registry.connections import BY_AGE, Connections
 from trustplane.registry.model import Operation
+from trustplane.registry.offered import Offered
 from trustplane.registry.view import Callee, Entry, NodeView, Sidecar, TrustedBundle, Withdrawn
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
@@ -31,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ViewChange:
-    """What to set and what to remove; everything else stays. What is withdrawn, and a candidate, are set whole."""
+    """What to set and what to remove; everything else stays. What has no key of its own is set whole."""
 
     revision: int
     entries: tuple[Entry, ...] = ()
@@ -42,6 +43,7 @@ class ViewChange:
     removed_bundles: tuple[TrustDomain, ...] = ()
     withdrawn: Withdrawn | None = None
     candidate: Candidate | None = None
+    offered: tuple[Offered, ...] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -75,6 +77,7 @@ def difference(old: NodeView, new: NodeView) -> ViewChange:
         removed_bundles=removed_bundles,
         withdrawn=None if new.withdrawn == old.withdrawn else new.withdrawn,
         candidate=None if new.candidate == old.candidate else new.candidate,
+        offered=None if new.offered == old.offered else new.offered,
     )
 
 
@@ -87,6 +90,7 @@ def applied(view: NodeView, change: ViewChange) -> NodeView:
         bundles=_applied(view.bundles, change.bundles, change.removed_bundles, _bundle_key),
         withdrawn=view.withdrawn if change.withdrawn is None else change.withdrawn,
         candidate=view.candidate if change.candidate is None else change.candidate,
+        offered=view.offered if change.offered is None else change.offered,
     )
 
 

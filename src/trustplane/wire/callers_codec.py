@@ -1,4 +1,4 @@
-"""Callers, foreign callers and probes of a service, as nodes are told them."""
+"""Callers, foreign callers and probes of a service, and what it offers, as nodes are told them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from trustplane.registry.callers import Caller, ForeignGrant
 from trustplane.registry.model import Operation, Probe
+from trustplane.registry.offered import Offered
 from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.patterns import IdPattern
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
@@ -35,9 +37,18 @@ def probes_of(messages: Iterable[node_pb2.Probe]) -> tuple[Probe, ...]:
     return tuple(Probe(one.method, one.path) for one in messages)
 
 
+def offered(found: Iterable[Offered]) -> node_pb2.AllOffered:
+    told = (node_pb2.Offered(service=str(one.service), operations=map(_operation, one.operations)) for one in found)
+    return node_pb2.AllOffered(services=told)
+
+
+def offered_of(message: node_pb2.AllOffered) -> tuple[Offered, ...]:
+    return tuple(Offered(ServiceName.parse(one.service), _operations_of(one)) for one in message.services)
+
+
 def _operation(operation: Operation) -> node_pb2.Operation:
     return node_pb2.Operation(name=operation.name, method=operation.method, path=operation.path)
 
 
-def _operations_of(message: node_pb2.Caller) -> tuple[Operation, ...]:
+def _operations_of(message: node_pb2.Caller | node_pb2.Offered) -> tuple[Operation, ...]:
     return tuple(Operation(one.name, one.method, one.path) for one in message.operations)

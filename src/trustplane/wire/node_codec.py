@@ -198,6 +198,7 @@ def update(push: Push) -> node_pb2.Update:
         message.bundles.extend(map(_bundle, push.view.bundles))
         message.withdrawn.CopyFrom(_withdrawn(push.view.withdrawn))
         message.candidate.CopyFrom(candidate_codec.encoded(push.view.candidate))
+        message.offered.CopyFrom(callers_codec.offered(push.view.offered))
     else:
         message.entries.extend(map(_entry, push.change.entries))
         message.removed_entries.extend(map(str, push.change.removed_entries))
@@ -209,6 +210,8 @@ def update(push: Push) -> node_pb2.Update:
             message.withdrawn.CopyFrom(_withdrawn(push.change.withdrawn))
         if push.change.candidate is not None:
             message.candidate.CopyFrom(candidate_codec.encoded(push.change.candidate))
+        if push.change.offered is not None:
+            message.offered.CopyFrom(callers_codec.offered(push.change.offered))
     return message
 
 
@@ -223,7 +226,8 @@ def _view_update(message: node_pb2.Update) -> ViewUpdate:
     bundles = tuple(map(_bundle_of, message.bundles))
     if message.full:
         candidate, withdrawn = candidate_codec.decoded(message.candidate), _withdrawn_of(message.withdrawn)
-        view = NodeView(message.revision, entries, sidecars, bundles, withdrawn, candidate)
+        offered = callers_codec.offered_of(message.offered)
+        view = NodeView(message.revision, entries, sidecars, bundles, withdrawn, candidate, offered)
         return ViewUpdate(message.number, message.view_digest, view, None)
     change = ViewChange(
         revision=message.revision,
@@ -235,6 +239,7 @@ def _view_update(message: node_pb2.Update) -> ViewUpdate:
         removed_bundles=tuple(map(TrustDomain, message.removed_bundles)),
         withdrawn=_withdrawn_of(message.withdrawn) if message.HasField("withdrawn") else None,
         candidate=candidate_codec.decoded(message.candidate) if message.HasField("candidate") else None,
+        offered=callers_codec.offered_of(message.offered) if message.HasField("offered") else None,
     )
     return ViewUpdate(message.number, message.view_digest, None, change)
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 from trustplane.flows.push_views import Push
 from trustplane.registry.candidate import Candidate
+from trustplane.registry.offered import Offered
 from trustplane.wire import node_codec
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 
@@ -19,11 +20,14 @@ REMEMBERED = 64
 class ViewUpdates:
     def __init__(self) -> None:
         # A change is known by which object it is, which stays true as long as its push is remembered beside it.
-        self._made: OrderedDict[tuple[int, int, str, int, Candidate], tuple[Push, node_pb2.Update]] = OrderedDict()
+        self._made: OrderedDict[
+            tuple[int, int, str, int, Candidate, tuple[Offered, ...]], tuple[Push, node_pb2.Update]
+        ] = OrderedDict()
 
     def update(self, push: Push) -> node_pb2.Update:
         """Not to be changed by whoever is given it."""
-        key = (push.number, push.view.revision, push.view_digest, id(push.change), push.view.candidate)
+        view = push.view
+        key = (push.number, view.revision, push.view_digest, id(push.change), view.candidate, view.offered)
         if key not in self._made:
             self._made[key] = (push, node_codec.update(push))
             if len(self._made) > REMEMBERED:

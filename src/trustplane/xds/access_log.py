@@ -63,6 +63,7 @@ _REQUEST = {
     "upstream_local": "%UPSTREAM_LOCAL_ADDRESS%",
 }
 _DECISION = {
+    "operation": "%ROUTE_NAME%",
     "rule": "%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_effective_policy_id)%",
     "rbac": "%DYNAMIC_METADATA(envoy.filters.http.rbac)%",
 }
@@ -78,7 +79,7 @@ _FAILED_HANDSHAKE = {
 
 
 def of_inbound_requests(path: str) -> list[dict[str, object]]:
-    """`rule` is the one that decided; none where nothing allowed the request."""
+    """`rule` is the one that decided; none where nothing allowed the request. `operation` is as declared, if it is."""
     return [_file(path, {"log": "inbound", **_REQUEST, **_DOWNSTREAM_TLS, **_DECISION}), _decisions()]
 
 

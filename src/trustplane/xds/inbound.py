@@ -7,7 +7,7 @@ connection is not even told.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from trustplane.registry.view import Endpoint, Sidecar, Withdrawn
@@ -98,14 +98,11 @@ def _age(sidecar: Sidecar) -> timedelta:
 
 
 def _route(sidecar: Sidecar, withdrawn: Withdrawn) -> Resource:
-    """gRPC needs HTTP/2 to the service; everything else is given the HTTP/1.1 that every service speaks."""
-    timeout = seconds(sidecar.longest_request)
-    grpc = {"match": {"prefix": "/", "grpc": {}}, "route": {"cluster": APP_GRPC, "timeout": timeout}}
-    other = {"match": {"prefix": "/"}, "route": {"cluster": APP, "timeout": timeout}}
+    """All requests go to the service. A route's name is what a log calls the request: its declared operation."""
     host = {
         "name": INBOUND,
         "domains": ["*"],
-        "routes": [grpc, other],
+        "routes": [*_routes(sidecar)],
         "request_headers_to_remove": list(OVERRIDING_HEADERS),
         "typed_per_filter_config": {
             **rbac.per_route(rbac.access_to(sidecar), () if sidecar.policy else sidecar.foreign_callers),
@@ -116,3 +113,20 @@ def _route(sidecar: Sidecar, withdrawn: Withdrawn) -> Resource:
     }
     content = typed(Kind.ROUTE.value, name=INBOUND, virtual_hosts=[host], validate_clusters=False)
     return Resource(Kind.ROUTE, INBOUND, content)
+
+
+def _routes(sidecar: Sidecar) -> Iterator[dict[str, object]]:
+    """Of several operations that a request is, a whole path names it, else the longest beginning."""
+    by_weight = sorted(sidecar.operations, key=lambda one: (not one.path.endswith("/*"), len(one.path), one.name))
+    for one in reversed(by_weight):
+        method = {"name": ":method", "string_match": {"exact": one.method}}
+        path = {"prefix": one.path[:-1]} if one.path.endswith("/*") else {"path": one.path}
+        yield from _to_service(sidecar, {"name": one.name}, {**path, "headers": [method]})
+    yield from _to_service(sidecar, {}, {"prefix": "/"})
+
+
+def _to_service(sidecar: Sidecar, named: dict[str, object], match: dict[str, object]) -> Iterator[dict[str, object]]:
+    """gRPC needs HTTP/2 to the service; everything else is given the HTTP/1.1 that every service speaks."""
+    timeout = seconds(sidecar.longest_request)
+    yield {**named, "match": {**match, "grpc": {}}, "route": {"cluster": APP_GRPC, "timeout": timeout}}
+    yield {**named, "match": match, "route": {"cluster": APP, "timeout": timeout}}

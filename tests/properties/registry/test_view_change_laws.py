@@ -21,12 +21,13 @@ def test_applying_a_difference_gives_the_new_view(old: NodeView, new: NodeView) 
 def test_digests_are_equal_exactly_when_the_content_is(one: NodeView, other: NodeView) -> None:
     same_content = _content(one) == _content(other)
     assert (digest(one) == digest(other)) == same_content
-    assert difference(one, other).is_empty == (same_content and one.candidate == other.candidate)
+    same_beside = (one.candidate, one.offered) == (other.candidate, other.offered)
+    assert difference(one, other).is_empty == (same_content and same_beside)
 
 
 def _content(view: NodeView) -> NodeView:
-    """A node that knows nothing of candidates holds the same without one."""
-    return replace(view, revision=0, candidate=NO_CANDIDATE)
+    """A node that knows nothing of candidates, or of what services offer, holds the same without."""
+    return replace(view, revision=0, candidate=NO_CANDIDATE, offered=())
 
 
 @given(VIEWS, st.integers(0, 9))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from trustplane.registry.candidate import NO_CANDIDATE, Candidate, Tried
 from trustplane.registry.connections import Connections, WhenTrustChanges
 from trustplane.registry.model import KeyKind, Operation, Ports, Probe
+from trustplane.registry.offered import Offered
 from trustplane.registry.view import (
     Callee,
     Caller,
@@ -113,4 +114,5 @@ VIEWS = st.builds(
     bundles=_tuples(_BUNDLES, lambda one: one.trust_domain),
     withdrawn=st.just(Withdrawn()) | WITHDRAWN,
     candidate=CANDIDATES,
+    offered=_tuples(st.builds(Offered, _SERVICES, _tuples(_OPERATIONS, lambda one: one)), lambda one: one.service),
 )

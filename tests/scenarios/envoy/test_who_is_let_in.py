@@ -29,7 +29,8 @@ POST_CHARGE = b"POST /charge HTTP/1.1\r\nhost: pay\r\ncontent-length: 0\r\n\r\n"
 async def shop(folder: Path) -> AsyncIterator[EnvoyBench]:
     """web may call pay's two operations; reports is in the mesh and may call nothing."""
     async with EnvoyBench(folder) as bench:
-        bench.add("pay", allows={"web": (CHARGE, PUBLIC)}, probes=(Probe("GET", "/healthz"),))
+        pay = bench.add("pay", allows={"web": (CHARGE, PUBLIC)}, probes=(Probe("GET", "/healthz"),))
+        pay.sidecar = replace(pay.sidecar, operations=(CHARGE, PUBLIC))
         bench.add("web", calls=["pay"])
         bench.add("reports", calls=["pay"])
         await bench.start()
@@ -55,6 +56,7 @@ def test_a_declared_call_arrives_over_mtls_with_both_identities_in_both_logs(soc
         assert (outbound["peer_id"], outbound["local_id"]) == (str(bench.id_of("pay")), str(bench.id_of("web")))
         assert inbound["tls_version"] == outbound["tls_version"] == "TLSv1.3"
         assert inbound["peer"] == outbound["upstream_local"]
+        assert (inbound["operation"], bool(inbound["rule"])) == ("charge", True)
         serial = bench.members["web"].svid.svid.serial
         assert int(str(inbound["peer_serial"]), 16) == serial
 
@@ -69,6 +71,12 @@ def test_everyone_and_everything_undeclared_gets_403(socket_dir: Path) -> None:
         assert bench.members["pay"].served == []
         denied = await bench.logged("pay", lambda line: line["peer_id"] == str(bench.id_of("reports")))
         assert "rbac_access_denied" in str(denied["details"])
+        assert (denied["operation"], denied["rule"]) == ("charge", None)
+        other = await bench.logged("pay", lambda line: line["path"] == "/x")
+        assert not other["operation"]
+        assert (await bench.call("web", "pay", "GET", "/public/7?x=/charge")).status_code == 200
+        below = await bench.logged("pay", lambda line: line["path"] == "/public/7")
+        assert below["operation"] == "read"
 
     run(socket_dir, scenario)
 

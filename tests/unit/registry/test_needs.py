@@ -13,6 +13,7 @@ from trustplane.registry.model import Call, DesiredState, Operation, Service
 from trustplane.registry.needs import Needs
 from trustplane.registry.repository import read
 from trustplane.registry.view import Caller, Endpoint, NodeView, TrustedBundle
+from trustplane.registry.view_change import digest
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName, default_id
 
@@ -175,6 +176,14 @@ def test_a_node_is_told_of_a_candidate_what_concerns_its_services() -> None:
     told = Needs(state, 7, {}, (), candidate=candidate)
     assert [one.service.name for one in told.of(A).candidate.tried] == ["payments", "web"]
     assert [one.service.name for one in told.of(B).candidate.tried] == ["payments"]
+
+
+def test_a_node_is_told_how_requests_to_its_services_are_called() -> None:
+    view = needs(read(repository(shop__web=WEB + "nodes: [a]\n"))).of(A)
+    named = (Operation("charge", "POST", "/charge"), Operation("refund", "POST", "/refunds/*"))
+    assert [(one.service, one.operations) for one in view.offered] == [(PAYMENTS_NAME, named)]
+    assert [(one.service, one.operations) for one in view.named()] == [(PAYMENTS_NAME, named), (WEB_NAME, ())]
+    assert digest(view) == digest(replace(view, offered=()))
 
 
 def test_what_is_tried_is_what_decides_about_requests() -> None:

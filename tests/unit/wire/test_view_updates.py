@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from trustplane.flows.push_views import Push
 from trustplane.registry.candidate import Candidate
+from trustplane.registry.offered import Offered
 from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import ViewChange
+from trustplane.spiffe.names import ServiceName
 from trustplane.wire import node_codec
 from trustplane.wire.view_updates import REMEMBERED, ViewUpdates
 
@@ -30,6 +32,7 @@ def test_another_number_revision_content_or_change_is_another_message() -> None:
         replace(FULL, view=replace(VIEW, revision=8)),
         replace(FULL, view_digest="another"),
         replace(FULL, view=replace(VIEW, candidate=CANDIDATE)),
+        replace(FULL, view=replace(VIEW, offered=(Offered(ServiceName("shop", "pay"), ()),))),
         replace(FULL, change=change),
         replace(FULL, change=ViewChange(8)),
     )

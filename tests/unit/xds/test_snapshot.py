@@ -234,3 +234,23 @@ def test_the_clear_side_is_on_loopback_and_addresses_are_addresses(loopback: str
     with pytest.raises(Refused) as refusal:
         Surroundings(loopback, advertised)
     assert refusal.value.code in {"not-loopback", "bad-address"}
+
+
+def test_a_route_is_called_as_the_operation_that_a_request_is() -> None:
+    offered = (
+        Operation("all", "GET", "/*"),
+        Operation("one", "GET", "/orders/latest"),
+        Operation("orders", "GET", "/orders/*"),
+        Operation("place", "POST", "/orders/*"),
+    )
+    made = snapshot(replace(WEB, operations=offered), KEYED, BUNDLES, HERE)
+    published(made, NOON)
+    (host,) = json.loads(json.dumps(made.of(Kind.ROUTE)[INBOUND].content))["virtual_hosts"]
+    assert [one.get("name", "") for one in host["routes"]][::2] == ["one", "place", "orders", "all", ""]
+    assert ["grpc" in one["match"] for one in host["routes"]] == [True, False] * 5
+    assert rules_of(made) == rules_of(web_snapshot())
+    assert all(set(one) <= {"name", "match", "route"} for one in host["routes"])
+    assert host["routes"][1]["match"] == {
+        "path": "/orders/latest",
+        "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
+    }

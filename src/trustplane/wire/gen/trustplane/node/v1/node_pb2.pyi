@@ -870,6 +870,7 @@ class Update(_message.Message):
     VIEW_DIGEST_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
+    OFFERED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """counts up by one on this stream"""
     full: _builtins.bool
@@ -903,6 +904,10 @@ class Update(_message.Message):
     def candidate(self) -> Global___Candidate:
         """replaces the one before; absent in a difference: as before. No part of view_digest"""
 
+    @_builtins.property
+    def offered(self) -> Global___AllOffered:
+        """likewise"""
+
     def __init__(
         self,
         *,
@@ -918,14 +923,60 @@ class Update(_message.Message):
         view_digest: _builtins.str = ...,
         withdrawn: Global___Withdrawn | None = ...,
         candidate: Global___Candidate | None = ...,
+        offered: Global___AllOffered | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "offered", b"offered", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "candidate", b"candidate", "entries", b"entries", "full", b"full", "number", b"number", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "candidate", b"candidate", "entries", b"entries", "full", b"full", "number", b"number", "offered", b"offered", "removed_bundles", b"removed_bundles", "removed_entries", b"removed_entries", "removed_sidecars", b"removed_sidecars", "revision", b"revision", "sidecars", b"sidecars", "view_digest", b"view_digest", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Update: _TypeAlias = Update  # noqa: Y015
+
+@_typing.final
+class AllOffered(_message.Message):
+    """What the node's services offer: names for requests in logs, which let nobody in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offered]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[Global___Offered] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllOffered: _TypeAlias = AllOffered  # noqa: Y015
+
+@_typing.final
+class Offered(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        operations: _abc.Iterable[Global___Operation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operations", b"operations", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Offered: _TypeAlias = Offered  # noqa: Y015
 
 @_typing.final
 class Entry(_message.Message):
