@@ -20,7 +20,7 @@ from trustplane.xds.topic import Answer
 NAMES = ("a", "b", "c")
 BAD = 7
 WHOLE = (Kind.CLUSTER, Kind.LISTENER)
-NAMED = (Kind.SECRET, Kind.ROUTE)
+NAMED = (Kind.SECRET, Kind.ROUTE, Kind.EXTENSION)
 contents = st.dictionaries(st.sampled_from(NAMES), st.integers(0, BAD + 2), max_size=3)
 
 
@@ -130,21 +130,9 @@ class History(RuleBasedStateMachine):
         names = tuple(sorted(self.names.get(kind, ())))
         return Requested(kind, nonce, refusal, names, version=self.version[kind])
 
-    @rule(clusters=contents, listeners=contents, secrets=contents, routes=contents, first=st.integers(0, BAD - 1))
-    def publish(
-        self,
-        clusters: dict[str, int],
-        listeners: dict[str, int],
-        secrets: dict[str, int],
-        routes: dict[str, int],
-        first: int,
-    ) -> None:
-        chosen = {
-            Kind.CLUSTER: {"a": first} | clusters,
-            Kind.LISTENER: {"a": first} | listeners,
-            Kind.SECRET: secrets,
-            Kind.ROUTE: routes,
-        }
+    @rule(made=st.fixed_dictionaries(dict.fromkeys(Kind, contents)), first=st.integers(0, BAD - 1))
+    def publish(self, made: dict[Kind, dict[str, int]], first: int) -> None:
+        chosen = {kind: ({"a": first} if kind in WHOLE else {}) | made[kind] for kind in Kind}
         self.offer = Offer(
             tuple(resource(kind, name, number) for kind, made in chosen.items() for name, number in made.items())
         )

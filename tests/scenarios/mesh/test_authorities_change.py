@@ -41,6 +41,7 @@ run(ServerSettings(
 CHANGED_WITHIN = 150.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_new_authorities_take_over_and_nobody_notices(mesh: Mesh) -> None:
     ports = (str(NODE_PORT), str(ENROLMENT_PORT))

@@ -126,6 +126,7 @@ def test_a_root_is_changed_with_one_agent_asleep_and_nobody_notices(mesh: Mesh) 
     assert told == ["publish", "verify", "switch", "drain", "retire", "verify-again", "done"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_server_killed_again_and_again_goes_on_with_the_change(mesh: Mesh) -> None:
     """At random points; TRUSTPLANE_CHAOS_SEED repeats a run. In the end every step was announced and was done once."""
