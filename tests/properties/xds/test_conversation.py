@@ -20,7 +20,8 @@ from trustplane.xds.topic import Answer
 NAMES = ("a", "b", "c")
 BAD = 7
 WHOLE = (Kind.CLUSTER, Kind.LISTENER)
-NAMED = (Kind.SECRET, Kind.ROUTE, Kind.EXTENSION)
+NAMED = (Kind.SECRET, Kind.ROUTE)
+KINDS = (*WHOLE, *NAMED)  # what comes apart is asked for by name as these are
 contents = st.dictionaries(st.sampled_from(NAMES), st.integers(0, BAD + 2), max_size=3)
 
 
@@ -34,9 +35,9 @@ class History(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.offer: Offer | None = None
-        self.has: dict[Kind, dict[str, str]] = {kind: {} for kind in Kind}  # what the proxy runs
-        self.version = dict.fromkeys(Kind, "")
-        self.nonce = dict.fromkeys(Kind, "")
+        self.has: dict[Kind, dict[str, str]] = {kind: {} for kind in KINDS}  # what the proxy runs
+        self.version = dict.fromkeys(KINDS, "")
+        self.nonce = dict.fromkeys(KINDS, "")
         self.names: dict[Kind, set[str]] = {kind: set() for kind in NAMED}
         self.asked_again: set[tuple[Kind, str]] = set()
         self.reported: dict[str, Held] = {}
@@ -49,9 +50,9 @@ class History(RuleBasedStateMachine):
         self.way.clear()
         self.reported.clear()
         self.asked_again.clear()
-        self.nonce = dict.fromkeys(Kind, "")
+        self.nonce = dict.fromkeys(KINDS, "")
         # A state-of-the-world proxy names what it holds by one version for all; a new stream may have to repeat it.
-        self.fresh = set(Kind) if self.dialect is Dialect.STATE else set()
+        self.fresh = set(KINDS) if self.dialect is Dialect.STATE else set()
         if self.offer is not None:
             self.feed(Offered(self.offer))
         for kind in WHOLE:
@@ -130,9 +131,21 @@ class History(RuleBasedStateMachine):
         names = tuple(sorted(self.names.get(kind, ())))
         return Requested(kind, nonce, refusal, names, version=self.version[kind])
 
-    @rule(made=st.fixed_dictionaries(dict.fromkeys(Kind, contents)), first=st.integers(0, BAD - 1))
-    def publish(self, made: dict[Kind, dict[str, int]], first: int) -> None:
-        chosen = {kind: ({"a": first} if kind in WHOLE else {}) | made[kind] for kind in Kind}
+    @rule(clusters=contents, listeners=contents, secrets=contents, routes=contents, first=st.integers(0, BAD - 1))
+    def publish(
+        self,
+        clusters: dict[str, int],
+        listeners: dict[str, int],
+        secrets: dict[str, int],
+        routes: dict[str, int],
+        first: int,
+    ) -> None:
+        chosen = {
+            Kind.CLUSTER: {"a": first} | clusters,
+            Kind.LISTENER: {"a": first} | listeners,
+            Kind.SECRET: secrets,
+            Kind.ROUTE: routes,
+        }
         self.offer = Offer(
             tuple(resource(kind, name, number) for kind, made in chosen.items() for name, number in made.items())
         )
@@ -165,7 +178,7 @@ class History(RuleBasedStateMachine):
     def answer_arrives(self) -> None:
         self.deliver()
 
-    @rule(kind=st.sampled_from(Kind), refusal=st.none() | st.just("no"))
+    @rule(kind=st.sampled_from(KINDS), refusal=st.none() | st.just("no"))
     def stale_answer(self, kind: Kind, refusal: str | None) -> None:
         if self.nonce[kind]:
             self.feed(self.reply(kind, "no such nonce", refusal))
@@ -191,7 +204,7 @@ class History(RuleBasedStateMachine):
         assert not self.way, "it never comes to rest"
         if self.offer is None:
             return
-        for kind in Kind:
+        for kind in KINDS:
             wanted = self.wanted(kind, self.offer)
             if self.dialect is Dialect.DELTA:
                 self.check_each(kind, wanted)

@@ -109,7 +109,7 @@ def test_every_alert_has_a_threshold_that_was_turned_off() -> None:
     assert {one[0] for one in TURNED_OFF} == {one.name for one in SHIPPED.alerts}
 
 
-@pytest.mark.parametrize("name", ["short-outage", "proxies-stuck"])
+@pytest.mark.parametrize("name", ["short-outage", pytest.param("proxies-stuck", marks=pytest.mark.long)])
 def test_a_recording_made_anew_is_the_one_kept(name: str) -> None:
     assert STORIES[name].story.record(name) == RECORDINGS[name], "scripts/record_alert_fleets.py makes them all anew"
 

@@ -86,6 +86,7 @@ def doubts(mesh: Mesh) -> dict[str, str]:
     return {one.participant: one.refusal or "" for one in found.holders if one.in_doubt}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_a_stopped_a_contradicting_and_a_refusing_sidecar_are_named_and_a_change_of_root_waits(mesh: Mesh) -> None:
     web, pay, late, edited = started(mesh)

@@ -150,6 +150,7 @@ def test_a_server_killed_again_and_again_goes_on_with_the_change(mesh: Mesh) -> 
     assert acted.index(("root-change-intent", "switch")) < acted.index(("root-change-intent", "retire"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_change_is_taken_back_after_the_switch_and_nobody_notices(mesh: Mesh) -> None:
     repository = started(mesh)

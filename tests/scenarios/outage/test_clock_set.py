@@ -18,8 +18,10 @@ TOLERANCE_SECONDS = 10
 
 @pytest.mark.parametrize(
     ("ahead", "name"),
-    [(timedelta(minutes=5), "clock-ahead"), (timedelta(minutes=-5), "clock-behind")],
-    ids=["ahead", "behind"],
+    [
+        pytest.param(timedelta(minutes=5), "clock-ahead", id="ahead"),
+        pytest.param(timedelta(minutes=-5), "clock-behind", id="behind", marks=pytest.mark.long),
+    ],
 )
 def test_a_clock_that_is_set_is_named_and_costs_no_request(mesh: Mesh, ahead: timedelta, name: str) -> None:
     clock = WrongClock(mesh.folder)
