@@ -34,7 +34,7 @@ class Oracle:
         self._schema = cedarpy.Schema.from_json_str(json.dumps(schema(service.operations, self._headers)))
         self._entities = entities(state, service)
         self._known = cedarpy.Entities.from_json_str(json.dumps(self._entities), self._schema)
-        self._services = {one.spiffe_id: str(one.name) for one in state.services.values()}
+        self._services = state.names_by_id()
 
     def decide(self, request: Request) -> Verdict:
         allowed_by: str | None = None

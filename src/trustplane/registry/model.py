@@ -231,6 +231,10 @@ class DesiredState:
     clusters: Clusters = field(default_factory=Clusters)
     policies: Mapping[ServiceName, bytes] = field(default_factory=dict)  # compiled; `policy.document` reads them
 
+    def names_by_id(self) -> dict[SpiffeId, str]:
+        """What people call the services that have these IDs."""
+        return {one.spiffe_id: str(one.name) for one in self.services.values()}
+
     def callers_of(self, service: ServiceName) -> tuple[Service, ...]:
         """Services that declare a call to `service`, by name."""
         found = (one for one in self.services.values() if any(call.service == service for call in one.calls))

@@ -66,7 +66,7 @@ def _strangers(state: DesiredState, used: Mapping[tuple[SpiffeId, str], Tally]) 
 
 def _uses(state: DesiredState, used: Mapping[tuple[SpiffeId, str], Tally], *, own: bool) -> Iterator[str]:
     """Callers with the same operations share one use."""
-    names = {one.spiffe_id: str(one.name) for one in state.services.values()}
+    names = state.names_by_id()
     operations: defaultdict[SpiffeId, set[str]] = defaultdict(set)
     for caller, operation in used:
         if caller in names if own else caller.trust_domain != state.trust_domain:

@@ -58,7 +58,7 @@ class DryRunAnswers:
 
     async def _shape(self, standing: Standing) -> shapes.DryRunShape:
         current = await self._door.current()
-        names = {one.spiffe_id: str(one.name) for one in current[1].services.values()} if current else {}
+        names = current[1].names_by_id() if current else {}
         run, ended, report = standing.run, standing.ended, standing.report
         found = len(report.newly_denied) + len(report.newly_allowed)
         denied, allowed = report.newly_denied[:MOST_DIFFERENCES], report.newly_allowed[:MOST_DIFFERENCES]

@@ -35,7 +35,7 @@ class TrafficAnswers:
         state = current[1] if current else None
         denied = [kind for kind, _ in found[:limit] if not kind.allowed][:MOST_EXPLAINED]
         near = {kind: in_words(one) for kind in denied if state and (one := nearest_permit(state, kind))}
-        names = {one.spiffe_id: str(one.name) for one in state.services.values()} if state else {}
+        names = state.names_by_id() if state else {}
         return TrafficShape(
             now=now,
             since=since,
