@@ -96,7 +96,7 @@ class MeasureConnections:
             await asyncio.gather(*(self._measure(service, offer) for service, offer in due[start : start + AT_ONCE]))
         view = self._views.value
         for sidecar in view.sidecars if view else ():
-            self._report(sidecar.service, view.withdrawn.remake if view else "")
+            self._report(sidecar.service, view.withdrawn.order if view else "")
 
     def _due(self) -> Iterator[tuple[ServiceName, Offer]]:
         attached = self._uptake.listening

@@ -132,7 +132,7 @@ class OfferConfiguration:
         except Fault as fault:
             self._refusals.refused(sidecar.service, fault)
             return None
-        self._orders[sidecar.service] = withdrawn.remake
+        self._orders[sidecar.service] = withdrawn.order
         return offer
 
     def _tried(self, sidecar: Sidecar, offer: Published, candidate: Candidate, at: datetime) -> Published:

@@ -20,7 +20,7 @@ from trustplane.registry.clusters import Clusters
 from trustplane.registry.partner_probes import ShownProbe, shown_probes
 from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent, Holding, Hosting
-from trustplane.registry.view import Withdrawn
+from trustplane.registry.view import AGAIN, Withdrawn
 from trustplane.rotation.root_change import Participant, RootChange, Seen, Survey
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SCHEME, TrustDomain
@@ -310,7 +310,7 @@ class _Eyes:
         kind, _, service = name.partition(" ")
         if kind != "sidecar" or service not in {str(one) for one in self._published.draining}:
             return None
-        return frozenset(one.held for one in told if one.thing == CONNECTIONS and one.held)
+        return frozenset(one.held.partition(AGAIN)[0] for one in told if one.thing == CONNECTIONS and one.held)
 
     def _trust(self, bundles: Sequence[Holding]) -> frozenset[AuthorityId]:
         is_current = bool(bundles) and all(self._is_current(one) for one in bundles)

@@ -88,7 +88,7 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
 async def remake_connections(flows: Flows) -> None:
     """As the newest order says, also when the change it belongs to is over: taken back, it would be another one."""
     newest = await flows.store.root_changes(CHANGES_LOOKED_AT)
-    await flows.desired.remake(next((one.remake for one in newest if one.remake), ""))
+    await flows.desired.remake(next((one.told for one in newest if one.told), ""))
 
 
 async def _cut_banned(flows: Flows) -> None:

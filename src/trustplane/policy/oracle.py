@@ -14,10 +14,12 @@ from trustplane.fault import Broken
 from trustplane.policy.access import Verdict
 from trustplane.policy.profile import headers_of
 from trustplane.policy.rules import matched
-from trustplane.policy.schema import ACTION, DOMAIN, PEER, SERVICE, entities, schema
+from trustplane.policy.schema import ACTION, DOMAIN, PEER, SERVICE, member, schema, surroundings
 from trustplane.policy.tree import Request
 from trustplane.registry.model import DesiredState, Service
 from trustplane.spiffe.ids import SpiffeId
+
+MOST_CALLERS = 1_000  # whose entities are kept ready
 
 
 class Oracle:
@@ -32,9 +34,9 @@ class Oracle:
         self._headers = sorted({name for one in trees.values() for name in headers_of(one.clauses)})
         self._policies = cedarpy.PolicySet.from_str(text)
         self._schema = cedarpy.Schema.from_json_str(json.dumps(schema(service.operations, self._headers)))
-        self._entities = entities(state, service)
-        self._known = cedarpy.Entities.from_json_str(json.dumps(self._entities), self._schema)
-        self._services = state.names_by_id()
+        self._known = cedarpy.Entities.from_json_str(json.dumps(surroundings(state, service)), self._schema)
+        self._with_caller: dict[SpiffeId, cedarpy.Entities] = {}
+        self._services = {one.spiffe_id: one for one in state.services.values()}
 
     def decide(self, request: Request) -> Verdict:
         allowed_by: str | None = None
@@ -64,24 +66,33 @@ class Oracle:
                 },
             },
             self._policies,
-            self._with(request.caller, principal),
+            self._with(request.caller),
             self._schema,
         )
 
     def _principal(self, caller: SpiffeId) -> dict[str, str]:
         if caller in self._services:
-            return {"type": SERVICE, "id": self._services[caller]}
+            return {"type": SERVICE, "id": str(self._services[caller].name)}
         kind = SERVICE if caller.trust_domain == self._state.trust_domain else PEER
         return {"type": kind, "id": str(caller)}
 
-    def _with(self, caller: SpiffeId, principal: dict[str, str]) -> cedarpy.Entities:
+    def _with(self, caller: SpiffeId) -> cedarpy.Entities:
+        """What can bear on its requests: of all services only itself and the one that is called."""
+        if caller not in self._with_caller:
+            if len(self._with_caller) >= MOST_CALLERS:
+                self._with_caller.clear()
+            known = self._services.get(caller)
+            one = member(known) if known else self._stranger(caller)
+            is_there = known is not None and known.name == self._service.name
+            found = self._known if is_there else self._known.with_added_json_str(json.dumps([one]), self._schema)
+            self._with_caller[caller] = found
+        return self._with_caller[caller]
+
+    def _stranger(self, caller: SpiffeId) -> dict[str, object]:
         """Whoever is not registered is a member of its trust domain and of nothing else."""
-        if caller in self._services:
-            return self._known
-        domain = {"type": DOMAIN, "id": str(caller.trust_domain)}
+        principal = self._principal(caller)
         attributes: dict[str, list[str]] = {"data": []} if principal["type"] == SERVICE else {}
-        stranger = {"uid": principal, "attrs": attributes, "parents": [domain]}
-        return self._known.with_added_json_str(json.dumps([stranger]), self._schema)
+        return {"uid": principal, "attrs": attributes, "parents": [{"type": DOMAIN, "id": str(caller.trust_domain)}]}
 
 
 def _skipped(request: Request, errors: list[str]) -> Broken:

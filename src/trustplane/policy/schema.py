@@ -52,13 +52,24 @@ def actions(service: Service) -> list[dict[str, object]]:
 
 def members(state: DesiredState) -> list[dict[str, object]]:
     """What does not depend on who is called."""
+    return [*_groups(state), *(member(one) for one in state.services.values())]
+
+
+def surroundings(state: DesiredState, service: Service) -> list[dict[str, object]]:
+    """What bears on requests to one service, but for whoever calls."""
+    return [*actions(service), *_groups(state), member(service)]
+
+
+def member(one: Service) -> dict[str, object]:
+    parents = [(NAMESPACE, one.name.namespace), *((GROUP, owner) for owner in one.owners)]
+    return _entity(SERVICE, str(one.name), {"data": sorted(one.data)}, parents)
+
+
+def _groups(state: DesiredState) -> list[dict[str, object]]:
     found = [_entity(NAMESPACE, name, {}, [(DOMAIN, str(state.trust_domain))]) for name in state.namespaces]
     groups = {owner for one in state.services.values() for owner in one.owners}
     found += [_entity(GROUP, name, {}, []) for name in sorted(groups)]
     found.append(_entity(DOMAIN, str(state.trust_domain), {}, []))
-    for name, one in state.services.items():
-        parents = [(NAMESPACE, name.namespace), *((GROUP, owner) for owner in one.owners)]
-        found.append(_entity(SERVICE, str(name), {"data": sorted(one.data)}, parents))
     return found
 
 

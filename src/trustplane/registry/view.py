@@ -23,6 +23,8 @@ from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import ServiceName
 from trustplane.spiffe.selectors import Selector
 
+AGAIN = "+"  # between an order to make connections anew and when it was repeated
+
 Key = TypeVar("Key", SpiffeId, ServiceName, TrustDomain)
 
 
@@ -108,7 +110,8 @@ class Withdrawn:
     """What the trust domain has revoked, in force and not yet expired by itself.
 
     `crls` has one for each CA or none. `issuers` are the SHA-256 of issuing authorities' certificates, hex. `remake`
-    names the newest order to make connections anew: those made before it are relied on no more.
+    names the newest order to make connections anew: those made before it are relied on no more. A repetition of it has
+    another name, for those whose connection was let in by a callee that had not begun to tell them apart yet.
     """
 
     crls: tuple[TrustedCrl, ...] = ()
@@ -117,6 +120,11 @@ class Withdrawn:
     issuers: tuple[str, ...] = ()
     leaving: tuple[LeavingIssuer, ...] = ()
     remake: str = ""
+
+    @property
+    def order(self) -> str:
+        """The order that is proven, however often it was given."""
+        return self.remake.partition(AGAIN)[0]
 
     def __post_init__(self) -> None:
         for name, items in (

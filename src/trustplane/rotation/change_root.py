@@ -18,7 +18,7 @@ from datetime import datetime
 
 from trustplane.fault import Refused
 from trustplane.rotation.root_change import Phase, RootChange, Survey, Waiver
-from trustplane.rotation.root_gates import excused, last_leaf_of, may_be_remade, waits
+from trustplane.rotation.root_gates import excused, last_leaf_of, may_be_remade, must_be_remade_again, waits
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 
@@ -191,7 +191,7 @@ def _drained(change: RootChange, survey: Survey, at: datetime, *, is_open: bool)
     if change.phase is Phase.RETIRE and state is AuthorityState.RETIRED:
         return _enter(replace(change, left_at=at), Phase.VERIFY_AGAIN, at)
     if state is AuthorityState.ACTIVE or _shows_leaving(change, survey, at):
-        return _enter(replace(change, replaced_at=None, remade_from=None), Phase.SWITCH, at)
+        return _enter(replace(change, replaced_at=None, remade_from=None, remade_again=None), Phase.SWITCH, at)
     change = replace(change, last_leaf=last_leaf_of(change, survey))
     if not is_open:
         return (
@@ -203,11 +203,16 @@ def _drained(change: RootChange, survey: Survey, at: datetime, *, is_open: bool)
 
 
 def _waiting_to_retire(change: RootChange, survey: Survey, at: datetime) -> Fed:
-    """Told once, when it can help: whoever connects anew from then on can show no leaf below the leaving root."""
-    if change.remade_from is not None or not may_be_remade(change, survey, at):
+    """Told when it can help: whoever connects anew from then on can show no leaf below the leaving root."""
+    if not may_be_remade(change, survey, at):
         return change, ()
-    change = replace(change, remade_from=at)
-    return change, (Remake(change.remake),)
+    if change.remade_from is None:
+        change = replace(change, remade_from=at)
+    elif must_be_remade_again(change, survey, at):
+        change = replace(change, remade_again=at)
+    else:
+        return change, ()
+    return change, (Remake(change.told),)
 
 
 def _shows_leaving(change: RootChange, survey: Survey, at: datetime) -> bool:
@@ -245,6 +250,7 @@ def _gone_back(change: RootChange, at: datetime) -> Fed:
         replaced_at=None,
         last_leaf=None,
         remade_from=None,
+        remade_again=None,
     )
     return _enter(exchanged, Phase.SWITCH, at)
 

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from trustplane.fault import Refused
+from trustplane.registry.view import AGAIN
 from trustplane.spiffe.names import ClusterName, NodeName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 from trustplane.trust.partner import Rule
 
 MAX_TEXT = 500
 LONGEST_WAIVER = timedelta(days=90)
+_INSTANT = "%Y%m%dT%H%M%S.%fZ"
 
 
 class Phase(Enum):
@@ -189,6 +191,7 @@ class RootChange:
     replaced_at: datetime | None = None  # from when on nobody showed a leaf below the leaving root
     last_leaf: datetime | None = None  # when the last of those ends
     remade_from: datetime | None = None  # when everyone was told to make connections anew: nobody had such a leaf then
+    remade_again: datetime | None = None  # when that was told for the last time, if more than once
     waivers: tuple[Waiver, ...] = ()
     version: int = 0
     published_at: datetime | None = None  # from when on the new root was in every bundle
@@ -197,7 +200,12 @@ class RootChange:
     @property
     def remake(self) -> str:
         """The order to make connections anew, as it is told and proven; empty while there is none."""
-        return f"{self.number}/{self.remade_from:%Y%m%dT%H%M%S.%fZ}" if self.remade_from else ""
+        return f"{self.number}/{self.remade_from:{_INSTANT}}" if self.remade_from else ""
+
+    @property
+    def told(self) -> str:
+        """That order as nodes are told it: each repetition makes connections anew once more, and proves the same."""
+        return f"{self.remake}{AGAIN}{self.remade_again:{_INSTANT}}" if self.remade_again else self.remake
 
     def waived(self, at: datetime) -> frozenset[Participant]:
         return frozenset(one.participant for one in self.waivers if one.is_in_force(at))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from trustplane.rotation.root_change import Participant, ParticipantKind, Phase, RootChange, Seen, Survey
@@ -172,6 +172,8 @@ def _connected(change: RootChange, survey: Survey, at: datetime, recycled: datet
         yield Waiting(Lack.CONNECTION, None, change.since, until=recycled)
 
 
+_AGAIN_AFTER = timedelta(seconds=5)
+
 # Agents and servers make their connections anew with each identity of theirs.
 _CONNECTING = frozenset({ParticipantKind.SIDECAR, ParticipantKind.ENVOY, ParticipantKind.WORKLOAD})
 
@@ -182,6 +184,22 @@ def may_be_remade(change: RootChange, survey: Survey, at: datetime) -> bool:
     lacks = {one.lack for one in waits(change, survey, at)}
     is_all_of_connections = Lack.CONNECTION in lacks and lacks <= {Lack.CONNECTION, Lack.LINK}
     return is_all_of_connections and any(one.remade is not None for one in survey.seen)
+
+
+def must_be_remade_again(change: RootChange, survey: Survey, at: datetime) -> bool:
+    """Whether someone who is there has not shown it for so long that the order is given again, ever more rarely.
+
+    A caller may follow the order before its callee does, which then takes the new connection for one of before.
+    """
+    if change.remade_from is None:
+        return False
+    last = change.remade_again or change.remade_from
+    if at < last + max(_AGAIN_AFTER, last - change.remade_from):
+        return False
+    return any(
+        one.lack is Lack.CONNECTION and one.participant is not None and not one.is_away
+        for one in waits(change, survey, at)
+    )
 
 
 def _lacking(change: RootChange, survey: Survey, at: datetime, lack: Lack) -> Iterator[Waiting]:

@@ -133,6 +133,7 @@ def _row(change: RootChange) -> dict[str, object]:
         "published_at": change.published_at,
         "left_at": change.left_at,
         "remade_from": change.remade_from,
+        "remade_again": change.remade_again,
     }
 
 
@@ -152,6 +153,7 @@ def _change(row: Row[Any], waivers: Sequence[Waiver]) -> RootChange:
         replaced_at=row.replaced_at,
         last_leaf=row.last_leaf,
         remade_from=row.remade_from,
+        remade_again=row.remade_again,
         waivers=tuple(waivers),
         version=row.version,
         published_at=row.published_at,

@@ -205,6 +205,7 @@ root_changes = Table(
     Column("published_at", Instant),
     Column("left_at", Instant),
     Column("remade_from", Instant),
+    Column("remade_again", Instant),
 )
 
 root_change_waivers = Table(

@@ -41,15 +41,15 @@ def of_inbound(sidecar: Sidecar, svid: X509Svid, bundles: BundleSet, withdrawn: 
     """
     if not sidecar.connections.drains:
         return ""
-    return _digest(_trust(svid, (bundles[sidecar.spiffe_id.trust_domain],), withdrawn))
+    return _digest(_trust(svid, (bundles[sidecar.spiffe_id.trust_domain],), withdrawn.order))
 
 
 def of_outbound(sidecar: Sidecar, svid: X509Svid, callee: Callee, bundles: BundleSet, withdrawn: Withdrawn) -> str:
-    """A connection is made anew if either of its ends wants that."""
+    """A connection is made anew if either of its ends wants that, and once more when the order is given again."""
     if not (sidecar.connections.drains or callee.connections.drains):
         return ""
     domains = sorted({sidecar.spiffe_id.trust_domain, callee.spiffe_id.trust_domain})
-    return _digest(_trust(svid, [bundles[one] for one in domains], withdrawn))
+    return _digest(_trust(svid, [bundles[one] for one in domains], withdrawn.remake))
 
 
 def former(newest: str, before: Sequence[str], gone: Iterable[str] = ()) -> tuple[str, ...]:
@@ -59,11 +59,11 @@ def former(newest: str, before: Sequence[str], gone: Iterable[str] = ()) -> tupl
     return tuple(one for one in before if one and one != newest and one not in left)[:MAX_FORMER] if newest else ()
 
 
-def _trust(svid: X509Svid, bundles: Iterable[Bundle], withdrawn: Withdrawn) -> list[bytes]:
+def _trust(svid: X509Svid, bundles: Iterable[Bundle], order: str) -> list[bytes]:
     """What verifies and what is shown: the roots of each domain, who signed the leaf, and the newest order."""
     roots = [sorted(each.public_bytes(Encoding.DER) for each in one.x509_authorities) for one in bundles]
     issuers = [one.public_bytes(Encoding.DER) for one in svid.chain[1:]]
-    parts = [*(der for one in roots for der in one), b"", *issuers, b"", withdrawn.remake.encode()]
+    parts = [*(der for one in roots for der in one), b"", *issuers, b"", order.encode()]
     return [hashlib.sha256(part).digest() for part in parts]
 
 

@@ -31,6 +31,7 @@ FULL = replace(
     replaced_at=NOW + HOUR,
     last_leaf=NOW + 2 * HOUR,
     remade_from=NOW + 2 * HOUR,
+    remade_again=NOW + 3 * HOUR,
     waivers=WAIVERS,
 )
 

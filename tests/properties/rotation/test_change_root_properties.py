@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.kit.root_change_peers import NOON, Connection, Leaf, Peer
 from trustplane.fault import Refused
+from trustplane.registry.view import AGAIN
 from trustplane.rotation.change_root import (
     Effect,
     Event,
@@ -141,7 +142,7 @@ class World(RuleBasedStateMachine):
                 if is_newest and self.roots[coming] in {AuthorityState.PREPARED, AuthorityState.DRAINING}:
                     self.switch(leaving, coming)
             case Remake(order):
-                self.order = order
+                self.order = order.partition(AGAIN)[0]
             case Retire(root):
                 if is_newest and self.roots[root] not in {AuthorityState.ACTIVE, AuthorityState.RETIRED}:
                     self.retire(root)

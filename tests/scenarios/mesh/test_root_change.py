@@ -88,7 +88,6 @@ def asleep(node: Node) -> Iterator[None]:
         os.kill(node.part.pid, signal.SIGCONT)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_root_is_changed_with_one_agent_asleep_and_nobody_notices(mesh: Mesh) -> None:
     repository = started(mesh)

@@ -58,7 +58,7 @@ class Bench:
         withdrawn = Withdrawn(remake=remake)
         before = generations_of(self._offer) if self._offer else ()
         self.views.publish(NodeView(1, (), (self.sidecar,), (), withdrawn))
-        self.followed = remake
+        self.followed = withdrawn.order
         self._offer = snapshot(self.sidecar, SVID, bundles_of(CA), HERE, withdrawn, former=before)
 
     def acknowledge(self, *, but: str = "") -> None:
@@ -110,6 +110,21 @@ def play(scenario: Callable[[Bench], Awaitable[None]], sidecar: Sidecar = DRAINI
         await scenario(Bench(sidecar))
 
     asyncio.run(main())
+
+
+def test_an_order_that_is_given_again_is_reported_and_proven_as_itself() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.order("1")
+        bench.acknowledge()
+        bench.tell(before=1)
+        assert await bench.look() == ("1", "")
+        bench.order("1+2")
+        bench.acknowledge()
+        bench.tell(before=0)
+        assert await bench.look() == ("1", "")
+        assert await bench.look() == ("1", "1")
+
+    play(scenario)
 
 
 def test_an_order_is_proven_by_two_looks_in_a_row_and_then_nobody_is_bothered() -> None:

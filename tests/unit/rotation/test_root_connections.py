@@ -69,9 +69,31 @@ def test_a_connection_that_is_seen_in_use_does_not_hold_up_the_order_that_would_
     assert play >> measured(DONE) << Phase.RETIRE
 
 
+def again(after: int) -> Remake:
+    return Remake(f"{ORDERED}+20260801T1300{1 + after:02}.000000Z")
+
+
+def test_the_order_is_given_again_ever_more_rarely_while_someone_who_is_there_shows_nothing() -> None:
+    play = draining() >> ENDED >> measured(NONE_YET) << Remake(ORDERED)
+    for given, without in ((5, 4), (10, 9), (20, 19), (40, 39)):
+        assert play >> ENDED + without * SECOND >> measured(NONE_YET) << None
+        assert play >> ENDED + given * SECOND >> measured(NONE_YET) << again(given) >> measured(NONE_YET) << None
+    assert play.change.remake == ORDERED, "whichever of them it follows proves the same"
+    assert play >> measured(DONE) << Phase.RETIRE
+
+
+def test_for_someone_who_is_away_nobody_makes_connections_anew_once_more() -> None:
+    away = replace(the_sidecar(BOTH, NEWS, NEWS), remade=NONE_YET, is_away=True)
+    found = replace(NEW_LEAVES.survey, seen=(the_agent(BOTH, NEWS), away), are_all_measured=True)
+    play = draining() >> ENDED >> Looked(found) << Remake(ORDERED)
+    assert play >> ENDED + 30 * SECOND >> Looked(found) << None
+
+
 def test_who_drains_and_shows_nothing_is_waited_for_until_its_connections_are_too_old() -> None:
     play = draining() >> ENDED >> measured(NONE_YET) << Remake(ORDERED)
-    assert play >> LATE >> measured(NONE_YET) << None
+    repeated = Remake(f"{ORDERED}+20260801T131500.000000Z")
+    play = play >> LATE >> measured(NONE_YET) << repeated
+    assert play >> measured(NONE_YET) << None
     assert play >> LATE + SECOND >> measured(NONE_YET) << Phase.RETIRE
 
 
@@ -102,7 +124,7 @@ def test_an_old_leaf_that_turns_up_makes_the_order_void() -> None:
     later = Remake("1/20260801T130002.000000Z")
     assert play >> measured(DONE) << Phase.DRAIN >> ENDED + SECOND >> measured(DONE) << later
     assert play >> GoneBack() << Phase.SWITCH
-    assert play.change.remake == ""
+    assert play.change.told == ""
 
 
 def test_a_sidecar_that_is_waived_is_not_waited_for_with_its_connections() -> None:

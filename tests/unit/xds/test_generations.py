@@ -80,6 +80,12 @@ def test_whatever_changes_trust_begins_a_generation_both_ways(changed: Snapshot)
     assert cluster(changed)["alt_stat_name"] != cluster(made())["alt_stat_name"]
 
 
+def test_an_order_that_is_given_again_makes_what_is_called_anew_and_not_what_is_let_in() -> None:
+    once, again = (made(withdrawn=Withdrawn(remake=order)) for order in ("1", "1+2"))
+    assert generation(once) == generation(again)
+    assert cluster(once)["alt_stat_name"] != cluster(again)["alt_stat_name"]
+
+
 def test_a_renewed_leaf_begins_no_generation() -> None:
     assert generation(made()) == generation(made(svid=keyed(OLD, WEB.spiffe_id)))
 
