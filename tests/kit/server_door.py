@@ -29,6 +29,7 @@ from trustplane.issuance.record import IssuedCertificate, Purpose, RenewalFigure
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
+from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Resumed, feed
 from trustplane.rotation.root_change import Order as RotationOrder
@@ -45,7 +46,6 @@ from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Losses
 from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.promotion import Gate, Standing, lacks
 from trustplane.verdict.tally import Tally

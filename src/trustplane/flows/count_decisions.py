@@ -16,9 +16,10 @@ import structlog
 
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
+from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import MOST_KINDS, Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import MOST_KINDS, Parcel
 from trustplane.verdict.folding import Asked, Paths
 from trustplane.verdict.logged import Logged, kind_of
 from trustplane.verdict.tally import Sample, Tally, add, requests

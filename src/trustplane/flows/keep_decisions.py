@@ -17,10 +17,11 @@ import structlog
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
 from trustplane.registry.model import DesiredState
+from trustplane.registry.parcels import Losses
 from trustplane.spiffe.ids import SCHEME
 from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Kept, Losses, Parcel
+from trustplane.verdict.delivery import Kept, Parcel
 from trustplane.verdict.nearest import in_words, nearest_permit
 from trustplane.verdict.operations import named
 from trustplane.verdict.tally import Sample, Tally, add

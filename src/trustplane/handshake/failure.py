@@ -49,15 +49,17 @@ class Tls(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What the record says of one end of the connection: never proof of who it is."""
+    """What the record says of one end of the connection: never proof of who it is. `issuer_key` is the key that its
+    certificate says it was signed with (authority key identifier, hex)."""
 
     spiffe_id: str = ""
     serial: str = ""
     issuer_serial: str = ""
     not_after: datetime | None = None
+    issuer_key: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("spiffe_id", "serial", "issuer_serial"):
+        for name in ("spiffe_id", "serial", "issuer_serial", "issuer_key"):
             object.__setattr__(self, name, getattr(self, name)[:MAX_FIELD])
 
 
@@ -67,7 +69,8 @@ NOBODY = Claims()
 @dataclass(frozen=True, slots=True)
 class Failure:
     """`local` and `peer` are the addresses of this record's own end and of the other; with both sides at hand, one's
-    local is the other's peer. `implementation` is unset where a text came without its origin."""
+    local is the other's peer. `implementation` is unset where a text came without its origin. `times`: how many
+    alike it stands for, itself among them."""
 
     text: str
     implementation: Implementation | None = None
@@ -81,6 +84,7 @@ class Failure:
     peer: str = ""
     theirs: Claims = NOBODY
     ours: Claims = NOBODY
+    times: int = 1
     place: Place | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

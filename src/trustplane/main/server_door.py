@@ -34,6 +34,7 @@ from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
+from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.registry.view import NodeView
 from trustplane.rotation.root_change import Order as RotationOrder
@@ -48,7 +49,6 @@ from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Losses
 from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.expectations import expectations
 from trustplane.verdict.promotion import MOST_EXPECTED, Gate, Standing

@@ -13,24 +13,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, select
 
+from trustplane.registry.parcels import Losses
 from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.store import parcel_streams
 from trustplane.store.decision_rows import ENFORCED, TRIAL, digest, kind_of, row, tally_of
 from trustplane.store.tables import decision_streams, decisions
 from trustplane.store.transaction import Transaction
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Kept, Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import Kept, Parcel
 from trustplane.verdict.tally import Tally, add
 
 MOST_KINDS = 2000  # of one service in one hour
 MOST_WITHOUT_PATHS = 500  # beside those
 MOST_ROWS = 5_000_000  # in all
-STREAMS = 32  # of one node; it begins one with each start
 _HOUR = timedelta(hours=1)
 
 
 def put(transaction: Transaction, parcel: Parcel, at: datetime) -> Kept:
-    if not _moved(transaction, parcel, at):
-        return Kept(_number(transaction, parcel.id))
+    if not parcel_streams.moved(transaction, decision_streams, parcel.id, parcel.losses, at):
+        return Kept(parcel_streams.number(transaction, decision_streams, parcel.id))
     hours: dict[tuple[str, datetime], dict[DecisionKind, Tally]] = defaultdict(dict)
     for kind, tally in parcel.tallies.items():
         add(hours[str(kind.callee), _hour(tally.first)], kind, tally)
@@ -41,8 +42,7 @@ def put(transaction: Transaction, parcel: Parcel, at: datetime) -> Kept:
         _add(transaction, hour, kept)
         fresh += new
         dropped += lost
-    if dropped:
-        _note(transaction, parcel.id, dropped)
+    parcel_streams.lose(transaction, decision_streams, parcel.id, Losses(dropped=dropped))
     return Kept(parcel.id.number, tuple(fresh))
 
 
@@ -64,15 +64,13 @@ def found(
 
 def losses(connection: Connection, since: datetime) -> dict[NodeName, Losses]:
     """What nodes that delivered since then have lost."""
-    by, sums = decision_streams.c.node, [func.sum(decision_streams.c[name]) for name in ("dropped", "folded")]
-    rows = connection.execute(select(by, *sums).where(decision_streams.c.at >= since).group_by(by))
-    return {NodeName(node): Losses(int(dropped), int(folded)) for node, dropped, folded in rows}
+    return parcel_streams.losses(connection, decision_streams, since)
 
 
 def prune(transaction: Transaction, before: datetime) -> int:
     """Hours before that one; and the oldest of those that are left, while there are more rows than are kept."""
     gone = transaction.write(delete(decisions).where(decisions.c.hour < _hour(before)))
-    transaction.write(delete(decision_streams).where(decision_streams.c.at < before))
+    parcel_streams.forget_before(transaction, decision_streams, before)
     while int(transaction.read(select(func.count()).select_from(decisions)).scalar_one()) > MOST_ROWS:
         oldest = transaction.read(select(func.min(decisions.c.hour))).scalar_one()
         gone += transaction.write(delete(decisions).where(decisions.c.hour == oldest))
@@ -81,43 +79,6 @@ def prune(transaction: Transaction, before: datetime) -> int:
 
 def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _moved(transaction: Transaction, parcel: Parcel, at: datetime) -> bool:
-    """First, and with the row locked, so that two servers that are sent the same parcel take it once."""
-    statement = transaction.insert_or(decision_streams)
-    new: dict[str, Any] = {"number": statement.excluded.number, "at": statement.excluded["at"]}
-    new |= {name: decision_streams.c[name] + statement.excluded[name] for name in ("dropped", "folded")}
-    later = decision_streams.c.number < statement.excluded.number
-    statement = statement.on_conflict_do_update(index_elements=["node", "stream"], set_=new, where=later)
-    lost = {"dropped": parcel.losses.dropped, "folded": parcel.losses.folded}
-    told = {"node": parcel.id.node.name, "stream": parcel.id.stream, "number": parcel.id.number, "at": at, **lost}
-    if not transaction.write(statement, told):
-        return False
-    _forget_streams(transaction, parcel.id.node)
-    return True
-
-
-def _forget_streams(transaction: Transaction, node: NodeName) -> None:
-    newest = (
-        select(decision_streams.c.stream)
-        .where(decision_streams.c.node == node.name)
-        .order_by(decision_streams.c["at"].desc(), decision_streams.c.stream)
-        .limit(STREAMS)
-    )
-    of_node = decision_streams.c.node == node.name
-    transaction.write(delete(decision_streams).where(of_node, decision_streams.c.stream.not_in(newest)))
-
-
-def _number(transaction: Transaction, parcel: ParcelId) -> int:
-    which = (decision_streams.c.node == parcel.node.name, decision_streams.c.stream == parcel.stream)
-    return int(transaction.read(select(decision_streams.c.number).where(*which)).scalar_one())
-
-
-def _note(transaction: Transaction, parcel: ParcelId, dropped: int) -> None:
-    which = (decision_streams.c.node == parcel.node.name, decision_streams.c.stream == parcel.stream)
-    more = {"dropped": decision_streams.c.dropped + dropped}
-    transaction.write(decision_streams.update().where(*which).values(**more))
 
 
 def _fitting(

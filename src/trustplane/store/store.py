@@ -16,6 +16,7 @@ from typing import Self
 from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
+from trustplane.registry.parcels import Losses
 from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
 from trustplane.rotation.root_change import RootChange
@@ -40,6 +41,7 @@ from trustplane.store import (
 from trustplane.store.changes import Changes
 from trustplane.store.database import Database
 from trustplane.store.engines import Counts
+from trustplane.store.stored_handshakes import StoredHandshakes
 from trustplane.store.stored_people import StoredPeople
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
@@ -47,14 +49,14 @@ from trustplane.trust.federation import Peer
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, SignedCrl
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Kept, Losses, Parcel
+from trustplane.verdict.delivery import Kept, Parcel
 from trustplane.verdict.dry_run import DryRun, Ended, Wanted
 from trustplane.verdict.tally import Tally
 
 __all__ = ["Changes", "Store", "Topic"]
 
 
-class Store(StoredPeople):
+class Store(StoredPeople, StoredHandshakes):
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database)
         self._clock = clock

@@ -22,6 +22,7 @@ from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
+from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Waiver
@@ -34,7 +35,6 @@ from trustplane.trust.lifecycle import JwtTurn
 from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Losses
 from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.promotion import Standing
 from trustplane.verdict.tally import Tally

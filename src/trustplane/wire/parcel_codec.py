@@ -10,10 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from trustplane.fault import Refused
 from trustplane.policy.access import Verdict
+from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.verdict.decision import DecisionKind, SeenPath, Trial
-from trustplane.verdict.delivery import MOST_KINDS, Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import MOST_KINDS, Parcel
 from trustplane.verdict.tally import Sample, Tally, add
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 from trustplane.wire.node_codec import timestamp

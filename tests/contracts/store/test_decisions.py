@@ -12,10 +12,11 @@ from tests.contracts.store.records import HOUR, NODE, NOW, OTHER_NODE, opened
 from tests.kit.policies import PAYMENTS
 from tests.kit.verdicts import kind
 from trustplane.policy.access import Verdict
+from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store import decisions
+from trustplane.store import decisions, parcel_streams
 from trustplane.verdict.decision import DecisionKind, Trial
-from trustplane.verdict.delivery import Kept, Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import Kept, Parcel
 from trustplane.verdict.tally import Sample, Tally
 
 STREAM, OTHER_STREAM = "a" * 32, "b" * 32
@@ -111,7 +112,7 @@ async def test_old_hours_are_let_go_and_the_oldest_when_there_are_too_many(
 
 
 async def test_a_node_has_so_many_streams(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decisions, "STREAMS", 2)
+    monkeypatch.setattr(parcel_streams, "STREAMS", 2)
     async with await opened(url) as store:
         for number in range(4):
             at = NOW + timedelta(seconds=number)

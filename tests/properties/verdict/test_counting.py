@@ -11,9 +11,10 @@ from trustplane.fault import Refused
 from trustplane.policy.access import Access, Grant, Verdict
 from trustplane.policy.compile import compiled
 from trustplane.policy.tree import EVERYONE, AllOf, Method, Path, Request
+from trustplane.registry.parcels import ParcelId, is_new
 from trustplane.spiffe.names import NodeName
 from trustplane.verdict.decision import DecisionKind, SeenPath
-from trustplane.verdict.delivery import Parcel, ParcelId, is_new
+from trustplane.verdict.delivery import Parcel
 from trustplane.verdict.folding import Asked, Paths
 from trustplane.verdict.replay import CannotTell, narrowed, replayed
 from trustplane.verdict.tally import Tallies, Tally, merged, requests

@@ -13,8 +13,9 @@ from tests.kit.policies import CHECKOUT, PAYMENTS
 from trustplane.fault import Unavailable
 from trustplane.flows import count_decisions
 from trustplane.flows.count_decisions import CountDecisions
+from trustplane.registry.parcels import Losses
 from trustplane.spiffe.names import NodeName
-from trustplane.verdict.delivery import Losses, Parcel
+from trustplane.verdict.delivery import Parcel
 from trustplane.verdict.folding import Asked
 from trustplane.verdict.logged import Logged
 from trustplane.verdict.tally import requests

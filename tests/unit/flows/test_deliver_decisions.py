@@ -11,8 +11,9 @@ from tests.kit.node_line import Domain, Line, away, running
 from tests.kit.verdicts import START, kind, tally
 from trustplane.fault import Refused
 from trustplane.flows.deliver_decisions import UNTIL_IT_IS_NEWER, DeliverDecisions
+from trustplane.registry.parcels import ParcelId
 from trustplane.spiffe.names import NodeName
-from trustplane.verdict.delivery import Parcel, ParcelId
+from trustplane.verdict.delivery import Parcel
 
 
 class Waiting:

@@ -12,9 +12,10 @@ from tests.kit.policies import CHECKOUT, PAYMENTS, policy_book
 from tests.kit.verdicts import kind, tally
 from trustplane.flows.keep_decisions import AHEAD, KEPT_FOR, KeepDecisions, believed
 from trustplane.registry.model import DesiredState
+from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.verdict.decision import DecisionKind
-from trustplane.verdict.delivery import Kept, Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import Kept, Parcel
 from trustplane.verdict.tally import Tallies
 
 CHARGE = '@id("charge") permit (principal == Service::"shop/checkout", action == Action::"charge", resource);'

@@ -11,10 +11,10 @@ from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
 from tests.kit.server_door import NODE, NOON, MemoryDoor
 from trustplane.policy.access import Verdict
+from trustplane.registry.parcels import Losses
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.decision import DecisionKind, SeenPath, Trial
-from trustplane.verdict.delivery import Losses
 from trustplane.verdict.tally import Sample, Tally
 from trustplane.wire.http_api import admin_application
 from trustplane.wire.http_traffic import decision_of

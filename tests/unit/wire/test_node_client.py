@@ -16,10 +16,11 @@ from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.node_link import HoldingsReport, LeafIssued, LeafOrder, Report, ViewHeld
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
+from trustplane.registry.parcels import ParcelId
 from trustplane.registry.records import Holding
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, probe_id
-from trustplane.verdict.delivery import Parcel, ParcelId
+from trustplane.verdict.delivery import Parcel
 from trustplane.wire import proof
 from trustplane.wire.node_client import EnrolmentClient, NodeClient, ServerTrust
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 
 from tests.kit.verdicts import START, counted
 from trustplane.fault import Refused
+from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.names import NodeName
-from trustplane.verdict.delivery import Losses, Parcel, ParcelId
+from trustplane.verdict.delivery import Parcel
 from trustplane.verdict.tally import Tallies
 from trustplane.wire import parcel_codec
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2

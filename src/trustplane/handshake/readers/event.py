@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from trustplane.fault import Place
 from trustplane.handshake.failure import MAX_FIELD, MAX_TEXT, Claims, Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.line import Line
+from trustplane.handshake.reported import MOST_TIMES
 
 
 class ClaimsShape(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,6 +19,7 @@ class ClaimsShape(msgspec.Struct, frozen=True, omit_defaults=True):
     serial: str = ""
     issuer_serial: str = ""
     not_after: datetime | None = None
+    issuer_key: str = ""
 
 
 class FailureShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,6 +36,7 @@ class FailureShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     peer: str = ""
     theirs: ClaimsShape = ClaimsShape()
     ours: ClaimsShape = ClaimsShape()
+    times: int = 1
     file: str = ""
     line: int = 0
 
@@ -42,23 +45,28 @@ _decoder = msgspec.json.Decoder(FailureShape)
 
 
 def shape_of(failure: Failure) -> FailureShape:
-    return FailureShape(
-        log="failure",
-        implementation=failure.implementation,
-        side=failure.side,
-        tls=failure.tls,
-        build=".".join(map(str, failure.build)),
-        at=failure.at,
-        text=failure.text,
-        flags=failure.flags,
-        details=failure.details,
-        local=failure.local,
-        peer=failure.peer,
-        theirs=_claims(failure.theirs),
-        ours=_claims(failure.ours),
-        file=failure.place.file if failure.place else "",
-        line=failure.place.line if failure.place else 0,
-    )
+    return FailureShape(**fields_of(failure))
+
+
+def fields_of(failure: Failure) -> dict[str, Any]:
+    return {
+        "log": "failure",
+        "implementation": failure.implementation,
+        "side": failure.side,
+        "tls": failure.tls,
+        "build": ".".join(map(str, failure.build)),
+        "at": failure.at,
+        "text": failure.text,
+        "flags": failure.flags,
+        "details": failure.details,
+        "local": failure.local,
+        "peer": failure.peer,
+        "theirs": _claims(failure.theirs),
+        "ours": _claims(failure.ours),
+        "times": failure.times,
+        "file": failure.place.file if failure.place else "",
+        "line": failure.place.line if failure.place else 0,
+    }
 
 
 def encoded(failure: Failure) -> str:
@@ -71,7 +79,7 @@ def read(lines: Iterable[Line]) -> Iterator[Failure]:
             shape = _decoder.decode(line.text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             continue
-        yield _failure(shape, line)
+        yield failure_of(shape, line.place)
 
 
 def build_of(text: str) -> tuple[int, ...]:
@@ -82,7 +90,8 @@ def build_of(text: str) -> tuple[int, ...]:
     )
 
 
-def _failure(shape: FailureShape, line: Line) -> Failure:
+def failure_of(shape: FailureShape, place: Place | None) -> Failure:
+    """`place` is where it was read, which the shape's own goes before."""
     return Failure(
         text=shape.text[:MAX_TEXT],
         implementation=shape.implementation,
@@ -96,14 +105,15 @@ def _failure(shape: FailureShape, line: Line) -> Failure:
         peer=shape.peer,
         theirs=_of(shape.theirs),
         ours=_of(shape.ours),
-        place=Place(shape.file[:MAX_FIELD], max(shape.line, 1)) if shape.file else line.place,
+        times=min(max(shape.times, 1), MOST_TIMES),
+        place=Place(shape.file[:MAX_FIELD], max(shape.line, 1)) if shape.file else place,
     )
 
 
 def _claims(claims: Claims) -> ClaimsShape:
-    return ClaimsShape(claims.spiffe_id, claims.serial, claims.issuer_serial, claims.not_after)
+    return ClaimsShape(claims.spiffe_id, claims.serial, claims.issuer_serial, claims.not_after, claims.issuer_key)
 
 
 def _of(shape: ClaimsShape) -> Claims:
     end = shape.not_after if shape.not_after and shape.not_after.tzinfo else None
-    return Claims(shape.spiffe_id, shape.serial, shape.issuer_serial, end)
+    return Claims(shape.spiffe_id, shape.serial, shape.issuer_serial, end, shape.issuer_key)

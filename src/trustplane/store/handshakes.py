@@ -1,0 +1,292 @@
+"""Handshakes: each failure a record, all counted by the hour; bounded for each service and in all, whatever nodes tell.
+
+A parcel is taken whole or not at all, and once. Of a service that has as many records in an hour as are kept, further
+ones are counted in the `times` of one of their kind; of one that has as many kinds, further ones are counted without
+the peer they claim. What fits nowhere is told as lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+
+from trustplane.handshake.delivery import Completed, HandshakeParcel
+from trustplane.handshake.failure import Side
+from trustplane.handshake.record_shape import decoded, encoded, standing_for
+from trustplane.handshake.refusal import clients_end
+from trustplane.handshake.stored import Counted, FailureKind, Stored
+from trustplane.registry.parcels import Losses
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.store import parcel_streams
+from trustplane.store.handshake_tables import (
+    handshake_failures,
+    handshake_hours,
+    handshake_streams,
+    handshakes_completed,
+)
+from trustplane.store.transaction import Transaction
+
+MOST_KINDS = 2000  # of one service in one hour
+MOST_WITHOUT_PEERS = 500  # beside those
+MOST_WHOLE = 5000  # records of one service in one hour, beside the first of each kind
+MOST_RECORDS = 10_000_000  # in all
+PRUNED_AT_ONCE = 20_000  # so that no writer waits long
+PARTS = ("service", "node", "side", "signature", "cause", "rejecter", "peer", "issuer", "own_issuer", "build", "tls")
+_ALL_PARTS = (*PARTS, "bundle", "revision")
+_HOUR = timedelta(hours=1)
+_Hours = dict[tuple[str, datetime], list[Stored]]
+
+
+def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> int:
+    """`failures` are the parcel's, as far as the node is believed. The highest number of the stream that is kept."""
+    if not parcel_streams.moved(transaction, handshake_streams, parcel.id, parcel.losses, at):
+        return parcel_streams.number(transaction, handshake_streams, parcel.id)
+    hours: _Hours = defaultdict(list)
+    for one in failures:
+        hours[str(one.kind.service), hour_of(one.reported.at)].append(one)
+    lost = Losses()
+    for (service, hour), some in sorted(hours.items(), key=lambda item: item[0]):
+        more = _put_hour(transaction, service, hour, some)
+        lost = Losses(lost.dropped + more.dropped, lost.folded + more.folded)
+    parcel_streams.lose(transaction, handshake_streams, parcel.id, lost)
+    _put_completed(transaction, parcel, hour_of(min(parcel.since, at)))
+    return parcel.id.number
+
+
+def kinds(
+    connection: Connection, since: datetime, until: datetime, limit: int
+) -> tuple[tuple[FailureKind, Counted], ...]:
+    """From the beginning of that hour to the end of this one, those with most failures first."""
+    count, first = func.sum(handshake_hours.c["count"]).label("failures"), func.min(handshake_hours.c.first)
+    by = [handshake_hours.c[name] for name in _ALL_PARTS]
+    asked = select(*by, count, first.label("began"), func.max(handshake_hours.c.last).label("ended"))
+    asked = asked.where(*_within(since, until)).group_by(*by).order_by(count.desc(), *by).limit(limit)
+    rows: Iterable[Row[Any]] = connection.execute(asked)
+    return tuple((_kind(row), Counted(int(row.failures), row.began, row.ended)) for row in rows)
+
+
+def total(connection: Connection, since: datetime, until: datetime) -> int:
+    """All failures of the hours that `kinds` looks at."""
+    asked = select(func.coalesce(func.sum(handshake_hours.c["count"]), 0)).where(*_within(since, until))
+    return int(connection.execute(asked).scalar_one())
+
+
+def newest(connection: Connection, since: datetime, until: datetime, limit: int) -> tuple[Stored, ...]:
+    at = handshake_failures.c["at"]
+    asked = select(handshake_failures.c.record, handshake_failures.c.times).where(at >= since, at < until)
+    return _records(connection.execute(asked.order_by(at.desc(), handshake_failures.c.id.desc()).limit(limit)))
+
+
+def newest_of(
+    connection: Connection, which: Iterable[bytes], since: datetime, until: datetime, each: int
+) -> dict[bytes, tuple[Stored, ...]]:
+    """Of each of these kinds."""
+    at = handshake_failures.c["at"]
+    asked = select(handshake_failures.c.record, handshake_failures.c.times).order_by(at.desc()).limit(each)
+    found = {}
+    for kind in which:
+        within = (handshake_failures.c.kind == kind, at >= since, at < until)
+        found[kind] = _records(connection.execute(asked.where(*within)))
+    return found
+
+
+def on_connections(
+    connection: Connection, of: Sequence[Stored], since: datetime, until: datetime, limit: int
+) -> tuple[Stored, ...]:
+    """Records whose client has the address of one of these, themselves among them."""
+    at, names = handshake_failures.c["at"], sorted({_connection(one) for one in of} - {b""})
+    found: list[Stored] = []
+    for start in range(0, len(names), 500):
+        asked = select(handshake_failures.c.record, handshake_failures.c.times).where(
+            handshake_failures.c.connection.in_(names[start : start + 500]), at >= since, at < until
+        )
+        found += _records(connection.execute(asked.limit(limit - len(found))))
+    return tuple(found)
+
+
+def completed(
+    connection: Connection, since: datetime, until: datetime
+) -> dict[tuple[NodeName, ServiceName, Side], int]:
+    by = [handshakes_completed.c[name] for name in ("node", "service", "side")]
+    within = (handshakes_completed.c.hour >= hour_of(since), handshakes_completed.c.hour < until)
+    asked = select(*by, func.sum(handshakes_completed.c["count"]).label("handshakes")).where(*within).group_by(*by)
+    rows: Iterable[Row[Any]] = connection.execute(asked)
+    return {(NodeName(row.node), ServiceName.parse(row.service), Side(row.side)): int(row.handshakes) for row in rows}
+
+
+def losses(connection: Connection, since: datetime) -> dict[NodeName, Losses]:
+    return parcel_streams.losses(connection, handshake_streams, since)
+
+
+def prune(transaction: Transaction, records_before: datetime, hours_before: datetime) -> int:
+    """How many records went: at most so many at once, the oldest first; also beyond those that are kept in all."""
+    for table in (handshake_hours, handshakes_completed):
+        transaction.write(delete(table).where(table.c.hour < hour_of(hours_before)))
+    parcel_streams.forget_before(transaction, handshake_streams, hours_before)
+    at = handshake_failures.c["at"]
+    oldest = select(handshake_failures.c.id).order_by(at, handshake_failures.c.id)
+    gone = _let_go(transaction, oldest.where(at < records_before).limit(PRUNED_AT_ONCE))
+    room = int(transaction.read(select(func.coalesce(func.sum(handshake_hours.c.kept), 0))).scalar_one()) - MOST_RECORDS
+    if room > 0:
+        gone += _let_go(transaction, oldest.limit(min(room, PRUNED_AT_ONCE)))
+    return gone
+
+
+def hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _within(since: datetime, until: datetime) -> tuple[Any, Any]:
+    return handshake_hours.c.hour >= hour_of(since), handshake_hours.c.hour < until
+
+
+def _put_hour(transaction: Transaction, service: str, hour: datetime, some: Sequence[Stored]) -> Losses:
+    which = (handshake_hours.c.service == service, handshake_hours.c.hour == hour)
+    rows = transaction.read(select(handshake_hours.c.kind, handshake_hours.c.kept).where(*which))
+    kept = {bytes(row.kind): int(row.kept) for row in rows}
+    whole = sum(kept.values())
+    counts: dict[FailureKind, list[Stored]] = defaultdict(list)
+    records: list[Stored] = []
+    folded: dict[bytes, int] = defaultdict(int)
+    dropped = 0
+    for one in some:
+        kind = _fitting(one.kind, kept)
+        if kind is None:
+            dropped += one.reported.failure.times
+            continue
+        counts[kind].append(one)
+        if kept.get(kind.id) and whole >= MOST_WHOLE:
+            folded[kind.id] += one.reported.failure.times
+            continue
+        kept[kind.id] = kept.get(kind.id, 0) + 1
+        whole += 1
+        records.append(one if kind is one.kind else _as(one, kind))
+    _add_hours(transaction, hour, counts, records)
+    _add_records(transaction, records)
+    for kind_id, times in sorted(folded.items()):
+        _fold(transaction, kind_id, hour, times)
+    return Losses(dropped, sum(folded.values()))
+
+
+def _fitting(kind: FailureKind, kept: dict[bytes, int]) -> FailureKind | None:
+    for counted_as, most in ((kind, MOST_KINDS), (kind.without_peer(), MOST_KINDS + MOST_WITHOUT_PEERS)):
+        if counted_as.id in kept or len(kept) < most:
+            return counted_as
+    return None
+
+
+def _as(one: Stored, kind: FailureKind) -> Stored:
+    return Stored(one.node, one.reported, kind, one.refusal)
+
+
+def _add_records(transaction: Transaction, records: Sequence[Stored]) -> None:
+    if records:
+        transaction.write(insert(handshake_failures), [_row(one) for one in records])
+
+
+def _row(one: Stored) -> dict[str, Any]:
+    times = one.reported.failure.times
+    told = {"at": one.reported.at, "kind": one.kind.id, "connection": _connection(one), "times": times}
+    return {**told, "record": encoded(one)}
+
+
+def _connection(one: Stored) -> bytes:
+    end = clients_end(one.reported.failure)
+    return hashlib.sha256(end.encode()).digest()[:8] if end else b""
+
+
+def _fold(transaction: Transaction, kind: bytes, hour: datetime, times: int) -> None:
+    """Into the newest record of that kind and hour."""
+    at = handshake_failures.c["at"]
+    newest_one = select(func.max(handshake_failures.c.id)).where(
+        handshake_failures.c.kind == kind, at >= hour, at < hour + _HOUR
+    )
+    which = update(handshake_failures).where(handshake_failures.c.id == newest_one.scalar_subquery())
+    transaction.write(which.values(times=handshake_failures.c.times + times))
+
+
+def _add_hours(
+    transaction: Transaction, hour: datetime, counts: dict[FailureKind, list[Stored]], records: Sequence[Stored]
+) -> None:
+    if not counts:
+        return
+    statement = transaction.insert_or(handshake_hours)
+    old, new = handshake_hours.c, statement.excluded
+    merged = {
+        **{name: old[name] + new[name] for name in ("count", "kept")},
+        "first": _lesser(new.first < old.first, new.first, old.first),
+        "last": _lesser(new.last > old.last, new.last, old.last),
+    }
+    whole: dict[bytes, int] = defaultdict(int)
+    for one in records:
+        whole[one.kind.id] += 1
+    rows = [_hour_row(hour, kind, some, whole[kind.id]) for kind, some in counts.items()]
+    # In one order everywhere: two replicas that lock rows in different orders would wait for each other.
+    rows.sort(key=lambda row: bytes(row["kind"]))
+    transaction.write(statement.on_conflict_do_update(index_elements=["hour", "kind"], set_=merged), rows)
+
+
+def _hour_row(hour: datetime, kind: FailureKind, some: Sequence[Stored], whole: int) -> dict[str, Any]:
+    parts = {name: str(getattr(kind, name)) for name in ("service", "node", *PARTS[3:5], *PARTS[6:], "bundle")}
+    sides = {"side": kind.side.value, "rejecter": kind.rejecter.value if kind.rejecter else ""}
+    times = [one.reported.at for one in some]
+    count = sum(one.reported.failure.times for one in some)
+    told = {"count": count, "kept": whole, "first": min(times), "last": max(times), "revision": kind.revision}
+    return {"hour": hour, "kind": kind.id, **parts, **sides, **told}
+
+
+def _lesser(condition: Any, this: Any, that: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions
+    return case((condition, this), else_=that)
+
+
+def _put_completed(transaction: Transaction, parcel: HandshakeParcel, hour: datetime) -> None:
+    rows = [
+        _completed_row(hour, parcel.id.node, parcel.completed, which) for which in sorted(parcel.completed, key=str)
+    ]
+    if rows:
+        statement = transaction.insert_or(handshakes_completed)
+        more = {"count": handshakes_completed.c["count"] + statement.excluded["count"]}
+        names = ["hour", "node", "service", "side"]
+        transaction.write(statement.on_conflict_do_update(index_elements=names, set_=more), rows)
+
+
+def _completed_row(hour: datetime, node: NodeName, told: Completed, of: tuple[ServiceName, Side]) -> dict[str, Any]:
+    return {"hour": hour, "node": node.name, "service": str(of[0]), "side": of[1].value, "count": told[of]}
+
+
+def _let_go(transaction: Transaction, oldest: Any) -> int:  # noqa: ANN401 - SQLAlchemy's select
+    """The hours go on counting them."""
+    which = list(transaction.read(oldest).scalars())
+    if not which:
+        return 0
+    of = select(handshake_failures.c.kind, handshake_failures.c["at"]).where(handshake_failures.c.id.in_(which))
+    by_hour: dict[tuple[bytes, datetime], int] = defaultdict(int)
+    for row in transaction.read(of):
+        by_hour[bytes(row.kind), hour_of(row.at)] += 1
+    transaction.write(delete(handshake_failures).where(handshake_failures.c.id.in_(which)))
+    for (kind, hour), count in sorted(by_hour.items()):
+        hours = update(handshake_hours).where(handshake_hours.c.kind == kind, handshake_hours.c.hour == hour)
+        transaction.write(hours.values(kept=handshake_hours.c.kept - count))
+    return len(which)
+
+
+def _records(rows: Iterable[Row[Any]]) -> tuple[Stored, ...]:
+    return tuple(standing_for(decoded(bytes(row.record)), int(row.times)) for row in rows)
+
+
+def _kind(row: Row[Any]) -> FailureKind:
+    return FailureKind(
+        service=ServiceName.parse(row.service),
+        node=NodeName(row.node),
+        side=Side(row.side),
+        signature=row.signature,
+        cause=row.cause,
+        rejecter=Side(row.rejecter) if row.rejecter else None,
+        **{name: getattr(row, name) for name in (*PARTS[6:], "bundle")},
+        revision=int(row.revision),
+    )
