@@ -13,6 +13,7 @@ needs=(
     "unshare util-linux processes in other namespaces are attested, and tests run without a network"
     "ip iproute2 hosts get networks of their own, whose links are cut under traffic"
     "promtool prometheus every alert rule is replayed over recorded fleets by the tool of Prometheus itself"
+    "chromium-headless-shell chromium-headless-shell people's pages are used as a browser shows them"
     "faketime faketime an agent's clock is set under it, while the machine's stays right"
 )
 

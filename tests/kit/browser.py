@@ -1,7 +1,6 @@
 """A headless Chromium, driven over its own protocol: one page, cookies as a browser keeps them, screenshots.
 
-Which one, TRUSTPLANE_BROWSER says: Debian has one in chromium-headless-shell. It is large, so the tests that need it
-are left out where the variable is not set; what they hold of headers and markup, others hold without it.
+Which one, TRUSTPLANE_BROWSER says; without it, the one of Debian's package chromium-headless-shell.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from typing import Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.kit.debian import tool
+
 PATIENCE_SECONDS = 60.0
 # Without the last of these it looks for hosts of its maker at every start.
 OPTIONS = (
@@ -26,8 +27,8 @@ OPTIONS = (
 )
 
 
-def browser() -> str | None:
-    return os.environ.get("TRUSTPLANE_BROWSER")
+def browser() -> str:
+    return os.environ.get("TRUSTPLANE_BROWSER") or tool("chromium-headless-shell")
 
 
 class Tab:
@@ -79,6 +80,12 @@ class Tab:
                 except AssertionError:
                     pass
                 await asyncio.sleep(0.05)
+
+    async def press(self, key: str, code: int) -> None:
+        text = {"text": "\r"} if key == "Enter" else {}
+        given = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **given, **text)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **given)
 
     async def wear(self, *, dark: bool, width: int, height: int = 1000) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}

@@ -3,7 +3,7 @@
 A line `$ trustplane ...` is a command. The lines after it are its output: those that start with `!` came on standard
 error, the others on standard output, each stream in its order. `[exit N]` ends it. `<name>` stands for any text within
 a line, `<...>` alone for any number of lines of the same stream (and of both, where only one has it). `#` starts a
-comment. No shell is involved.
+comment. `< FILE` at the end gives that file as standard input, which is empty otherwise. No shell is involved.
 """
 
 from __future__ import annotations
@@ -59,11 +59,15 @@ def play(step: Step, directory: Path, environment: Mapping[str, str]) -> str:
     if words[0] != "trustplane":
         message = f"only trustplane is played: {step.command}"
         raise ValueError(message)
+    given = ""
+    if words[-2:-1] == ["<"]:
+        given = (directory / words[-1]).read_text()
+        words = words[:-2]
     done = subprocess.run(
         [sys.executable, "-m", "trustplane.cli", *words[1:]],
         cwd=directory,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         timeout=60,

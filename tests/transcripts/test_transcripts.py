@@ -30,6 +30,12 @@ reason: until the terminals are replaced
 owner: shop-team
 until: 2020-03-31
 """
+PASSWORDS = {
+    "good": "seven plain words that nobody guesses",
+    "other": "other plain words that nobody guesses",
+    "short": "short",
+    "named": "hopper, grace murray",
+}
 WEB = "spiffe://acme.example/ns/shop/sa/web"
 
 
@@ -67,6 +73,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (desk / "forged").write_text("shop.example/audit\n1\nAAAA\n\n\u2014 shop.example/audit AAAAAAAA\n")
     _write_certificates(desk)
     shutil.copytree(HERE / "logs", desk / "logs")
+    (desk / "passwords").mkdir()
+    for name, password in PASSWORDS.items():
+        (desk / "passwords" / name).write_text(f"{password}\n")
     return desk
 
 

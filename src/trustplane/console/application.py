@@ -30,7 +30,7 @@ from trustplane.console.guard import (
     set_cookie,
 )
 from trustplane.console.live import Live
-from trustplane.console.pages import Asked, Page, Pages, Picture
+from trustplane.console.pages import Asked, Page, Pages, Saved
 from trustplane.console.port import Facts
 from trustplane.console.writing import Writer
 from trustplane.fault import Fault, Finding, Refused, Unavailable
@@ -44,7 +44,8 @@ _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg
 # A path of ours with a plain query; `//` and `/\\` begin another site's address.
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9._~/-]*(\?[A-Za-z0-9._~=&%+-]*)?")
 
-Make = Callable[[Asked], Awaitable[Page | Picture]]
+Make = Callable[[Asked], Awaitable[Page | Saved]]
+_SAVED = {"csv": ("attachment", "text/csv"), "svg": ("inline", "image/svg+xml")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ class _Console:
             ("/audit", pages.audit, False),
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
+            ("/pictures/expiry.csv", pages.expiry_figures, False),
             ("/pictures/calls/{namespace}/{name}.svg", pages.calls, False),
+            ("/pictures/calls/{namespace}/{name}.csv", pages.calls_figures, False),
         )
         return [
             *(Route(path, self._page(make, is_live=is_live), methods=["GET"]) for path, make, is_live in shown),
@@ -109,9 +112,10 @@ class _Console:
                 made = await make(Asked(request, who, self._behind.clock.now()))
             except Fault as fault:
                 return await self._fault(request, fault, who)
-            if isinstance(made, Picture):
-                name = {"Content-Disposition": f'inline; filename="{made.name}.svg"'}
-                return Response(made.svg, headers=name, media_type="image/svg+xml")
+            if isinstance(made, Saved):
+                shown, media_type = _SAVED[made.kind]
+                name = {"Content-Disposition": f'{shown}; filename="{made.name}.{made.kind}"'}
+                return Response(made.content, headers=name, media_type=media_type)
             live = {"live": f"/live?seen={version}"} if is_live else {}
             return await self._writer.html(request, made, {**live, "who": who})
 

@@ -9,13 +9,14 @@ from typing import Generic, TypeVar
 
 from trustplane.clock import Clock
 from trustplane.console.attention import Known
-from trustplane.console.overview import Overview, overview
+from trustplane.console.overview import Overview, Timeline, overview, timeline
 from trustplane.console.port import Server
 from trustplane.console.trust import Trust, trust
 
 FRESH = timedelta(seconds=1)
 REVISIONS = 5
 PAST_CHANGES = 20
+MOST_EXPIRIES = 100_000
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Looking:
         self._clock = clock
         self.overview = Once(self._overview, clock)
         self.trust = Once(self._trust, clock)
+        self.expiries = Once(self._expiries, clock)
 
     async def _overview(self) -> Overview:
         server = self._server
@@ -58,6 +60,10 @@ class Looking:
             change=changes[0] if changes else None,
         )
         return overview(known, await server.revisions(REVISIONS), await server.hostings())
+
+    async def _expiries(self) -> Timeline:
+        budget, current = await self._server.outage_budget(), await self._server.current()
+        return timeline(budget, current[1] if current else None, self._clock.now(), MOST_EXPIRIES)
 
     async def _trust(self) -> Trust:
         server = self._server

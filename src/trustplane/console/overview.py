@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nsmallest
 
 from trustplane.console.attention import Attention, Known, Urgency, attention
-from trustplane.issuance.outage_budget import FirstExpiry
+from trustplane.issuance.outage_budget import FirstExpiry, OutageBudget
+from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Hosting, Revision
 
 MOST_BARS = 20
@@ -69,7 +71,7 @@ def overview(known: Known, revisions: Sequence[Revision], hostings: Sequence[Hos
         left=first.left(known.at) if first else None,
         mttr=known.state.budgets.mttr if known.state else None,
         first=first,
-        timeline=timeline(known),
+        timeline=timeline(known.budget, known.state, known.at),
         living=known.renewals.living,
         overdue=known.renewals.overdue,
         issued=known.renewals.issued,
@@ -85,16 +87,15 @@ def overview(known: Known, revisions: Sequence[Revision], hostings: Sequence[Hos
     )
 
 
-def timeline(known: Known) -> Timeline:
-    ends = sorted(known.budget.services.values(), key=lambda one: (one.at, one.service))
+def timeline(budget: OutageBudget, state: DesiredState | None, at: datetime, most: int = MOST_BARS) -> Timeline:
+    ends = nsmallest(most, budget.services.values(), key=lambda one: (one.at, one.service))
     bars = tuple(
-        Bar(str(one.service), one.node.name, one.serial, one.at, one.left(known.at), _lifetime(known, one))
-        for one in ends[:MOST_BARS]
+        Bar(str(one.service), one.node.name, one.serial, one.at, one.left(at), _lifetime(state, one)) for one in ends
     )
-    return Timeline(bars, len(ends) - len(bars), known.state.budgets.mttr if known.state else None)
+    return Timeline(bars, len(budget.services) - len(bars), state.budgets.mttr if state else None)
 
 
-def _lifetime(known: Known, expiry: FirstExpiry) -> timedelta | None:
-    service = known.state.services.get(expiry.service) if known.state else None
-    profile = known.state.profiles.get(service.profile) if known.state and service else None
+def _lifetime(state: DesiredState | None, expiry: FirstExpiry) -> timedelta | None:
+    service = state.services.get(expiry.service) if state else None
+    profile = state.profiles.get(service.profile) if state and service else None
     return profile.lifetime if profile else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from trustplane.clock import Clock
-from trustplane.console import pictures
+from trustplane.console import pictures, spreadsheet
 from trustplane.console.attention import SKEW_SHOWN
 from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
 from trustplane.console.failures import failures
@@ -58,9 +59,12 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    svg: str
+class Saved:
+    """A file to be kept: a picture (`svg`), or the figures behind one (`csv`)."""
+
+    content: str
     name: str
+    kind: str
 
 
 class Pages:
@@ -74,9 +78,14 @@ class Pages:
         picture = Markup(pictures.expiry_timeline(of.timeline))  # noqa: S704 - drawn by us, its words escaped
         return Page("overview.html", "Overview", {"of": of, "picture": picture, "now": of.at})
 
-    async def expiry(self, _: Asked) -> Picture:
+    async def expiry(self, _: Asked) -> Saved:
         of = await self._looking.overview.now()
-        return Picture(pictures.expiry_timeline(of.timeline), "expiry")
+        return Saved(pictures.expiry_timeline(of.timeline), "expiry", "svg")
+
+    async def expiry_figures(self, _: Asked) -> Saved:
+        """Of every service: the picture has room for the first to end."""
+        of = await self._looking.expiries.now()
+        return Saved(await asyncio.to_thread(spreadsheet.expiries, of), "expiry", "csv")
 
     async def trust(self, _: Asked) -> Page:
         of = await self._looking.trust.now()
@@ -98,9 +107,13 @@ class Pages:
         picture = Markup(pictures.neighbours(of))  # noqa: S704 - drawn by us, its words escaped
         return Page("service.html", str(of.service.name), {"of": of, "picture": picture})
 
-    async def calls(self, asked: Asked) -> Picture:
+    async def calls(self, asked: Asked) -> Saved:
         of = await self._service(asked)
-        return Picture(pictures.neighbours(of), f"calls-{of.service.name.namespace}-{of.service.name.name}")
+        return Saved(pictures.neighbours(of), f"calls-{of.service.name.namespace}-{of.service.name.name}", "svg")
+
+    async def calls_figures(self, asked: Asked) -> Saved:
+        of = await self._service(asked)
+        return Saved(spreadsheet.calls(of), f"calls-{of.service.name.namespace}-{of.service.name.name}", "csv")
 
     async def _service(self, asked: Asked) -> ServicePage:
         name = ServiceName(asked.path("namespace"), asked.path("name"))

@@ -32,6 +32,7 @@ from trustplane.registry.durations import as_written
 
 FIRST_REQUEST_WITHIN_SECONDS = 90.0
 LOOK_EVERY_SECONDS = 0.5
+OPERATOR = "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,7 @@ class _Demo:
         self._screen.tell("look inside from another terminal with trustplane status, after:")
         for name, value in _surroundings(site).items():
             self._screen.tell(f"  export {name}={value}")
-        self._screen.tell(
-            f"or in a browser at http://{site.address}:{CONSOLE_PORT}/ with an account that you make there:"
-        )
-        self._screen.tell("  trustplane console account add NAME --role auditor")
+        await self._tell_of_the_console(site, mesh)
         with self._screen.live():
             flowing = asyncio.create_task(traffic.run())
             watching = asyncio.create_task(self._watch(mesh, children))
@@ -161,6 +159,15 @@ class _Demo:
                 traffic.stop()
                 watching.cancel()
                 await asyncio.wait((flowing, watching))
+
+    async def _tell_of_the_console(self, site: Site, mesh: Mesh) -> None:
+        tell, address = self._screen.tell, f"http://{site.address}:{CONSOLE_PORT}/"
+        if self._options.headless:  # its words are kept in logs, where no password belongs
+            tell(f"or in a browser at {address}")
+        else:
+            tell(f"or in a browser at {address} as {OPERATOR}, an operator, with this password, shown only now:")
+            tell(f"  {await mesh.add_operator(OPERATOR)}")
+        tell("another account: trustplane console account add NAME --role auditor")
 
     async def _watch(self, mesh: Mesh, children: Children) -> None:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,6 +23,7 @@ from trustplane.main.demo_children import Children, Program, interpreter_for
 from trustplane.main.demo_doors import Door
 from trustplane.main.demo_log import Tally, read_lines
 from trustplane.main.demo_shop import Part, Shop
+from trustplane.wire.http_people_shapes import AccountRequest, AccountShape
 from trustplane.wire.http_shapes import (
     AgentStatusShape,
     AppliedShape,
@@ -88,6 +90,13 @@ class Mesh:
         applied = await self.server.post("/v1/revisions", AppliedShape, RepositoryRequest(files=files))
         count = len(self._site.shop.parts)
         self._tell(f"trust repository applied as revision {applied.revision.number}: {count} services")
+
+    async def add_operator(self, name: str) -> str:
+        """The password of the new account. Hexadecimal: it can contain neither the name nor what a form changes."""
+        password = secrets.token_hex(10)
+        body = AccountRequest(name=name, role="operator", password=password)
+        await self.server.post("/v1/accounts", AccountShape, body)
+        return password
 
     async def start_agent(self) -> None:
         site = self._site

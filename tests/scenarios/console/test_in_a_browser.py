@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.accessibility import found_wrong, skips_the_header, walked_by_keyboard
 from tests.kit.browser import Tab, browser, tab
 from tests.kit.console import PASSWORD, Browser, account
 from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
+from trustplane.console import pictures
 from trustplane.console.guard import SESSION_COOKIE, Place
 from trustplane.fault import Finding
 from trustplane.people.account import Role
@@ -27,11 +29,10 @@ from trustplane.wire.http_serve import HttpServer, tcp_listener
 pytestmark = [
     pytest.mark.scenario,
     pytest.mark.network,
-    pytest.mark.skipif(browser() is None, reason="TRUSTPLANE_BROWSER names no browser"),
 ]
 
-RULES = (Path(__file__).parents[2] / "kit" / "accessibility.js").read_text()
-LOOKS = ((False, 1280), (True, 1280), (False, 390))
+# Every page in one of the first two at each run, and in all of them in the long one.
+LOOKS = ((False, 1280), (True, 390), (True, 1280), (False, 390))
 PATHS = (
     "/",
     "/trust",
@@ -42,6 +43,8 @@ PATHS = (
     "/runbooks",
     "/runbooks/clocks",
     "/audit",
+    "/search?q=web",
+    f"/certificates/{0xABC:032x}",
 )
 
 
@@ -93,12 +96,14 @@ async def sign_in(page: Tab, url: str) -> None:
 
 async def scenario(of: Browser) -> None:
     changes = Changes()
-    program = browser()
-    assert program is not None
-    async with served(of, changes) as url, tab(program) as page:
+    async with served(of, changes) as url, tab(browser()) as page:
+        await page.go(f"{url}/sign-in")
+        assert await found_wrong(page) == []
         await sign_in(page, url)
         await a_script_sees_no_cookie(page)
         await a_change_is_seen_without_reloading(page, url, of, changes)
+        await the_keyboard_is_enough(page, url)
+        await a_picture_is_saved_as_pixels(page, url)
         await every_page_can_be_used(page, url)
         assert page.complaints == []
 
@@ -122,13 +127,35 @@ async def a_change_is_seen_without_reloading(page: Tab, url: str, of: Browser, c
     assert await page.run("document.activeElement.tagName") == "A"
 
 
-async def every_page_can_be_used(page: Tab, url: str) -> None:
-    kept = os.environ.get("TRUSTPLANE_SCREENSHOTS")
-    for path in PATHS:
+async def the_keyboard_is_enough(page: Tab, url: str) -> None:
+    for path in ("/", "/trust", "/services/shop/web"):
         await page.go(url + path)
-        for dark, width in LOOKS:
+        assert await walked_by_keyboard(page) > 10
+        assert await skips_the_header(page)
+
+
+async def a_picture_is_saved_as_pixels(page: Tab, url: str) -> None:
+    """Up to where it is handed to the browser to be kept."""
+    await page.go(f"{url}/")
+    await page.run(
+        "const known = URL.createObjectURL; URL.createObjectURL = (made) => known(window.made = made);"
+        "HTMLAnchorElement.prototype.click = function () { window.kept = this.download; };"
+        "document.querySelector('a[data-png]').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    await page.until("window.kept")
+    assert await page.run("window.kept") == "expiry.png"
+    size = await page.run("createImageBitmap(window.made).then((one) => [window.made.type, one.width])")
+    assert size == ["image/png", 2 * pictures.WIDTH]
+
+
+async def every_page_can_be_used(page: Tab, url: str, *, every: bool = False) -> None:
+    kept = os.environ.get("TRUSTPLANE_SCREENSHOTS")
+    for number, path in enumerate(PATHS):
+        await page.go(url + path)
+        await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+        for dark, width in LOOKS if kept or every else [LOOKS[number % 2]]:
             await page.wear(dark=dark, width=width)
-            assert await page.run(RULES) == [], (path, dark, width)
+            assert await found_wrong(page) == [], (path, dark, width)
             if kept:
                 name = f"{path.strip('/').replace('/', '-') or 'overview'}-{'dark' if dark else 'light'}-{width}.png"
                 await asyncio.to_thread((Path(kept) / name).write_bytes, await page.picture())
@@ -136,3 +163,14 @@ async def every_page_can_be_used(page: Tab, url: str) -> None:
 
 def test_people_sign_in_see_a_change_come_and_can_use_every_page() -> None:
     asyncio.run(scenario(fleet()))
+
+
+async def in_every_look(of: Browser) -> None:
+    async with served(of, Changes()) as url, tab(browser()) as page:
+        await sign_in(page, url)
+        await every_page_can_be_used(page, url, every=True)
+
+
+@pytest.mark.long
+def test_every_page_can_be_used_light_and_dark_wide_and_narrow() -> None:
+    asyncio.run(in_every_look(fleet()))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import csv
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,6 +11,8 @@ import pytest
 
 from tests.kit.console import Browser, account
 from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
+from trustplane.console import spreadsheet
+from trustplane.console.overview import Bar, Timeline
 from trustplane.fault import Broken, Finding
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.people.account import Role
@@ -87,10 +91,36 @@ def test_every_picture_of_a_page_can_be_saved(signed_in: Browser) -> None:
     for path in ("/", "/services/shop/web"):
         page = signed_in.get(path).text
         saved = re.findall(r'href="(/pictures/[^"]+)" download', page)
-        assert page.count("<svg") == len(saved) == 1
-        answer = signed_in.get(saved[0])
+        vector, pixels, figures = saved
+        assert page.count("<svg") == 1
+        assert vector == pixels  # a browser draws them from it
+        answer = signed_in.get(vector)
         assert answer.headers["content-type"].startswith("image/svg+xml")
         assert answer.text in page
+        answer = signed_in.get(figures)
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert answer.headers["content-disposition"].startswith("attachment;")
+
+
+def test_the_figures_behind_a_picture_are_those_of_the_server(signed_in: Browser) -> None:
+    heads, first, *_ = signed_in.get("/pictures/expiry.csv").text.splitlines()
+    assert heads == "service,node,serial,ends,seconds_left,lifetime_seconds"
+    bar = asyncio.run(signed_in.door.outage_budget()).first
+    assert bar is not None
+    assert first.split(",")[:3] == [str(bar.service), bar.node.name, f"{bar.serial:032x}"]
+    calls = signed_in.get("/pictures/calls/shop/web.csv").text.splitlines()
+    assert calls[0] == "caller,callee"
+    assert all("shop/web" in line.split(",") for line in calls[1:])
+    assert len(calls) > 1
+
+
+@pytest.mark.parametrize("said", ["=1+1", "+1", "-1", "@x", "\tx", "a\u202eb", 'a"b,c'])
+def test_a_cell_is_never_a_formula(said: str) -> None:
+    bar = Bar(said, "node-a", 1, NOON, timedelta(seconds=5), None)
+    [cell, *rest] = list(csv.reader(spreadsheet.expiries(Timeline((bar,), 0, None)).splitlines()))[1]
+    assert rest == ["node-a", f"{1:032x}", "2030-01-01T12:00:00Z", "5", ""]
+    assert not cell.startswith(("=", "+", "-", "@", "\t"))
+    assert cell.isprintable()
 
 
 def test_a_change_of_root_is_a_board_with_who_is_waited_for() -> None:

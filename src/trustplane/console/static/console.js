@@ -2,6 +2,33 @@
 // Keeps a page as new as the server's events say, without moving what someone reads or types. Without this script the
 // page reloads by itself.
 (() => {
+  // A picture as pixels, drawn by the browser from the file that is saved as SVG.
+  const png = async (link) => {
+    const picture = new Image();
+    picture.src = link.href;
+    await picture.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = 2 * picture.naturalWidth;
+    canvas.height = 2 * picture.naturalHeight;
+    canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const made = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    const saved = document.createElement("a");
+    saved.href = URL.createObjectURL(made);
+    saved.download = new URL(link.href).pathname.slice("/pictures/".length).replaceAll("/", "-").replace(/svg$/, "png");
+    saved.click();
+    setTimeout(() => URL.revokeObjectURL(saved.href), 60000);
+  };
+  const offerPng = () => {
+    for (const one of document.querySelectorAll("a[data-png]")) one.hidden = false;
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[data-png]");
+    if (!link) return;
+    event.preventDefault();
+    png(link);
+  });
+  offerPng();
+
   const at = document.body.dataset.live;
   const said = document.getElementById("live");
   if (!at || !said || !window.EventSource) return;
@@ -22,10 +49,13 @@
     if (!main || !fresh.body.dataset.live) { location.reload(); return; }
     const focused = document.activeElement;
     const wasInside = focused && focused.closest("main") && focused.id !== "main";
+    const open = [...document.querySelectorAll("main details[open]")].map((one) => one.id);
     document.getElementById("main").innerHTML = main.innerHTML;
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    offerPng();
     if (wasInside) {
       // The same words, wherever they are now: something may have come in above them.
-      const alike = [...document.querySelectorAll("main a, main button, main [tabindex='0']")].find(
+      const alike = [...document.querySelectorAll("main a, main button, main summary, main [tabindex='0']")].find(
         (one) => one.tagName === focused.tagName && one.textContent === focused.textContent);
       if (alike) alike.focus({ preventScroll: true });
     }
