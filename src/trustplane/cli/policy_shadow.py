@@ -57,7 +57,7 @@ Expect = Annotated[
     typer.Option(
         "--expect",
         metavar="WORDS",
-        help='What is meant: "deny CALLER OPERATION SERVICE" or "idle OPERATION SERVICE"; repeatable.',
+        help='What is meant: "deny CALLER OPERATION SERVICE", "idle OPERATION SERVICE", "uncounted N"; repeatable.',
     ),
 ]
 Expected = Annotated[

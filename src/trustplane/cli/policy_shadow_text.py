@@ -34,7 +34,7 @@ def text(run: DryRunShape) -> str:
     if not run.whole:
         parts.append("so many kinds of request were judged that the rarest are not shown")
     if run.lost:
-        parts.append(f"{run.lost} requests could not be counted by their nodes, some of them perhaps before it began")
+        parts.append(f"{run.lost} requests could not be counted by their nodes since it began")
     idle = [f"{one.operation} of {one.service}" for one in run.exercised if not one.count]
     if idle:
         parts.append(f"not exercised, so nothing is known: {', '.join(idle)}")

@@ -63,7 +63,7 @@ class Seen(Protocol):
 
     async def fleet(self) -> Fleet: ...
 
-    async def judged_by(self, candidate: str, since: datetime) -> Judgements: ...
+    async def judged_by(self, run: DryRun) -> Judgements: ...
 
 
 class Journal(Protocol):
@@ -137,7 +137,7 @@ class TryCandidates:
         things = [f"extension/{name}" for name in shadow.FILTERS]
         covered = coverage(candidate, things, await self._seen.fleet())
         operations = {one.service: state.services[one.service].operations for one in candidate.tried}
-        judged = await self._seen.judged_by(run.id, run.started_at)
+        judged = await self._seen.judged_by(run)
         ended = run.end(revision.number, revision.digest, self._clock.now())
         return Standing(run, ended, covered, report(run.id, judged, operations, revoked.NAMES))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.share_presence import SharePresence
 from trustplane.store.store import Store
 from trustplane.verdict.coverage import Fleet
+from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.dry_run_report import Judgements
 
 MOST_KINDS = 50_000
@@ -24,8 +23,7 @@ class SeenOfDryRun:
         here = self._connected.skews()
         return Fleet(await self._store.hosting(), await self._store.holdings(), {*elsewhere, *here})
 
-    async def judged_by(self, candidate: str, since: datetime) -> Judgements:
-        found = await self._store.decisions(since, None, candidate, MOST_KINDS + 1)
-        losses = await self._store.decision_losses(since)
-        lost = sum(one.dropped for one in losses.values())
+    async def judged_by(self, run: DryRun) -> Judgements:
+        found = await self._store.decisions(run.started_at, None, run.id, MOST_KINDS + 1)
+        lost = await self._store.lost_in_dry_run(run)
         return Judgements(dict(found[:MOST_KINDS]), len(found) <= MOST_KINDS, lost)

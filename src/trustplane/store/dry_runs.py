@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from trustplane.fault import Refused
-from trustplane.store.tables import dry_runs, revisions
+from trustplane.store import parcel_streams
+from trustplane.store.tables import decision_streams, dry_runs, revisions
 from trustplane.store.topics import Topic
 from trustplane.store.transaction import Transaction
 from trustplane.verdict.dry_run import DryRun, End, Ended, Wanted
@@ -35,6 +36,7 @@ def begin(transaction: Transaction, wanted: Wanted) -> DryRun:
         started_at=wanted.at,
         ends_at=wanted.ends_at,
         against=wanted.against,
+        lost_before=parcel_streams.dropped(decision_streams, transaction.read),
     )
     transaction.write(insert(dry_runs), _row(made))
     transaction.write(delete(dry_runs).where(dry_runs.c.number <= made.number - KEPT))
@@ -51,6 +53,12 @@ def end(transaction: Transaction, number: int, ended: Ended) -> bool:
     return changed == 1
 
 
+def lost(connection: Connection, run: DryRun) -> int:
+    """Requests that nodes could not count since it began."""
+    now = parcel_streams.dropped(decision_streams, connection.execute)
+    return sum(max(0, count - run.lost_before.get(stream, 0)) for stream, count in now.items())
+
+
 def newest(connection: Connection) -> DryRun | None:
     return _one(connection.execute(select(dry_runs).order_by(_NEWEST_FIRST).limit(1)).first())
 
@@ -64,6 +72,7 @@ def _row(run: DryRun) -> dict[str, Any]:
         "started_at": run.started_at,
         "ends_at": run.ends_at,
         "against": run.against,
+        "lost_before": msgspec.json.encode(run.lost_before),
     }
 
 
@@ -72,7 +81,9 @@ def _one(row: Row[Any] | None) -> DryRun | None:
         return None
     ended = Ended(End(row.ended_how), row.ended_at, row.ended_by) if row.ended_at is not None else None
     files = msgspec.json.decode(row.files, type=dict[str, str])
-    return DryRun(row.number, row.digest, files, row.started_by, row.started_at, row.ends_at, row.against, ended)
+    before = msgspec.json.decode(row.lost_before, type=dict[str, int]) if row.lost_before else {}
+    by, begun, ends = row.started_by, row.started_at, row.ends_at
+    return DryRun(row.number, row.digest, files, by, begun, ends, row.against, ended, before)
 
 
 def _moved(against: int, number: int) -> Refused:

@@ -5,10 +5,11 @@ The number of a stream moves in the transaction that adds what the parcel tells,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import Connection, CursorResult, Select, Table, delete, func, select
 
 from trustplane.registry.parcels import NONE_LOST, Losses, ParcelId
 from trustplane.spiffe.names import NodeName
@@ -51,6 +52,12 @@ def losses(connection: Connection, table: Table, since: datetime) -> dict[NodeNa
     by, sums = table.c.node, [func.sum(table.c[name]) for name in ("dropped", "folded")]
     rows = connection.execute(select(by, *sums).where(table.c.at >= since).group_by(by))
     return {NodeName(node): Losses(int(dropped), int(folded)) for node, dropped, folded in rows}
+
+
+def dropped(table: Table, rows_of: Callable[[Select[Any]], CursorResult[Any]]) -> dict[str, int]:
+    """What each stream has lost in its life, by node and stream."""
+    rows = rows_of(select(table.c.node, table.c.stream, table.c["dropped"]).where(table.c["dropped"] > 0))
+    return {f"{one.node}/{one.stream}": int(one.dropped) for one in rows}
 
 
 def forget_before(transaction: Transaction, table: Table, before: datetime) -> None:

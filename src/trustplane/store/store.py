@@ -133,6 +133,9 @@ class Store(StoredPeople, StoredHandshakes):
     async def newest_dry_run(self) -> DryRun | None:
         return await self._read(dry_runs.newest)
 
+    async def lost_in_dry_run(self, run: DryRun) -> int:
+        return await self._read(lambda at: dry_runs.lost(at, run))
+
     # Nodes
 
     async def put_join_token(self, token: JoinToken) -> None:

@@ -286,6 +286,7 @@ dry_runs = Table(
     Column("ended_how", Text),
     Column("ended_at", Instant),
     Column("ended_by", Text),
+    Column("lost_before", LargeBinary),  # JSON object: node/stream -> requests it had lost before
 )
 
 # What proxies decided, by the hour. `kind` names all columns up to would_rule; in them, empty text is none.

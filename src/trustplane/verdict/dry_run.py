@@ -49,7 +49,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """`against` is the revision in force when it was started, `digest` that of its own files."""
+    """`against` is the revision in force when it was started, `digest` that of its own files. `lost_before`: requests
+    that nodes had failed to count by then, by node and stream of parcels."""
 
     number: int
     digest: str
@@ -59,6 +60,7 @@ class DryRun:
     ends_at: datetime
     against: int
     ended: Ended | None = None
+    lost_before: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         _check_length(self.started_at, self.ends_at)

@@ -44,7 +44,7 @@ class Exercise:
 @dataclass(frozen=True, slots=True)
 class Judgements:
     """What arrived of a candidate's verdicts. Not `is_whole`: rarer kinds were left out. `lost`: requests that nodes
-    said they could not count, of their agents' whole lives, so perhaps before the candidate was tried."""
+    said they could not count since it began, of whichever service."""
 
     tallies: Tallies = field(default_factory=dict)
     is_whole: bool = True

@@ -8,7 +8,9 @@ from trustplane.fault import Finding, Refused
 from trustplane.policy.question import identity, service_called
 from trustplane.registry.findings import shown
 from trustplane.registry.model import DesiredState, Service
-from trustplane.verdict.promotion import OUTSIDE, Expected, ExpectedDenial, ExpectedIdle
+from trustplane.verdict.promotion import OUTSIDE, Expected, ExpectedDenial, ExpectedIdle, ExpectedUncounted
+
+MOST_DIGITS = 12
 
 
 def expectations(state: DesiredState, lines: Iterable[str]) -> frozenset[Expected]:
@@ -34,11 +36,13 @@ def _expected(state: DesiredState, line: str) -> Expected:
         case ["idle", operation, callee]:
             service = service_called(state, callee)
             return ExpectedIdle(_operation(service, operation), service.name)
+        case ["uncounted", most] if most.isascii() and most.isdecimal() and len(most) <= MOST_DIGITS:
+            return ExpectedUncounted(int(most))
         case _:
             raise Refused(
                 code="bad-expectation",
                 what=f"{shown(line)!r} declares nothing",
-                why="it is `deny CALLER OPERATION SERVICE` or `idle OPERATION SERVICE`",
+                why="it is `deny CALLER OPERATION SERVICE`, `idle OPERATION SERVICE` or `uncounted REQUESTS`",
                 fix=f'write for example "deny reporting charge payments"; {OUTSIDE} is a request of no operation',
             )
 

@@ -36,7 +36,12 @@ class ExpectedIdle:
     service: ServiceName
 
 
-Expected = ExpectedDenial | ExpectedIdle
+@dataclass(frozen=True, slots=True)
+class ExpectedUncounted:
+    most: int  # requests
+
+
+Expected = ExpectedDenial | ExpectedIdle | ExpectedUncounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ def lacks(standing: Standing, gate: Gate, now: datetime) -> tuple[Finding, ...]:
         *(_unexpected(one) for one in standing.report.newly_denied if not _is_expected(one, gate)),
         *_idle(standing.report, gate),
         *_cut(standing.report),
+        *_uncounted(standing.report, gate),
     )
 
 
@@ -151,4 +157,16 @@ def _cut(report: Report) -> Iterator[Finding]:
             what="so many kinds of request were judged that the rarest were left out",
             why="one of those could be a caller that would be refused",
             fix="try the candidate in smaller steps, each about fewer services",
+        )
+
+
+def _uncounted(report: Report, gate: Gate) -> Iterator[Finding]:
+    most = max((one.most for one in gate.expected if isinstance(one, ExpectedUncounted)), default=0)
+    if report.lost > most:
+        yield Finding(
+            code="dry-run-uncounted",
+            what=f"{report.lost} requests could not be counted by their nodes since it began",
+            why="one of those could be of a caller that would be refused",
+            fix="trustplane policy traffic --json names the nodes; free their disks and start the dry run again, or if "
+            f'it is known what they were: --expect "uncounted {report.lost}"',
         )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.contracts.store.records import HOUR, NOW, code_of, opened
+from tests.contracts.store.test_decisions import parcel
+from trustplane.registry.parcels import Losses
+from trustplane.spiffe.names import NodeName
+from trustplane.store import parcel_streams
 from trustplane.store.dry_runs import KEPT
 from trustplane.store.store import Store
 from trustplane.verdict.dry_run import End, Ended, Wanted
 
+NODE_A = NodeName("node-a")
 FILES = {"trustdomain.yaml": "name: acme.example\n", "services/shop/web/service.yaml": "naïve ☂\n"}
 WANTED = Wanted(FILES, "ab" * 32, "local:ann", NOW, NOW + HOUR, 1)
 
@@ -65,3 +72,18 @@ async def test_only_the_newest_are_kept(url: str) -> None:
             assert run.number == number
             await store.end_dry_run(number, Ended(End.STOPPED, NOW, "local:bob"))
         assert not await store.end_dry_run(2, Ended(End.STOPPED, NOW, "local:bob"))
+
+
+async def test_what_nodes_fail_to_count_is_told_from_what_they_had_lost_before(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcel_streams, "STREAMS", 2)
+    async with await opened(url) as store:
+        await applied(store)
+        await store.put_decisions(parcel(1, NODE_A, "a" * 32, losses=Losses(dropped=5)), NOW)
+        await store.put_decisions(parcel(1, NODE_A, "b" * 32, losses=Losses(dropped=7)), NOW)
+        run = await store.begin_dry_run(WANTED)
+        assert await store.lost_in_dry_run(run) == 0
+        await store.put_decisions(parcel(2, NODE_A, "b" * 32, losses=Losses(dropped=2)), NOW + timedelta(seconds=1))
+        await store.put_decisions(parcel(1, NODE_A, "c" * 32, losses=Losses(dropped=4)), NOW + timedelta(seconds=2))
+        assert await store.lost_in_dry_run(run) == 6, "also when a stream of before was forgotten meanwhile"

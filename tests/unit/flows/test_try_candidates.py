@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.verdict.coverage import Fleet
-from trustplane.verdict.dry_run import End
+from trustplane.verdict.dry_run import DryRun, End
 from trustplane.verdict.dry_run_report import Judgements
 from trustplane.verdict.promotion import Gate
 from trustplane.xds import shadow
@@ -78,9 +78,8 @@ class Seen:
         ]
         return Fleet(hosting, holdings, {NODE})
 
-    async def judged_by(self, candidate: str, since: datetime) -> Judgements:
-        assert "-" in candidate
-        assert since.tzinfo
+    async def judged_by(self, run: DryRun) -> Judgements:
+        assert "-" in run.id
         return Judgements()
 
 

@@ -92,6 +92,21 @@ def test_an_operation_is_used_as_often_as_is_asked_or_declared_idle() -> None:
     )
 
 
+def test_requests_that_nobody_counted_are_named_unless_so_many_are_known_of() -> None:
+    standing = replace(GOOD, report=replace(GOOD.report, lost=12))
+    (finding,) = lacks(standing, GATE, NOON + DAY)
+    assert (finding.code, finding.what[:3]) == ("dry-run-uncounted", "12 ")
+    line = finding.fix.partition('--expect "')[2].removesuffix('"')
+    assert codes(standing, replace(GATE, expected=expectations(STATE, [line]))) == []
+    assert codes(standing, replace(GATE, expected=expectations(STATE, ["uncounted 11"]))) == ["dry-run-uncounted"]
+
+
+@pytest.mark.parametrize("wrong", ["", " -1", " ²", " 1e3", f" {'9' * 5000}"])
+def test_a_number_of_uncounted_requests_is_a_number(wrong: str) -> None:
+    with pytest.raises(Refused, match="declares nothing"):
+        expectations(STATE, [f"uncounted{wrong}"])
+
+
 def test_expectations_that_say_nothing_are_all_named() -> None:
     with pytest.raises(Refused) as refusal:
         expectations(STATE, ["deny web charge", "deny web chargee payments", "idle charge nowhere", "allow a b c"])

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0050"
-down_revision = "0046"
+down_revision = "0047"
 
 _PARTS = ("service", "node", "side", "signature", "cause", "rejecter", "peer", "issuer", "own_issuer", "build", "tls")
 
