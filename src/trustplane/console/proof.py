@@ -1,7 +1,7 @@
 """The audit log verified where it is: every entry hashed again and compared with the checkpoints signed of it.
 
-A server that verifies itself shows that it agrees with itself. A checkpoint that the reader kept from earlier shows that
-it is still the log it was, so the page takes one and hands the newest out.
+A server that verifies itself shows that it agrees with itself. A checkpoint that the reader kept from earlier shows
+that it is still the log it was, so the page takes one and hands the newest out.
 """
 
 from __future__ import annotations
