@@ -1,4 +1,4 @@
-"""The console as an ASGI application: a table of pages, and the two forms by which people come and go."""
+"""The console as an ASGI application: a table of pages, and the forms by which people come, act and go."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg
 _OURS = re.compile(r"/(?![/\\])[A-Za-z0-9._~/-]*(\?[A-Za-z0-9._~=&%+-]*)?")
 
 Make = Callable[[Asked], Awaitable[Page | Saved]]
-_SAVED = {"csv": ("attachment", "text/csv"), "svg": ("inline", "image/svg+xml")}
+_SAVED = {
+    "csv": ("attachment", "text/csv"),
+    "svg": ("inline", "image/svg+xml"),
+    "txt": ("attachment", "text/plain"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class _Console:
             ("/runbooks", pages.runbooks, False),
             ("/runbooks/{slug}", pages.runbook, False),
             ("/audit", pages.audit, False),
+            ("/audit/verify", pages.verify, False),
+            ("/audit/checkpoint", pages.checkpoint, False),
+            ("/dry-run", pages.dry_run, True),
+            ("/acts/{name}", pages.act, False),
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
             ("/pictures/expiry.csv", pages.expiry_figures, False),
@@ -93,6 +101,8 @@ class _Console:
         )
         return [
             *(Route(path, self._page(make, is_live=is_live), methods=["GET"]) for path, make, is_live in shown),
+            Route("/acts/{name}", self._answering(self._act), methods=["POST"]),
+            Route("/audit/verify", self._answering(self._verify), methods=["POST"]),
             Route("/live", self._answering(self._stream), methods=["GET"]),
             Route("/sign-in", self._answering(self._ask_to_sign_in), methods=["GET"]),
             Route("/sign-in", self._answering(self._sign_in), methods=["POST"]),
@@ -175,6 +185,25 @@ class _Console:
         # Nothing of what was shown stays where the next user of this browser finds it.
         answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
+
+    async def _act(self, request: Request) -> Response:
+        who = await self._who(request)
+        try:
+            fields = await form(request, cookie(request, SESSION_COOKIE))
+            after = await self._behind.pages.acted(str(request.path_params["name"]), fields, who)
+        except Fault as fault:
+            return await self._fault(request, fault, who)
+        return RedirectResponse(after, 303)
+
+    async def _verify(self, request: Request) -> Response:
+        who = await self._who(request)
+        try:
+            fields = await form(request, cookie(request, SESSION_COOKIE))
+            asked = Asked(request, who, self._behind.clock.now())
+            page = await self._behind.pages.verified(asked, fields.get("kept", ""))
+        except Fault as fault:
+            return await self._fault(request, fault, who)
+        return await self._writer.html(request, page, {"who": who})
 
     async def _stream(self, request: Request) -> Response:
         who = await self._behind.sign_in.who(cookie(request, SESSION_COOKIE), is_used=False)

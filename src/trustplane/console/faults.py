@@ -12,7 +12,9 @@ from trustplane.fault import Broken, Finding, Refused, Unavailable
 _STATUS = {
     "foreign-form": 403,
     "form-too-large": 413,
+    "moved-on": 409,
     "not-an-auditor": 403,
+    "not-an-operator": 403,
     "not-signed-in": 401,
     "nothing-there": 404,
     "sign-in-failed": 401,

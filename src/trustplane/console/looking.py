@@ -28,6 +28,10 @@ class Once(Generic[T]):
         self._looking: asyncio.Future[T] | None = None
         self._fresh_until: datetime | None = None
 
+    def forget(self) -> None:
+        """Whoever acted sees what became of it."""
+        self._fresh_until = None
+
     async def now(self) -> T:
         looking, at = self._looking, self._clock.now()
         if looking is None or (looking.done() and (self._fresh_until is None or at >= self._fresh_until)):
@@ -42,7 +46,13 @@ class Looking:
         self._clock = clock
         self.overview = Once(self._overview, clock)
         self.trust = Once(self._trust, clock)
+        self.dry_run = Once(server.dry_run, clock)
         self.expiries = Once(self._expiries, clock)
+
+    def forget(self) -> None:
+        self.overview.forget()
+        self.trust.forget()
+        self.dry_run.forget()
 
     async def _overview(self) -> Overview:
         server = self._server

@@ -12,12 +12,14 @@ from starlette.requests import Request
 
 from trustplane.clock import Clock
 from trustplane.console import pictures, spreadsheet
+from trustplane.console.acts import MAX_TARGET, Acts, by
 from trustplane.console.attention import SKEW_SHOWN
 from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
 from trustplane.console.failures import failures
 from trustplane.console.looking import Looking
 from trustplane.console.markdown import blocks
 from trustplane.console.port import Server
+from trustplane.console.proof import Prove
 from trustplane.console.search import MAX_QUERY, found, serial_of
 from trustplane.console.services import MOST_CERTIFICATES, ServicePage, service_list, service_page
 from trustplane.fault import Refused
@@ -26,8 +28,10 @@ from trustplane.knowledge.search import search as ranked
 from trustplane.people.session import SignedIn
 from trustplane.registry.records import Agent
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.coverage import Cover
 
 MOST_NODES = 500
+MOST_DIFFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A file to be kept: a picture (`svg`), or the figures behind one (`csv`)."""
+    """A file to be kept: a picture (`svg`), the figures behind one (`csv`), or a note (`txt`)."""
 
     content: str
     name: str
@@ -72,6 +76,8 @@ class Pages:
         self._server = server
         self._runbooks = runbooks
         self._looking = Looking(server, clock)
+        self._prove = Prove(server)
+        self.acts = Acts(server)
 
     async def overview(self, _: Asked) -> Page:
         of = await self._looking.overview.now()
@@ -162,13 +168,7 @@ class Pages:
         return Page("runbook.html", of.title, {"of": of, "blocks": blocks(of.body)})
 
     async def audit(self, asked: Asked) -> Page:
-        if not asked.who.role.may_read_audit:
-            raise Refused(
-                code="not-an-auditor",
-                what="the audit log is for auditors",
-                why=f"your role is {asked.who.role.value}",
-                fix=f"on the server: trustplane console account role {asked.who.name} auditor",
-            )
+        _require_auditor(asked.who)
         size, _ = await self._server.audit_head()
         below = min(asked.number("before") or size, size)
         start = max(0, below - LOOKED_THROUGH)
@@ -176,12 +176,61 @@ class Pages:
         of = audit_page(entries, size, Filter(asked.text("event", 60), asked.text("words")))
         return Page("audit.html", "Audit log", {"of": of})
 
+    async def verify(self, asked: Asked) -> Page:
+        _require_auditor(asked.who)
+        return Page("proof.html", "Verify the audit log", {"of": None})
+
+    async def verified(self, asked: Asked, kept: str) -> Page:
+        _require_auditor(asked.who)
+        return Page("proof.html", "Verify the audit log", {"of": await self._prove.run(kept)})
+
+    async def checkpoint(self, asked: Asked) -> Saved:
+        _require_auditor(asked.who)
+        return Saved(await self._server.audit_checkpoint(), "checkpoint", "txt")
+
+    async def dry_run(self, _: Asked) -> Page:
+        try:
+            of = await self._looking.dry_run.now()
+        except Refused:  # there is none
+            return Page("dry_run.html", "Dry run", {"of": None})
+        denied, allowed = of.report.newly_denied, of.report.newly_allowed
+        values = {
+            "of": of,
+            "denied": denied[:MOST_DIFFERENCES],
+            "allowed": allowed[:MOST_DIFFERENCES],
+            "left_off": max(len(denied), len(allowed)) > MOST_DIFFERENCES,
+            "not_judging": [one for one in of.coverage.sidecars if one.cover is not Cover.JUDGES][:MOST_DIFFERENCES],
+        }
+        return Page("dry_run.html", "Dry run", values)
+
+    async def act(self, asked: Asked) -> Page:
+        name, target = asked.path("name"), asked.text("of", MAX_TARGET)
+        of = await self.acts.confirm(name, target, asked.who)
+        return Page("act.html", of.title, {"of": of, "name": name, "target": target, "by": by(asked.who)})
+
+    async def acted(self, name: str, fields: Mapping[str, str], who: SignedIn) -> str:
+        """Where to go on."""
+        try:
+            return await self.acts.do(name, fields, who)
+        finally:
+            self._looking.forget()
+
     async def search(self, asked: Asked) -> Page:
         query = asked.text("q").strip()
         current, serial = await self._server.current(), serial_of(query)
         certificate = await self._server.certificate(serial) if serial is not None else None
         of = found(query, current[1] if current else None, await self._server.agents(), certificate, self._runbooks)
         return Page("search.html", "Search", {"of": of, "query": query})
+
+
+def _require_auditor(who: SignedIn) -> None:
+    if not who.role.may_read_audit:
+        raise Refused(
+            code="not-an-auditor",
+            what="the audit log is for auditors",
+            why=f"your role is {who.role.value}",
+            fix=f"on the server: trustplane console account role {who.name} auditor",
+        )
 
 
 def _standing(agent: Agent, *, is_connected: bool) -> str:

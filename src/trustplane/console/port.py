@@ -1,4 +1,4 @@
-"""What the console needs of a server, as ports in our own values. Everything here reads; nothing changes anything."""
+"""What the console needs of a server, as ports in our own values. What changes anything is in `ActPort`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from trustplane.audit.log import AuditEntry
+from trustplane.console.acts import ActPort
+from trustplane.console.proof import LogPort
 from trustplane.fault import Finding
 from trustplane.flows.change_root import Progress
 from trustplane.flows.clock_skew import Skew
@@ -81,11 +82,5 @@ class IssuedPort(Protocol):
     async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]: ...
 
 
-class AuditPort(Protocol):
-    async def audit_head(self) -> tuple[int, tuple[bytes, ...]]: ...
-
-    async def audit_entries(self, start: int, limit: int) -> Sequence[AuditEntry]: ...
-
-
-class Server(StandingPort, TrustPort, IssuedPort, AuditPort, Protocol):
+class Server(StandingPort, TrustPort, IssuedPort, LogPort, ActPort, Protocol):
     """All of them: what `main.server` builds."""

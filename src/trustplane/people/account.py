@@ -16,7 +16,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 class Role(Enum):
-    """What a person may see, and later do. Each has one; everyone sees the fleet."""
+    """What a person may do. Each has one; everyone sees the fleet."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -27,6 +27,11 @@ class Role(Enum):
     def may_read_audit(self) -> bool:
         """Who did what, and who signed in from where, is for those whose work it is."""
         return self is Role.AUDITOR
+
+    @property
+    def may_operate(self) -> bool:
+        """Roles are kept apart, none is above another: who reviews what was done is not who does it."""
+        return self is Role.OPERATOR
 
     @classmethod
     def parse(cls, text: str) -> Role:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from tests.kit.accessibility import found_wrong, skips_the_header, walked_by_keyboard
 from tests.kit.browser import Tab, browser, tab
 from tests.kit.console import PASSWORD, Browser, account
+from tests.kit.dry_runs import SHOWN
 from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
 from trustplane.console import pictures
 from trustplane.console.guard import SESSION_COOKIE, Place
@@ -43,19 +44,22 @@ PATHS = (
     "/runbooks",
     "/runbooks/clocks",
     "/audit",
+    "/audit/verify",
+    "/dry-run",
     "/search?q=web",
     f"/certificates/{0xABC:032x}",
 )
 
 
-def fleet() -> Browser:
-    door = MemoryDoor(bodies=[b'{"event":"signed-in","at":"2030-01-01T12:00:00Z","account":"ada"}'])
+OPERATORS = (f"/acts/revoke-certificate?of={0xABC:032x}", "/acts/pause-root-change?of=1", "/acts/stop-dry-run?of=")
+
+
+def fleet(role: Role = Role.AUDITOR) -> Browser:
+    door = MemoryDoor(standing=SHOWN, bodies=[b'{"event":"signed-in","at":"2030-01-01T12:00:00Z","account":"ada"}'])
     door.certificates.append(certificate(0xABC))
     refusal = "no such filter <b>envoy.filters.http.none</b>\u202e" * 5
     door.held.append(Holding(NODE, "sidecar shop/web", "listener", "aa" * 32, "bb" * 32, refusal, NOON))
-    found = (
-        Browser(door, Place(is_tls=False, hosts=frozenset({"127.0.0.1"}))).knows(account(role=Role.AUDITOR)).applied()
-    )
+    found = Browser(door, Place(is_tls=False, hosts=frozenset({"127.0.0.1"}))).knows(account(role=role)).applied()
     found.client.run(door.start_rotation(Order("local:ada", "yearly rotation")))
     return found
 
@@ -148,9 +152,9 @@ async def a_picture_is_saved_as_pixels(page: Tab, url: str) -> None:
     assert size == ["image/png", 2 * pictures.WIDTH]
 
 
-async def every_page_can_be_used(page: Tab, url: str, *, every: bool = False) -> None:
+async def every_page_can_be_used(page: Tab, url: str, paths: Sequence[str] = PATHS, *, every: bool = False) -> None:
     kept = os.environ.get("TRUSTPLANE_SCREENSHOTS")
-    for number, path in enumerate(PATHS):
+    for number, path in enumerate(paths):
         await page.go(url + path)
         await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
         for dark, width in LOOKS if kept or every else [LOOKS[number % 2]]:
@@ -163,6 +167,28 @@ async def every_page_can_be_used(page: Tab, url: str, *, every: bool = False) ->
 
 def test_people_sign_in_see_a_change_come_and_can_use_every_page() -> None:
     asyncio.run(scenario(fleet()))
+
+
+async def acting(of: Browser) -> None:
+    async with served(of, Changes()) as url, tab(browser()) as page:
+        await sign_in(page, url)
+        await every_page_can_be_used(page, url, [*OPERATORS[:2], OPERATORS[2] + SHOWN.run.id])
+        await page.go(f"{url}/trust")
+        await page.run("document.querySelector('.act-link').focus()")
+        await page.press("Enter", 13)
+        await page.until("location.pathname === '/acts/pause-root-change' && document.readyState === 'complete'")
+        await walked_by_keyboard(page)
+        await page.run("document.querySelector('main button').focus()")
+        await page.press("Enter", 13)
+        await page.until(
+            "location.pathname === '/trust' && document.querySelector('main').textContent.includes('paused')"
+        )
+        assert of.door.acts[-1] == "Paused by console:ada"
+        assert page.complaints == []
+
+
+def test_an_operator_pauses_a_change_of_root_by_keyboard_alone() -> None:
+    asyncio.run(acting(fleet(Role.OPERATOR)))
 
 
 async def in_every_look(of: Browser) -> None:
