@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,15 @@ import typer
 
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
+from trustplane.cli.fleet_text import fleet_shape, fleet_text
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
 from trustplane.cli.sockets import AsJson
-from trustplane.flows.diagnose import Window, diagnose_logs
+from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.formats import Format
+from trustplane.handshake.state import State
 from trustplane.host.log_files import STANDARD_INPUT, LogFile
 
 EXAMPLES = """\b
@@ -24,6 +27,7 @@ Examples:
   trustplane diagnose client/access.log server/access.log      joined, connection by connection
   trustplane diagnose "remote error: tls: certificate required"
   trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
+  trustplane diagnose --fleet */access.log                     what the failures have in common
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
 
@@ -37,6 +41,7 @@ To = Annotated[datetime | None, typer.Option("--to", help="Only before then, UTC
 Writer = Annotated[Implementation | None, typer.Option("--by", help="Who wrote the error's words.")]
 Whose = Annotated[Side | None, typer.Option("--side", help="On which side the words were written.")]
 Version = Annotated[Tls | None, typer.Option("--tls", help="The TLS version spoken.")]
+Fleet = Annotated[bool, typer.Option("--fleet", help="Say what the failures have in common, against what works.")]
 Build = Annotated[str, typer.Option("--build", metavar="VERSION", help="Of what wrote the words, as 1.38.3.")]
 
 
@@ -55,6 +60,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     crl: CrlFiles = [],  # noqa: B006 - typer reads it and never changes it
     expect: Expected = "",
     *,
+    fleet: Fleet = False,
     as_json: AsJson = False,
 ) -> None:
     """Find out why handshakes failed: cause, confidence, evidence, fix.
@@ -67,14 +73,44 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     state = shown_state(chain, bundle, crl, expect, now)
     logs = [LogFile(one) for one in sources if not _is_text(one)]
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
+    if fleet:
+        _refuse_beside_fleet(words=words, state=state)
     with as_input():
-        found = diagnose_logs(logs, written, _window(since, begins, ends, now), state, words)
+        window = _window(since, begins, ends, now)
+        if fleet:
+            _say_fleet(rank_logs(logs, written, window), as_json=as_json)
+        else:
+            _say_found(diagnose_logs(logs, written, window, state, words), as_json=as_json)
+
+
+def _say_found(found: Found, *, as_json: bool) -> None:
     if found.left_out:
         note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
     if as_json:
         say_json(answer(found.groups, found.failures, found.left_out))
     elif found.groups:
         say(text(found.groups))
+    else:
+        note("no failed handshake is in there")
+
+
+def _refuse_beside_fleet(*, words: Sequence[Failure], state: State | None) -> None:
+    if words or state is not None:
+        raise WrongInput(
+            code="wrong-usage",
+            what="--fleet takes logs alone",
+            why="many connections are compared there; an error's words, a chain or a bundle are of one",
+            fix="leave out either --fleet or what is of one connection",
+        )
+
+
+def _say_fleet(found: Ranked, *, as_json: bool) -> None:
+    if found.left_out:
+        note(f"{found.left_out} records were too many to be compared")
+    if as_json:
+        say_json(fleet_shape(found.ranking, found.left_out))
+    elif found.ranking.failing:
+        say(fleet_text(found.ranking))
     else:
         note("no failed handshake is in there")
 

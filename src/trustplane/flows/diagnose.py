@@ -12,8 +12,13 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Protocol
 
+from trustplane.handshake.diagnosis import diagnose
 from trustplane.handshake.failure import Failure
+from trustplane.handshake.fleet.links import Links
+from trustplane.handshake.fleet.ranking import Ranking, ranked
 from trustplane.handshake.groups import Group, grouped
+from trustplane.handshake.join import join
+from trustplane.handshake.readers import access_log
 from trustplane.handshake.readers.formats import LOOKED_AT, READERS, Format, format_of
 from trustplane.handshake.readers.line import Line
 from trustplane.handshake.state import State
@@ -47,6 +52,14 @@ class Found:
     left_out: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """`left_out` are records of links beyond those that can be compared, and failures beyond those that are kept."""
+
+    ranking: Ranking
+    left_out: int
+
+
 def failures_of(log: Log, written: Format | None) -> Iterator[Failure]:
     """`written` is the log's format; without it the first lines tell."""
     lines = log.lines()
@@ -65,3 +78,32 @@ def diagnose_logs(
             kept.append(failure)
             count += 1
     return Found(grouped(kept, state), count, count - len(kept))
+
+
+def rank_logs(logs: Iterable[Log], written: Format | None, window: Window) -> Ranked:
+    """By what the logs say of either end. The requests that worked are what failures are compared with."""
+    links = Links()
+    kept = deque[Failure](maxlen=MAX_FAILURES)
+    count = 0
+    for failure in chain.from_iterable(failures_of(_Noting(log, links, window), written) for log in logs):
+        if window.holds(failure.at):
+            kept.append(failure)
+            count += 1
+    for pair in join(kept):
+        links.failed(pair, diagnose(pair).cause)
+    return Ranked(ranked(links.subjects()), count - len(kept) + links.left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """A log whose lines about what worked are noted as they pass."""
+
+    log: Log
+    links: Links
+    window: Window
+
+    def lines(self) -> Iterator[Line]:
+        for line in self.log.lines():
+            if (record := access_log.worked(line)) is not None and self.window.holds(record.at):
+                self.links.worked(record)
+            yield line

@@ -56,11 +56,25 @@ def read(lines: Iterable[Line]) -> Iterator[Failure]:
 def of_entry(entry: Mapping[str, object], line: Line) -> Failure | None:
     written = {name: _first(entry, keys) for name, keys in _NAMES.items()}
     side = _side(entry, written)
-    flags = ",".join(written["flags"].split(","))
     refused = written["details"].startswith("rbac_access_denied")
-    broken = bool(BROKEN_OFF & set(flags.split(",")))
+    broken = bool(BROKEN_OFF & set(written["flags"].split(",")))
     if side is None or not (written["failure"] or broken or refused or entry.get("log") == "handshake"):
         return None
+    return _record(entry, written, side, line)
+
+
+def worked(line: Line) -> Failure | None:
+    """The record of a request that was made over mTLS and got an answer, in the form of those that were not: what
+    failures are compared with. Only our own log says enough of it."""
+    entry = _object(line.text) if line.text.startswith('{"') else {}
+    if _text(entry, "log") not in {"inbound", "outbound"} or not _text(entry, "peer_id") or of_entry(entry, line):
+        return None
+    written = {name: _first(entry, keys) for name, keys in _NAMES.items()}
+    side = _side(entry, written)
+    return _record(entry, written, side, line) if side else None
+
+
+def _record(entry: Mapping[str, object], written: Mapping[str, str], side: Side, line: Line) -> Failure:
     if side is Side.CLIENT:
         local, peer = written["upstream_local"], written["upstream"]
     else:
@@ -71,7 +85,7 @@ def of_entry(entry: Mapping[str, object], line: Line) -> Failure | None:
         side=side,
         tls=_TLS.get(_text(entry, "tls_version")),
         at=instant_in(written["start"]),
-        flags=flags,
+        flags=written["flags"],
         details=written["details"],
         local=local,
         peer=peer,
