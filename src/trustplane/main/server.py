@@ -10,9 +10,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from importlib.metadata import version
 from random import SystemRandom
 
@@ -20,73 +18,38 @@ import structlog
 import uvloop
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from trustplane.audit.checkpoint import NoteKey
 from trustplane.fault import Unavailable
-from trustplane.flows.ask_partners import AskPartners
-from trustplane.flows.ask_readiness import AskReadiness, Own
-from trustplane.flows.change_root import ChangeRoot
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.enrol import EnrolNodes
-from trustplane.flows.federate import Federate
 from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
-from trustplane.flows.issue import IssueX509
-from trustplane.flows.issue_in_turn import IssueInTurn
 from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_accounts import KeepAccounts
-from trustplane.flows.keep_authorities import Instance, KeepAuthorities
-from trustplane.flows.keep_decisions import KeepDecisions
-from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
-from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.note_doubts import NoteDoubts
-from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.readmit import NodeEvidence
-from trustplane.flows.replace_issuers import ReplaceIssuers
-from trustplane.flows.revoke import Revoke
-from trustplane.flows.seal_checkpoint import SealCheckpoint
-from trustplane.flows.server_identity import KeepServerIdentity
-from trustplane.flows.share_presence import SharePresence
-from trustplane.flows.state_uptake import StateUptake
-from trustplane.flows.try_candidates import TryCandidates
 from trustplane.flows.vouch_for_nodes import VouchForNodes
-from trustplane.flows.watch_fleet import WatchFleet
-from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
-from trustplane.host.handshake_probe import knock
 from trustplane.host.logs import log_to_stderr
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.tls_context import server_context
 from trustplane.host.unix_socket import PRIVATE, listen
-from trustplane.keys.audit import FILE as AUDIT_KEY_FILE
-from trustplane.keys.audit import AuditKey
-from trustplane.keys.authority import AuthorityKeys
-from trustplane.keys.leaf import LeafKey
-from trustplane.keys.sealing import Kek, choose_kek, credentials_directory
 from trustplane.main.console_door import open_console
-from trustplane.main.dry_run_seen import SeenOfDryRun
 from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
-from trustplane.main.partner_ports import PartnerPorts, hints_before_use
-from trustplane.main.publishing import Publishing, attendance
 from trustplane.main.server_door import Behind, Door
+from trustplane.main.server_flows import Flows, flows_of
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.server_shows import metrics_of
 from trustplane.main.settings import ServerSettings
-from trustplane.registry.model import KeyKind, Profile, RenewalWindow
-from trustplane.rotation.pace import SigningPace
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.store.store import Changes, Store
 from trustplane.wire import proof
-from trustplane.wire.bundle_endpoint import BundleEndpoints
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2_grpc
 from trustplane.wire.http_api import admin_application, public_application
 from trustplane.wire.http_door import ServerFacts
@@ -94,8 +57,6 @@ from trustplane.wire.http_serve import HttpServer, tcp_listener
 from trustplane.wire.node_server import TlsIdentity, open_door
 from trustplane.wire.node_service import EnrolmentService, NodeDoors, NodeService
 
-# Of nodes and servers. Their leaves are not the operator's to shape: agents renew them by themselves.
-OWN_PROFILE = Profile("trustplane", 1, KeyKind.P256, timedelta(hours=1), timedelta(seconds=30), RenewalWindow(0.4, 0.6))
 DOOR_CLOSES_WITHIN = 2.0  # seconds
 
 _log = structlog.get_logger("server")
@@ -131,35 +92,6 @@ class ServerKey:
         return TlsIdentity(keyed.svid.pem(), keyed.key_pem(), self._bundle().x509_pem())
 
 
-@dataclass(frozen=True, slots=True)
-class Flows:
-    store: Store
-    authorities: KeepAuthorities
-    desired: KeepDesiredState
-    enrol: EnrolNodes
-    issuer: IssueX509
-    turns: IssueInTurn
-    minter: MintJwt
-    identity: KeepServerIdentity
-    checkpoints: SealCheckpoint
-    connected: ConnectedAgents
-    presence: SharePresence
-    outage: WatchOutageBudget
-    fleet: WatchFleet
-    revocations: KeepRevocations
-    replacing: ReplaceIssuers
-    revoke: Revoke
-    changing: ChangeRoot
-    readiness: AskReadiness
-    federate: Federate
-    published: PublishBundle
-    asking: AskPartners
-    stating: StateUptake
-    trying: TryCandidates
-    decisions: KeepDecisions
-    audit_key: str
-
-
 def run(settings: ServerSettings, clock: SystemClock | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises a Fault if it cannot start. A rehearsal brings a clock that is wrong."""
     log_to_stderr()
@@ -173,7 +105,7 @@ def run(settings: ServerSettings, clock: SystemClock | None = None) -> None:
 async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
     own_directory(settings.data_dir)
     async with await Store.open(settings.database, clock) as store:
-        flows = _flows(settings, store, clock)
+        flows = flows_of(settings, store, clock)
         changes = store.changes()  # before anything is read, so that nothing is missed
         await flows.desired.load()  # first: with whom there are relations says how early keys are published
         await flows.authorities.start()
@@ -199,77 +131,9 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
                 task.cancel()
 
 
-def _checkpoints(settings: ServerSettings, store: Store, kek: Kek) -> tuple[NoteKey, SealCheckpoint]:
-    key = AuditKey.from_file(settings.data_dir / AUDIT_KEY_FILE, kek)
-    note_key = NoteKey(f"{settings.trust_domain}/audit", key.public)
-    return note_key, SealCheckpoint(store, note_key, key.sign)
-
-
 def _facts(settings: ServerSettings, clock: SystemClock) -> ServerFacts:
     database = settings.database.split(":", 1)[0].split("+", 1)[0]
     return ServerFacts(settings.trust_domain, settings.instance, version("trustplane"), database, clock.now())
-
-
-def _ahead(desired: KeepDesiredState) -> timedelta:
-    current = desired.current
-    return hints_before_use(current[1] if current else None)
-
-
-def _own(identity: KeepServerIdentity, authorities: KeepAuthorities, desired: KeepDesiredState) -> Own:
-    return Own(lambda: identity.identity.value, authorities.bundle, desired.declared)
-
-
-def _partners(
-    settings: ServerSettings, store: Store, authorities: KeepAuthorities, desired: KeepDesiredState, clock: SystemClock
-) -> tuple[PublishBundle, BundleEndpoints, PartnerPorts]:
-    endpoints = BundleEndpoints(settings.federation.web_authorities)
-    federate = Federate(store, desired, authorities, endpoints, settings.instance, clock)
-    return PublishBundle(authorities, desired, store), endpoints, PartnerPorts(store, authorities, desired, federate)
-
-
-def _flows(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
-    kek = choose_kek(settings.data_dir, settings.passphrase_file, credentials_directory())
-    instance, keys = Instance(settings.trust_domain, settings.instance), AuthorityKeys(kek)
-    desired = KeepDesiredState(settings.trust_domain, store, store, store, clock)
-    authorities = KeepAuthorities(store, keys, instance, settings.lifetimes, clock, partial(_ahead, desired))
-    revocations = KeepRevocations(store, keys, desired, clock)
-    replacing = ReplaceIssuers(store, authorities, revocations, desired, clock)
-    rights = UnlessRevoked(desired, revocations)
-    issuer = IssueX509(store, authorities.x509_signer, rights, replace(OWN_PROFILE, lifetime=settings.node_lifetime))
-    note_key, checkpoints = _checkpoints(settings, store, kek)
-    connected, presence = attendance(store, settings.instance, clock)
-    published, endpoints, partners = _partners(settings, store, authorities, desired, clock)
-    publishing = Publishing(authorities, desired, revocations, partners.federate)
-    survey = publishing.survey(store, presence, partners, clock)
-    identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
-    fleet = WatchFleet(store, (desired, presence, connected), publishing.now, clock)
-    return Flows(
-        store=store,
-        authorities=authorities,
-        desired=desired,
-        enrol=EnrolNodes(store, store, store, issuer, clock),
-        issuer=issuer,
-        turns=IssueInTurn(issuer, SigningPace(settings.signing_rate), clock),
-        minter=MintJwt(store, authorities.jwt_signer, rights),
-        identity=identity,
-        checkpoints=checkpoints,
-        connected=connected,
-        presence=presence,
-        outage=WatchOutageBudget(store, desired, clock, fleet),
-        fleet=fleet,
-        revocations=revocations,
-        replacing=replacing,
-        revoke=Revoke(store, revocations, replacing, clock),
-        changing=ChangeRoot(store, authorities, survey, desired.remake, clock),
-        federate=partners.federate,
-        published=published,
-        asking=AskPartners(store, partners.asked, published.current, endpoints, settings.instance.name, clock),
-        stating=StateUptake(store, partners.trusted, partners.meant, authorities.jwt_signer, clock),
-        readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
-        trying=TryCandidates(store, desired, SeenOfDryRun(store, connected, presence), store, clock),
-        decisions=KeepDecisions(store, desired, clock),
-        audit_key=str(note_key),
-    )
 
 
 def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from random import SystemRandom
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,13 +13,11 @@ from trustplane.fault import Refused, Unavailable
 from trustplane.flows.retry import Patience
 from trustplane.flows.survey_trust import held_by_server
 from trustplane.host.clock import SystemClock
+from trustplane.main.server_flows import Flows
 from trustplane.rotation.leaving import signer_key_id
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Changes
 from trustplane.store.topics import Topic
-
-if TYPE_CHECKING:
-    from trustplane.main.server import Flows
 
 LONGEST_WAIT = timedelta(seconds=15)
 CHANGES_LOOKED_AT = 10

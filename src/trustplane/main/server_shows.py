@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trustplane.host.clock import SystemClock
 from trustplane.main.chain_metrics import ChainMetrics
 from trustplane.main.crl_metrics import CrlMetrics
@@ -12,11 +10,9 @@ from trustplane.main.fleet_metrics import FleetMetrics
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.rotation_metrics import RotationMetrics
+from trustplane.main.server_flows import Flows
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.store_metrics import StoreMetrics
-
-if TYPE_CHECKING:
-    from trustplane.main.server import Flows
 
 
 def metrics_of(flows: Flows, clock: SystemClock) -> ServerMetrics:
