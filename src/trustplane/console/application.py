@@ -84,6 +84,8 @@ class _Console:
             ("/failures", pages.failures, True),
             ("/runbooks", pages.runbooks, False),
             ("/runbooks/{slug}", pages.runbook, False),
+            ("/postmortems", pages.postmortems, False),
+            ("/postmortems/{slug}", pages.postmortem, False),
             ("/audit", pages.audit, False),
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
