@@ -1,6 +1,6 @@
-"""Writes docs/alerts.md: every alert, and on which recorded fleets promtool says that it fires or is silent.
+"""Writes docs/alerts.md and deploy/prometheus/proved.json: on which recorded fleets promtool says that an alert fires.
 
-It takes promtool some seconds, so a test that has asked promtool anyway compares the page, instead of `make drift`.
+It takes promtool some seconds, so a test that has asked promtool anyway compares them, instead of `make drift`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.kit.alert_page import PAGE, page  # noqa: E402 - the tree is not installed
+from tests.kit.alert_page import PAGE, PROVED, page, proved  # noqa: E402 - the tree is not installed
 from tests.kit.alert_stories import STORIES, VECTORS  # noqa: E402 - likewise
 from tests.kit.promtool import Recording, fired  # noqa: E402 - likewise
 from trustplane.host.alert_files import shipped  # noqa: E402 - likewise
@@ -24,6 +24,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         seen = {one.name: fired(rules.rules, one, Path(folder)) for one in recordings}
     PAGE.write_text(page(rules.alerts, recordings, seen))
+    PROVED.write_text(proved(rules.alerts, seen))
 
 
 if __name__ == "__main__":

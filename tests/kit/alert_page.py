@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.kit.promtool import Fired, Recording
 from trustplane.knowledge.alert import Alert
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "alerts.md"
+PROVED = PAGE.parents[1] / "deploy" / "prometheus" / "proved.json"
 INTRODUCTION = """\
 # Alerts
 
@@ -31,6 +33,11 @@ silent.
 
 def page(alerts: Sequence[Alert], recordings: Sequence[Recording], seen: Mapping[str, Mapping[str, Fired]]) -> str:
     return "\n".join([INTRODUCTION, _by_alert(alerts, seen), _by_fleet(recordings, seen), _each(alerts)])
+
+
+def proved(alerts: Sequence[Alert], seen: Mapping[str, Mapping[str, Fired]]) -> str:
+    """On which recordings each alert fired, for whoever asks an installation what is proved."""
+    return json.dumps({one.name: _names(one, seen) for one in alerts}, indent=2) + "\n"
 
 
 def _by_alert(alerts: Iterable[Alert], seen: Mapping[str, Mapping[str, Fired]]) -> str:

@@ -21,7 +21,7 @@ from trustplane.console.guard import FORM_COOKIE, SESSION_COOKIE, Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
 from trustplane.flows.sign_in import SignIn
-from trustplane.host import runbook_files
+from trustplane.main.known import came_along
 from trustplane.people.account import Account, AccountName, Role
 from trustplane.people.password import PasswordHash
 
@@ -55,7 +55,7 @@ class Browser:
     def __post_init__(self) -> None:
         sign_in = SignIn(self.people, self.clock)
         self.live = Live(sign_in.is_alive, self.clock)
-        pages = Pages(self.door, runbook_files.shipped(), self.clock)
+        pages = Pages(self.door, came_along(), self.clock)
         behind = Behind(pages, sign_in, self.live, self.door.facts, self.clock, self.place)
         self.client = AsgiClient(console_application(behind))
 

@@ -25,8 +25,10 @@ from trustplane.cli import (
     explain,
     federation,
     ingest,
+    knowledge,
     plan,
     policy,
+    postmortem,
     probe,
     rehearse,
     revoke,
@@ -52,7 +54,11 @@ app = typer.Typer(
 )
 for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-for group in (server, agent, svid, policy, revoke, rotate, bundle, federation, audit, runbook, alerts, console):
+_GROUPS = (
+    *(server, agent, svid, policy, revoke, rotate, bundle, federation, audit),
+    *(runbook, alerts, postmortem, knowledge, console),
+)
+for group in _GROUPS:
     app.add_typer(group.group)
 
 

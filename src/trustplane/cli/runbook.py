@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from trustplane.cli.arguments import as_input
-from trustplane.cli.output import WrongInput, note, say, say_json, table
+from trustplane.cli.knowledge_sources import Words, library, show_hits
+from trustplane.cli.output import WrongInput, say, say_json
 from trustplane.cli.sockets import AsJson
-from trustplane.host import runbook_files
+from trustplane.flows.gather_knowledge import gathered
+from trustplane.host import knowledge_files
 from trustplane.knowledge.runbook import Runbook
-from trustplane.knowledge.search import search as ranked
-
-MOST_HITS = 10
 
 SHOW_EXAMPLES = """\b
 Examples:
@@ -32,7 +31,6 @@ Examples:
 group = typer.Typer(name="runbook", help="What to do: find a runbook and read it.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A runbook, a cause, a signature or an alert.")]
-Words = Annotated[list[str], typer.Argument(metavar="WORDS...", help="What is known of the trouble.")]
 Directory = Annotated[
     Path | None, typer.Option("--dir", metavar="DIR", help="Runbooks of your own, besides those that came along.")
 ]
@@ -62,21 +60,13 @@ def show(name: Name, directory: Directory = None, *, as_json: AsJson = False) ->
 
 @group.command(epilog=SEARCH_EXAMPLES)
 def search(words: Words, directory: Directory = None, *, as_json: AsJson = False) -> None:
-    """Search all runbooks, the best first."""
-    hits = ranked(" ".join(words), _all(directory))
-    if as_json:
-        say_json([{"runbook": one.runbook.slug, "title": one.runbook.title, "score": one.score} for one in hits])
-    elif hits:
-        rows = [
-            (one.runbook.slug, f"{one.score:.2f}", one.runbook.title, f"{one.line:.90}") for one in hits[:MOST_HITS]
-        ]
-        more = f"\nand {len(hits) - MOST_HITS} more: --json" if len(hits) > MOST_HITS else ""
-        say(table(("RUNBOOK", "SCORE", "TITLE", "LINE"), rows) + more)
-    else:
-        note("no runbook has any of these words")
+    """Search all runbooks, the best first. `knowledge search` searches all else too."""
+    known = library(None) if directory is None else gathered(_all(directory), (), (), ())
+    show_hits(known, words, ("runbook",), as_json=as_json)
 
 
 def _all(directory: Path | None) -> tuple[Runbook, ...]:
     """One's own come first: what they say of a cause is meant for here."""
     with as_input():
-        return (*(runbook_files.own(directory) if directory else ()), *runbook_files.shipped())
+        own = knowledge_files.runbooks(directory) if directory else ()
+        return (*own, *knowledge_files.shipped_runbooks())

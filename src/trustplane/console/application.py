@@ -88,6 +88,8 @@ class _Console:
             ("/failures", pages.failures, True),
             ("/runbooks", pages.runbooks, False),
             ("/runbooks/{slug}", pages.runbook, False),
+            ("/postmortems", pages.postmortems, False),
+            ("/postmortems/{slug}", pages.postmortem, False),
             ("/audit", pages.audit, False),
             ("/audit/verify", pages.verify, False),
             ("/audit/checkpoint", pages.checkpoint, False),

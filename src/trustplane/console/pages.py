@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,8 +23,7 @@ from trustplane.console.proof import Prove
 from trustplane.console.search import MAX_QUERY, found, serial_of
 from trustplane.console.services import MOST_CERTIFICATES, ServicePage, service_list, service_page
 from trustplane.fault import Refused
-from trustplane.knowledge.runbook import Runbook
-from trustplane.knowledge.search import search as ranked
+from trustplane.knowledge.library import Library
 from trustplane.people.session import SignedIn
 from trustplane.registry.records import Agent
 from trustplane.spiffe.names import ServiceName
@@ -72,9 +71,10 @@ class Saved:
 
 
 class Pages:
-    def __init__(self, server: Server, runbooks: Sequence[Runbook], clock: Clock) -> None:
+    def __init__(self, server: Server, library: Library, clock: Clock) -> None:
         self._server = server
-        self._runbooks = runbooks
+        self._library = library
+        self._index = library.index()
         self._looking = Looking(server, clock)
         self._prove = Prove(server)
         self.acts = Acts(server)
@@ -157,15 +157,27 @@ class Pages:
 
     async def runbooks(self, asked: Asked) -> Page:
         query = asked.text("q")
-        hits = [(one.runbook, one.line) for one in ranked(query, self._runbooks)] if query else []
-        every = [(one, "") for one in sorted(self._runbooks, key=lambda one: one.title)]
+        named = {one.slug: one for one in self._library.runbooks}
+        hits = [(named[one.entry.name], one.line) for one in self._index.search(query, ("runbook",))]
+        every = [(one, "") for one in sorted(named.values(), key=lambda one: one.title)]
         return Page("runbooks.html", "Runbooks", {"hits": hits if query else every, "query": query})
 
     async def runbook(self, asked: Asked) -> Page:
-        of = next((one for one in self._runbooks if one.slug == asked.path("slug")), None)
+        of = next((one for one in self._library.runbooks if one.slug == asked.path("slug")), None)
         if of is None:
             raise _unknown("there is no such runbook", "/runbooks lists them")
-        return Page("runbook.html", of.title, {"of": of, "blocks": blocks(of.body)})
+        happened = [one for one in self._library.postmortems if of.slug in one.runbooks]
+        return Page("runbook.html", of.title, {"of": of, "blocks": blocks(of.body), "happened": happened})
+
+    async def postmortems(self, _: Asked) -> Page:
+        every = sorted(self._library.postmortems, key=lambda one: one.began.at(), reverse=True)
+        return Page("postmortems.html", "Postmortems", {"every": every})
+
+    async def postmortem(self, asked: Asked) -> Page:
+        of = next((one for one in self._library.postmortems if one.slug == asked.path("slug")), None)
+        if of is None:
+            raise _unknown("there is no such postmortem", "/postmortems lists them")
+        return Page("postmortem.html", of.title, {"of": of, "blocks": blocks(of.body)})
 
     async def audit(self, asked: Asked) -> Page:
         _require_auditor(asked.who)
@@ -219,7 +231,7 @@ class Pages:
         query = asked.text("q").strip()
         current, serial = await self._server.current(), serial_of(query)
         certificate = await self._server.certificate(serial) if serial is not None else None
-        of = found(query, current[1] if current else None, await self._server.agents(), certificate, self._runbooks)
+        of = found(query, current[1] if current else None, await self._server.agents(), certificate, self._index)
         return Page("search.html", "Search", {"of": of, "query": query})
 
 

@@ -1,4 +1,4 @@
-"""One question over everything the console knows: services, nodes, certificates, runbooks, causes and signatures."""
+"""One question over everything the console knows: services, nodes, certificates, and all that is known of trouble."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trustplane.handshake.catalogue import CATALOGUE
-from trustplane.handshake.causes import CAUSES
 from trustplane.issuance.record import IssuedCertificate
-from trustplane.knowledge.runbook import Runbook
-from trustplane.knowledge.search import search as ranked
+from trustplane.knowledge.search import Hit as KnowledgeHit
+from trustplane.knowledge.search import Index
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent
 
 MAX_QUERY = 200
 MOST_OF_A_KIND = 20
+MOST_KNOWLEDGE = 30  # of all kinds, the best first
 _SERIAL = re.compile(r"(0x)?[0-9a-fA-F]{1,40}")
 
 
@@ -44,7 +43,7 @@ def found(
     state: DesiredState | None,
     agents: Sequence[Agent],
     certificate: IssuedCertificate | None,
-    runbooks: Sequence[Runbook],
+    knowledge: Index,
 ) -> Found:
     words = query.lower().split()
     if not words:
@@ -57,14 +56,19 @@ def found(
             for one in agents
             if _has(words, one.node.name, one.address)
         ),
-        *(
-            Hit("runbook", one.runbook.title, one.line, f"/runbooks/{one.runbook.slug}")
-            for one in ranked(query, runbooks)
-        ),
-        *_causes(words),
     )
     kinds = dict.fromkeys(one.kind for one in hits)
-    return Found(query, tuple(one for kind in kinds for one in _first(hits, kind)))
+    first = (one for kind in kinds for one in _first(hits, kind))
+    return Found(query, (*first, *map(known, knowledge.search(query)[:MOST_KNOWLEDGE])))
+
+
+def known(hit: KnowledgeHit) -> Hit:
+    """What has no page of its own leads to its runbook."""
+    entry = hit.entry
+    if entry.kind == "postmortem":
+        return Hit("postmortem", entry.title, hit.line, f"/postmortems/{entry.name}")
+    name = entry.title if entry.kind == "runbook" else entry.name
+    return Hit(entry.kind, name, hit.line, f"/runbooks/{entry.page}")
 
 
 def _first(hits: Sequence[Hit], kind: str) -> list[Hit]:
@@ -83,18 +87,6 @@ def _services(words: Sequence[str], state: DesiredState | None) -> list[Hit]:
         for one in services
         if _has(words, str(one.name), str(one.spiffe_id), *one.owners)
     ]
-
-
-def _causes(words: Sequence[str]) -> list[Hit]:
-    causes = [
-        Hit("cause", one.id, one.meaning, f"/runbooks/{one.runbook}")
-        for one in CAUSES.values()
-        if _has(words, one.id, one.id.replace("-", " "), one.meaning)
-    ]
-    signatures = [
-        Hit("signature", one.id, one.tells, f"/runbooks/{one.runbook}") for one in CATALOGUE if _has(words, one.id)
-    ]
-    return causes + signatures
 
 
 def _has(words: Sequence[str], *texts: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
+    """`proved` are the alerts that were seen to fire on a recorded fleet that has what they are for."""
+
     rules: tuple[Path, ...]
     dashboards: tuple[Path, ...]
     runbooks: tuple[Path, ...]
     alerts: tuple[Alert, ...]
+    proved: frozenset[str]
 
 
 def shipped() -> Shipped:
@@ -30,7 +34,12 @@ def shipped() -> Shipped:
     runbooks = _PACKAGE / "runbooks" if is_installed else checkout / "docs" / "runbooks"
     rules = _all(deploy / "prometheus", "*.yaml")
     alerts = tuple(alert for rule in rules for alert in alerts_of(rule.name, rule.read_bytes()))
-    return Shipped(rules, _all(deploy / "grafana", "*.json"), _all(runbooks, "*.md"), alerts)
+    return Shipped(rules, _all(deploy / "grafana", "*.json"), _all(runbooks, "*.md"), alerts, _proved(deploy))
+
+
+def _proved(deploy: Path) -> frozenset[str]:
+    seen: dict[str, list[str]] = json.loads((deploy / "prometheus" / "proved.json").read_bytes())
+    return frozenset(name for name, fleets in seen.items() if fleets)
 
 
 def write(directory: Path, runbooks: str) -> tuple[Path, ...]:

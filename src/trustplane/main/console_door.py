@@ -17,9 +17,9 @@ from trustplane.console.guard import Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
 from trustplane.flows.sign_in import SignIn
-from trustplane.host import runbook_files
 from trustplane.host.certificate_files import CertificateFiles
 from trustplane.main.http_doors import in_background, serve_http
+from trustplane.main.known import came_along
 from trustplane.main.server_door import Door
 from trustplane.main.settings import ConsoleSettings, HostPort
 from trustplane.store.store import Store
@@ -45,7 +45,7 @@ async def open_console(
         in_background(files.run(), tasks, doors)
     sign_in = SignIn(store, clock)
     live = Live(sign_in.is_alive, clock)
-    pages = Pages(door, runbook_files.shipped(), clock)
+    pages = Pages(door, came_along(), clock)
     place = Place(files is not None, frozenset() if files else _names(settings.listen))
     application = console_application(Behind(pages, sign_in, live, door.facts, clock, place))
     listener = tcp_listener(settings.listen.host, settings.listen.port)

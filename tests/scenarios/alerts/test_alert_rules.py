@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.kit.alert_page import PAGE, page
+from tests.kit.alert_page import PAGE, PROVED, page, proved
 from tests.kit.alert_stories import STORIES, VECTORS
 from tests.kit.promtool import Fired, Recording, check_metrics, check_rules, fired
 from trustplane.host.alert_files import shipped
@@ -48,6 +48,7 @@ def test_every_alert_fires_on_something_and_the_page_says_what(seen: Seen) -> No
     assert {one.name for one in SHIPPED.alerts} == {alert for found in seen.values() for alert in found}
     told = page(SHIPPED.alerts, list(RECORDINGS.values()), seen)
     assert PAGE.read_text() == told, "scripts/prove_alerts.py writes it anew"
+    assert PROVED.read_text() == proved(SHIPPED.alerts, seen), "scripts/prove_alerts.py writes it anew"
 
 
 def test_what_is_not_repaired_goes_on_firing(seen: Seen) -> None:

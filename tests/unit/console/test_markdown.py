@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from trustplane.console.markdown import Span, blocks
-from trustplane.host import runbook_files
+from trustplane.host import knowledge_files
 
 
 def test_a_runbook_is_headings_steps_and_commands() -> None:
@@ -23,7 +23,7 @@ def test_what_is_not_known_stays_text(hostile: str) -> None:
 
 
 def test_nothing_of_the_shipped_runbooks_is_lost() -> None:
-    for one in runbook_files.shipped():
+    for one in knowledge_files.shipped_runbooks():
         text = "".join(span.text for block in blocks(one.body) for item in block.items for span in item)
         for word in one.body.replace("`", " ").replace("*", "").split():
             bare = word.strip("*#>-[]()`")

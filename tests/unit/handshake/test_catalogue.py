@@ -11,7 +11,7 @@ from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.failure import Claims, Failure, Implementation
 from trustplane.handshake.recognise import recognise
 from trustplane.handshake.signature import Match, Signature, Voice
-from trustplane.host.runbook_files import shipped
+from trustplane.host.knowledge_files import shipped_runbooks
 
 # The ids that scripts and runbooks rely on.
 PROMISED = {
@@ -60,12 +60,12 @@ def test_no_signature_is_hidden_by_one_before_it(signature: Signature) -> None:
 
 @pytest.mark.parametrize("cause", CAUSES.values(), ids=lambda cause: cause.id)
 def test_every_cause_has_a_runbook_that_names_it(cause: object) -> None:
-    runbooks = {one.slug: one for one in shipped()}
+    runbooks = {one.slug: one for one in shipped_runbooks()}
     assert cause.id in runbooks[cause.runbook].causes  # type: ignore[attr-defined] # a cause
 
 
 def test_runbooks_name_the_signatures_that_lead_to_them() -> None:
-    named = {one.slug: set(one.signatures) for one in shipped()}
+    named = {one.slug: set(one.signatures) for one in shipped_runbooks()}
     leads = {slug: {one.id for one in CATALOGUE if one.runbook == slug} for slug in named}
     assert named == leads
 
