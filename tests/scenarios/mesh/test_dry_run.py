@@ -28,6 +28,7 @@ WEB, TILL = (
 )
 NEVER = '@id("never") forbid (principal == Service::"shop/pay", action, resource);'
 REQUESTS = 5
+A_PARCEL = 180.0  # seconds: an agent fills one for a minute before the server is told
 
 
 def ruled(repository: Repository, *rules: str) -> Repository:
@@ -46,7 +47,7 @@ def test_a_candidate_is_seen_before_it_counts(mesh: Mesh) -> None:
 
     breaking = trying.start(ruled(plain, WEB))
     trying.ask()
-    until(lambda: trying.status()["judged"] == 2 * REQUESTS, "every request was judged")
+    until(lambda: trying.status()["judged"] == 2 * REQUESTS, "every request was judged", A_PARCEL)
     (denied,) = trying.status()["newly_denied"]
     assert (denied["caller"], denied["operation"]) == (plain["till"].spiffe_id, "charge")
     assert (denied["count"], denied["before"], denied["after"]) == (REQUESTS, "till", None)
@@ -62,7 +63,7 @@ def test_a_candidate_is_seen_before_it_counts(mesh: Mesh) -> None:
     until(mesh.server.ready, "the server is back")
     until(trying.is_covered, "it is still tried")
     trying.ask()
-    until(lambda: trying.status()["judged"] == 2 * REQUESTS, "every request was judged")
+    until(lambda: trying.status()["judged"] == 2 * REQUESTS, "every request was judged", A_PARCEL)
     assert trying.status()["newly_denied"] == trying.status()["newly_allowed"] == []
     assert "holds, as the dry run 2-" in trying.run("promote", mended, "--after", "0s")
     assert trying.revision() == 2
