@@ -21,6 +21,7 @@ from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import ViewFeed
 from trustplane.flows.readmit import NodeEvidence
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.host.clock import SystemClock
 from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.issuance.record import IssuedCertificate
@@ -171,6 +172,15 @@ class MemoryDecisions:
         return parcel.id.number
 
 
+class MemoryHandshakes:
+    def __init__(self) -> None:
+        self.parcels: list[HandshakeParcel] = []
+
+    async def keep(self, parcel: HandshakeParcel) -> int:
+        self.parcels.append(parcel)
+        return parcel.id.number
+
+
 class Doors:
     """A server's doors for agents. `identity` may be replaced while it serves."""
 
@@ -186,6 +196,7 @@ class Doors:
         self.roots = self.domain.bundle().x509_pem()
         self.site = TestCa.root("site.example")
         self.decisions = MemoryDecisions()
+        self.handshakes = MemoryHandshakes()
         self.node_port = self.enrolment_port = 0
 
     def server_identity(self, spiffe_id: SpiffeId = SERVER) -> KeyedSvid:
@@ -227,6 +238,7 @@ class Doors:
             AllVouched(),
             prober,
             self.decisions,
+            self.handshakes,
         )
         nodes, self.node_port = open_door("127.0.0.1:0", self.tls, clients_have_certificates=True)
         service = NodeService(ACME, behind, self, self.domain.document, self.clock)

@@ -15,6 +15,7 @@ from tests.kit.ca import PrivateKey, TestCa
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Unavailable
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.registry.view import TrustedBundle
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
@@ -83,6 +84,7 @@ class Line:
     updates: tuple[ViewUpdate, ...] = ()
     node_renewals: int = 0
     parcels: list[Parcel] = field(default_factory=list)
+    handshakes: list[HandshakeParcel] = field(default_factory=list)
     closed: bool = False
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -131,6 +133,11 @@ class Line:
     async def deliver(self, parcel: Parcel) -> int:
         await self._answer()
         self.parcels.append(parcel)
+        return parcel.id.number
+
+    async def deliver_handshakes(self, parcel: HandshakeParcel) -> int:
+        await self._answer()
+        self.handshakes.append(parcel)
         return parcel.id.number
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.kit.clock import VirtualClock
+from tests.kit.handshakes import MemoryFailures
 from tests.kit.people import MemoryPeople
 from trustplane.audit.checkpoint import Checkpoint, NoteKey, sign
 from trustplane.audit.log import AuditEntry
@@ -17,6 +18,7 @@ from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
 from trustplane.flows.admit_policies import admitted
+from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.ask_readiness import Readiness, Unreached
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
@@ -106,6 +108,7 @@ class MemoryDoor:
     stated: dict[TrustDomain, bytes] = field(default_factory=dict)
     showing: list[Shown] = field(default_factory=list)
     standing: Standing | None = None
+    failed: MemoryFailures = field(default_factory=MemoryFailures)
     decided: dict[DecisionKind, Tally] = field(default_factory=dict)
     lost: dict[NodeName, Losses] = field(default_factory=dict)
     persons: MemoryPeople = field(default_factory=MemoryPeople)
@@ -340,6 +343,9 @@ class MemoryDoor:
 
     async def audit_checkpoints(self, limit: int) -> Sequence[str]:
         return [*self.notes, self.signed_note()][:limit]
+
+    def handshakes(self) -> AskFailures:
+        return AskFailures(self.failed, VirtualClock(NOON))
 
     def people(self) -> KeepAccounts:
         return KeepAccounts(self.persons, VirtualClock(NOON))

@@ -1,20 +1,22 @@
-"""`trustplane diagnose`: from logs, or from an error's words, to why a handshake failed and what to do."""
+"""`trustplane diagnose`: why handshakes failed and what to do, from what a server keeps, logs, or an error's words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trustplane.cli import kept_failures
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
 from trustplane.cli.fleet_text import fleet_shape, fleet_text
+from trustplane.cli.kept_failures import Asked
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
-from trustplane.cli.sockets import AsJson
+from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.event import build_of
@@ -24,6 +26,8 @@ from trustplane.host.log_files import STANDARD_INPUT, LogFile
 
 EXAMPLES = """\b
 Examples:
+  trustplane diagnose --since 1h                               what sidecars told the server
+  trustplane diagnose --from 2026-11-27T09:00 --to 2026-11-27T10:30
   trustplane diagnose client/access.log server/access.log      joined, connection by connection
   trustplane diagnose "remote error: tls: certificate required"
   trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
@@ -32,7 +36,10 @@ Examples:
 """
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="LOGFILE|TEXT...", help="Logs, - for stdin, or an error's words.")
+    list[str],
+    typer.Argument(
+        metavar="[LOGFILE|TEXT...]", help="Logs, - for stdin, or an error's words; without any, the server is asked."
+    ),
 ]
 Written = Annotated[Format | None, typer.Option("--format", help="What the logs are written in; otherwise it is seen.")]
 Since = Annotated[str | None, typer.Option(metavar="DURATION", help="Only what is this recent.")]
@@ -46,7 +53,8 @@ Build = Annotated[str, typer.Option("--build", metavar="VERSION", help="Of what 
 
 
 def command(  # noqa: PLR0913, PLR0917 - one parameter per option
-    sources: Sources,
+    server_socket: ServerSocket,
+    sources: Sources = [],  # noqa: B006 - typer reads it and never changes it
     written: Written = None,
     since: Since = None,
     begins: From = None,
@@ -65,9 +73,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Find out why handshakes failed: cause, confidence, evidence, fix.
 
-    Both sides' logs are joined by connection. An answer of 0.9 or more is in the refusing side's own words; below
-    that it says what would tell the remaining causes apart. Show the refused chain and what the other side trusts to
-    have them checked too.
+    Without logs or words, of what the sidecars told the server. Both sides' records are joined by connection. An
+    answer of 0.9 or more is in the refusing side's own words; below that it says what would tell the remaining causes
+    apart. Show the refused chain and what the other side trusts to have them checked too.
     """
     now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
     state = shown_state(chain, bundle, crl, expect, now)
@@ -75,23 +83,45 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
     if fleet:
         _refuse_beside_fleet(words=words, state=state)
+    window = _window(since, begins, ends, now)
+    if fleet:
+        with as_input():
+            ranked = rank_logs(logs, written, window)
+        _say_fleet(ranked, as_json=as_json)
+    elif sources:
+        _say_found(_in_logs(logs, words, written, window, state), as_json=as_json)
+    else:
+        _say_found(kept_failures.ask(server_socket, _asked(since, window), state), as_json=as_json)
+
+
+def _in_logs(
+    logs: Sequence[LogFile], words: Sequence[Failure], written: Format | None, window: Window, state: State | None
+) -> Found:
     with as_input():
-        window = _window(since, begins, ends, now)
-        if fleet:
-            _say_fleet(rank_logs(logs, written, window), as_json=as_json)
-        else:
-            _say_found(diagnose_logs(logs, written, window, state, words), as_json=as_json)
+        found = diagnose_logs(logs, written, window, state, words)
+    if found.left_out:
+        note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
+    return found
+
+
+def _asked(since: str | None, window: Window) -> Asked:
+    if since is None and window.begins is None:
+        raise WrongInput(
+            code="wrong-usage",
+            what="there is nothing to diagnose",
+            why="no log and no words are given, and no time of which the server is to be asked",
+            fix="give a log, or a time: trustplane diagnose --since 1h",
+        )
+    return Asked(duration(since) if since else timedelta(hours=1), None if since else window.begins, window.ends)
 
 
 def _say_found(found: Found, *, as_json: bool) -> None:
-    if found.left_out:
-        note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
     if as_json:
         say_json(answer(found.groups, found.failures, found.left_out))
     elif found.groups:
         say(text(found.groups))
     else:
-        note("no failed handshake is in there")
+        note("no failed handshake is in there, or was told of in that time")
 
 
 def _refuse_beside_fleet(*, words: Sequence[Failure], state: State | None) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from trustplane.fault import Fault
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.registry.records import Holding
 from trustplane.registry.view import NodeView
 from trustplane.registry.view_change import ViewChange
@@ -97,4 +98,8 @@ class Link(Protocol):
 
     async def deliver(self, parcel: Parcel) -> int:
         """The highest number of its stream that the server keeps. Refused as `peer-refused` by one of before."""
+        ...
+
+    async def deliver_handshakes(self, parcel: HandshakeParcel) -> int:
+        """Likewise."""
         ...

@@ -185,7 +185,8 @@ def _whose(failure: Failure) -> str:
     side = failure.side.value if failure.side else "a"
     what = failure.implementation.value if failure.implementation else "unrecognised"
     where = f" at {failure.place.file}:{failure.place.line}" if failure.place else ""
-    return f"{side} record ({what}){where}"
+    whose = f" of {failure.writer}" if failure.writer else ""
+    return f"{side} record ({what}){whose}{where}"
 
 
 def _missing(suspects: Sequence[Suspect], speaker: Recognised, pair: Pair, state: State | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ MAX_GROUPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`diagnosis` is of the first of them."""
+    """`diagnosis` is of the first of them. `count` is of connections, with those that a record stands for."""
 
     diagnosis: Diagnosis
     count: int
@@ -41,8 +41,8 @@ def _key(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 def _grown(group: Group | None, diagnosis: Diagnosis) -> Group:
-    at = diagnosis.speaker.at
+    at, times = diagnosis.speaker.at, max(one.times for one in diagnosis.pair.failures)
     if group is None:
-        return Group(diagnosis, 1, at, at)
-    times = [one for one in (group.first, group.last, at) if one is not None]
-    return Group(group.diagnosis, group.count + 1, min(times, default=None), max(times, default=None))
+        return Group(diagnosis, times, at, at)
+    seen = [one for one in (group.first, group.last, at) if one is not None]
+    return Group(group.diagnosis, group.count + times, min(seen, default=None), max(seen, default=None))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from trustplane.handshake.failure import Side
+from trustplane.handshake.failure import Failure, Side
 from trustplane.handshake.readers.event import FailureShape, failure_of, fields_of
 from trustplane.handshake.refusal import Refusal
 from trustplane.handshake.reported import Held, Reported
@@ -80,6 +80,11 @@ def stored_of(shape: RecordShape) -> Stored:
         revision=shape.revision,
     )
     return Stored(node, reported, kind, refusal)
+
+
+def failure_in(shape: RecordShape) -> Failure:
+    """To diagnose: with whose proxy wrote it."""
+    return replace(failure_of(shape, None), writer=f"{shape.service} on {shape.node}")
 
 
 def encoded(one: Stored) -> bytes:

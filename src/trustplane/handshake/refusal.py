@@ -13,8 +13,9 @@ from trustplane.handshake.failure import MAX_FIELD, Failure, Side
 from trustplane.handshake.recognise import Recognised
 from trustplane.handshake.signature import Voice, plain
 
-_VERIFYING: Final = re.compile(r"at depth (\d{1,3}): ([^:|]{1,200})")
-_FAILED: Final = re.compile(r"(?:verify cert failed|provided crls failed): ?([^:|,\[]{1,200})")
+_LISTS: Final = "certificate revocation check against provided crls failed: "
+_VERIFYING: Final = re.compile(rf"at depth (\d{{1,3}}): (?:{_LISTS})?([^:|]{{1,200}})")
+_FAILED: Final = re.compile(r"verify cert failed: ([^:|,\[]{1,200})")
 _ALERT: Final = re.compile(r"(?:sslv3|tlsv1|tlsv13) alert ([a-z ]{3,60})")
 _REFUSING: Final = frozenset({Voice.VERIFIER, Voice.UNEXPLAINED})
 _REFUSED: Final = frozenset({Voice.ALERT, Voice.SILENCE})

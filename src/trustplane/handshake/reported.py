@@ -14,7 +14,7 @@ from trustplane.handshake.failure import Failure, Side
 from trustplane.spiffe.names import ServiceName
 
 MOST_TIMES = 1 << 53
-_DIGEST = re.compile(r"[0-9A-Za-z._:-]{0,128}")
+_DIGEST = re.compile(r"[0-9A-Za-z._:/-]{0,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Held:
     def __post_init__(self) -> None:
         for one in (self.bundle, self.configuration, self.rollout):
             if not _DIGEST.fullmatch(one):
-                raise _refused(f"{one!r:.100} is no digest", "it has at most 128 letters, digits, `.`, `_`, `:`, `-`")
+                raise _refused(f"{one!r:.100} is no digest", "it is at most 128 characters of hex and the like")
         if not 0 <= self.revision <= MOST_TIMES:
             raise _refused(f"{self.revision} is no revision", f"revisions are 0 to {MOST_TIMES}")
 

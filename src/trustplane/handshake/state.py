@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trustplane.handshake.clue import Clue, excludes, favours, proves
 from trustplane.handshake.failure import Side
-from trustplane.spiffe.certificates import der_of, extension
+from trustplane.spiffe.certificates import authority_key_id, der_of, extension
 from trustplane.spiffe.instants import utc
 
 MAX_CHAIN: Final = 10
@@ -227,8 +227,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def authority_key(certificate: x509.Certificate) -> str:
-    found = extension(certificate, x509.AuthorityKeyIdentifier)
-    return found.value.key_identifier.hex()[:16] if found and found.value.key_identifier else ""
+    return authority_key_id(certificate)[:16]
 
 
 def key_id(certificate: x509.Certificate) -> str:

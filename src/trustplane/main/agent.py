@@ -26,8 +26,7 @@ from trustplane.attest.entitlement import needs_digest
 from trustplane.fault import Unavailable
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
-from trustplane.flows.count_decisions import CountDecisions
-from trustplane.flows.deliver_decisions import DeliverDecisions
+from trustplane.flows.deliver_parcels import DeliverParcels
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
@@ -38,9 +37,9 @@ from trustplane.flows.probe_sidecars import Door as ProbedDoor
 from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
 from trustplane.flows.remember_identities import Remembered, RememberIdentities
 from trustplane.flows.report_trust import ReportTrust
-from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
@@ -70,7 +69,9 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import agent_id
 from trustplane.spiffe.selectors import Selector
+from trustplane.verdict.delivery import Parcel
 from trustplane.wire import access_logs, xds
+from trustplane.wire.access_logs import Listeners
 from trustplane.wire.descriptors import Descriptors
 from trustplane.wire.http_agent import agent_application
 from trustplane.wire.http_serve import HttpServer
@@ -118,7 +119,8 @@ class Flows:
     sidecars: Sidecars
     trust: ReportTrust
     probes: ProbeSidecars
-    delivery: DeliverDecisions
+    decided: DeliverParcels[Parcel]
+    failed: DeliverParcels[HandshakeParcel]
     views: Feed[NodeView | None]
     identities: Feed[HeldIdentities]
 
@@ -155,6 +157,8 @@ async def _last_words(flows: Flows) -> None:
     """What was counted since the last write; it is delivered after the next start."""
     with contextlib.suppress(Unavailable):
         await flows.sidecars.decisions.close()
+    with contextlib.suppress(Unavailable):
+        await flows.sidecars.handshakes.close()
 
 
 def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
@@ -191,10 +195,19 @@ def _flows(settings: AgentSettings, clock: SystemClock) -> Flows:
         sidecars=sidecars,
         trust=ReportTrust(settings.node, settings.trust_domain, outbox, clock),
         probes=_probes(settings, (links, outbox), (views, identities), sidecars.uptake, clock),
-        delivery=DeliverDecisions(sidecars.spool, links, clock),
+        decided=DeliverParcels(sidecars.decided, partial(_deliver, links), clock),
+        failed=DeliverParcels(sidecars.failed, partial(_deliver_handshakes, links), clock),
         views=views,
         identities=identities,
     )
+
+
+async def _deliver(links: KeepLink, parcel: Parcel) -> int:
+    return await (await links.dial()).deliver(parcel)
+
+
+async def _deliver_handshakes(links: KeepLink, parcel: HandshakeParcel) -> int:
+    return await (await links.dial()).deliver_handshakes(parcel)
 
 
 def _probes(
@@ -253,7 +266,11 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.links.run(),
         flows.sidecars.connections.run(),
         flows.sidecars.decisions.run(),
-        _once_enrolled(flows, flows.delivery.run, random),
+        flows.sidecars.handshakes.run(),
+        flows.sidecars.given.run(),
+        flows.sidecars.completed.run(),
+        _once_enrolled(flows, flows.decided.run, random),
+        _once_enrolled(flows, flows.failed.run, random),
         flows.trust.run(flows.identities),
         flows.probes.run(),
     ]
@@ -283,7 +300,7 @@ async def _open_sockets(
     ports = XdsPorts(_Xds(callers, flows.views), local.offers, local.uptake, local.checks)
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
-    await _start(_xds_server(settings, ports, (local.links, local.decisions), inner), doors)
+    await _start(_xds_server(settings, ports, Listeners(local.links, local.decisions, local.handshakes), inner), doors)
 
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch
@@ -295,14 +312,12 @@ async def _open_sockets(
     seen = (flows.node, flows.follower, flows.leaves, flows.memory, flows.watch)
     watched = Watched(*seen, local.checks, local.links, clock)
     metrics = agent_metrics(watched)
-    metrics.register(DecisionMetrics(local.decisions, local.spool))
+    metrics.register(DecisionMetrics(local.decisions, local.decided))
     http = HttpServer(agent_application(door, metrics), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 
 
-def _xds_server(
-    settings: AgentSettings, ports: XdsPorts, told: tuple[SeenLinks, CountDecisions], inner: Path
-) -> grpc.aio.Server:
+def _xds_server(settings: AgentSettings, ports: XdsPorts, told: Listeners, inner: Path) -> grpc.aio.Server:
     descriptors = Descriptors.of(find_envoy(settings.envoy), settings.data_dir)
     server = grpc.aio.server(options=xds.SERVER_OPTIONS)
     server.add_generic_rpc_handlers(xds.services(ports, XdsMessages(descriptors)))

@@ -9,26 +9,33 @@ from functools import partial
 
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
+from trustplane.flows import count_handshakes
+from trustplane.flows.collect_handshakes import CollectHandshakes
 from trustplane.flows.count_decisions import CountDecisions
+from trustplane.flows.count_handshakes import CountHandshakes
 from trustplane.flows.cross_check_sidecars import CrossCheckSidecars
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import Outbox
+from trustplane.flows.given_to_sidecars import GivenToSidecars
 from trustplane.flows.measure_connections import MeasureConnections
 from trustplane.flows.offer_configuration import OfferConfiguration
 from trustplane.flows.seen_links import SeenLinks
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.host.generations_file import GenerationsFile
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
 from trustplane.host.spool import Stream
 from trustplane.host.watched_envoy import WatchedEnvoy, process_of
-from trustplane.main.agent_spool import ParcelFiles
+from trustplane.main.agent_spool import Codec, P, ParcelFiles
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName
+from trustplane.verdict.delivery import Parcel
 from trustplane.verdict.folding import Asked
+from trustplane.wire import handshake_codec, parcel_codec
 from trustplane.xds.open_connections import STATISTICS
 from trustplane.xds.rbac import access_to
 from trustplane.xds.surroundings import Surroundings
@@ -47,7 +54,11 @@ class Sidecars:
     links: SeenLinks
     connections: MeasureConnections
     decisions: CountDecisions
-    spool: ParcelFiles
+    decided: ParcelFiles[Parcel]
+    handshakes: CollectHandshakes
+    failed: ParcelFiles[HandshakeParcel]
+    given: GivenToSidecars
+    completed: CountHandshakes
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -57,11 +68,22 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     offers = OfferConfiguration(held, here, uptake, GenerationsFile(settings.data_dir), clock)
     checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
     links = SeenLinks(settings.node, outbox, partial(_id_of, held[0]), clock)
-    connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks), clock)
+    connections = MeasureConnections(held[0], offers, uptake, partial(_figures, checks, STATISTICS), clock)
+    stream, decided = _spool(settings, clock, "decisions", parcel_codec)
+    decisions = CountDecisions(settings.node, stream.id, AskedByRules(held[0]).of, decided, clock)
+    given = GivenToSidecars(held, offers, clock)
+    stream, failed = _spool(settings, clock, "handshakes", handshake_codec)
+    handshakes = CollectHandshakes(settings.node, stream.id, given.of, failed, clock)
+    asking = partial(_figures, checks, count_handshakes.STATISTICS)
+    completed = CountHandshakes(lambda: uptake.listening, asking, handshakes, clock)
+    return Sidecars(
+        peers, uptake, offers, checks, links, connections, decisions, decided, handshakes, failed, given, completed
+    )
+
+
+def _spool(settings: AgentSettings, clock: Clock, name: str, codec: Codec[P]) -> tuple[Stream, ParcelFiles[P]]:
     stream = Stream(int(clock.now().timestamp() * 1000), secrets.token_hex(16))
-    spool = ParcelFiles(settings.node, settings.data_dir / "decisions", stream)
-    decisions = CountDecisions(settings.node, stream.id, AskedByRules(held[0]).of, spool, clock)
-    return Sidecars(peers, uptake, offers, checks, links, connections, decisions, spool)
+    return stream, ParcelFiles(settings.node, settings.data_dir / name, stream, codec)
 
 
 class AskedByRules:
@@ -82,7 +104,7 @@ class AskedByRules:
         return self._known[service]
 
 
-async def _figures(checks: CrossCheckSidecars, service: ServiceName) -> Mapping[str, int]:
+async def _figures(checks: CrossCheckSidecars, statistics: str, service: ServiceName) -> Mapping[str, int]:
     process = checks.process(service)
     if not isinstance(process, WatchedEnvoy) or not process.can_be_asked:
         raise Unavailable(
@@ -91,7 +113,7 @@ async def _figures(checks: CrossCheckSidecars, service: ServiceName) -> Mapping[
             why="its bootstrap is of an earlier version, or of its owner's own making",
             fix="start it with the bootstrap that trustplane sidecar --print-bootstrap prints",
         )
-    return await process.figures(STATISTICS)
+    return await process.figures(statistics)
 
 
 def _id_of(views: Feed[NodeView | None], service: ServiceName) -> SpiffeId | None:

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from trustplane.fault import Refused
+from trustplane.flows.deliver_parcels import Numbered
 from trustplane.host.spool import SpoolFiles, Stream
 from trustplane.spiffe.names import NodeName
-from trustplane.verdict.delivery import Parcel
-from trustplane.wire import parcel_codec
+
+P = TypeVar("P", bound=Numbered)
 
 
-class ParcelFiles:
-    """Satisfies `flows.count_decisions.Spool` and `flows.deliver_decisions.Outgoing`.
+class Codec(Protocol[P]):
+    def encoded(self, parcel: P) -> Message: ...
+
+    def read(self, node: NodeName, content: bytes) -> P: ...
+
+    def told_in(self, content: bytes) -> int:
+        """How much a parcel tells of that is given up."""
+        ...
+
+
+class ParcelFiles(Generic[P]):
+    """Satisfies `flows.parcels.Spool` and `flows.deliver_parcels.Outgoing`.
 
     A parcel that an agent of before left open is complete: nobody adds to it any more.
     """
 
-    def __init__(self, node: NodeName, directory: Path, stream: Stream) -> None:
+    def __init__(self, node: NodeName, directory: Path, stream: Stream, codec: Codec[P]) -> None:
         self._node = node
+        self._codec = codec
         self._files = SpoolFiles(directory)
         self._stream = stream
         self._open: str | None = None
@@ -31,27 +46,27 @@ class ParcelFiles:
     def more(self) -> asyncio.Event:
         return self._more
 
-    async def write(self, parcel: Parcel) -> int:
-        content = parcel_codec.encoded(parcel).SerializeToString()
+    async def write(self, parcel: P) -> int:
+        content = self._codec.encoded(parcel).SerializeToString()
         name = self._stream.name(parcel.id.number)
         async with self._one_at_a_time:
             left = await asyncio.to_thread(self._files.write, name, content)
             self._open = name
-        return sum(map(parcel_codec.requests_in, left))
+        return sum(map(self._codec.told_in, left))
 
     async def close(self, number: int) -> None:
         if self._open == self._stream.name(number):
             self._open = None
         self._more.set()
 
-    async def oldest(self) -> Parcel | None:
+    async def oldest(self) -> P | None:
         async with self._one_at_a_time:
             names = [one for one in await asyncio.to_thread(self._files.names) if one != self._open]
             self.waiting = len(names)
             for name in names:
                 content = await asyncio.to_thread(self._files.read, name)
                 try:
-                    parcel = parcel_codec.read(self._node, content or b"")
+                    parcel = self._codec.read(self._node, content or b"")
                 except Refused:
                     self._files.drop(name)  # a file that is cut or not ours tells nothing
                     continue
@@ -59,7 +74,7 @@ class ParcelFiles:
                 return parcel
         return None
 
-    async def drop(self, parcel: Parcel) -> None:
+    async def drop(self, parcel: P) -> None:
         name = self._names.get((parcel.id.stream, parcel.id.number))
         if name is not None:
             async with self._one_at_a_time:

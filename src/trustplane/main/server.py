@@ -180,6 +180,7 @@ def _work(flows: Flows, instance: NodeName, changes: Changes, clock: SystemClock
         flows.asking.run(),
         flows.trying.run(),
         flows.decisions.run(),
+        flows.handshakes.run(),
         follow_revocations(flows, clock),
         follow_standing(flows, instance, clock),
         follow_store(flows, changes, clock),
@@ -234,6 +235,7 @@ async def _open_agent_doors(
         VouchForNodes(flows.revocations, flows.store),
         IssueProbes(flows.issuer, flows.authorities.probe_signer, clock),
         flows.decisions,
+        flows.handshakes,
     )
     site = NodeCertificateCas.from_file(settings.node_certificates_ca)
     evidence = NodeEvidence(settings.trust_domain, site, flows.store)

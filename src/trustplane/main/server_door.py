@@ -11,6 +11,7 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.ask_partners import AskPartners
 from trustplane.flows.ask_readiness import AskReadiness, Readiness
 from trustplane.flows.change_root import ChangeRoot, Progress, Told
@@ -289,6 +290,9 @@ class Door:
 
     async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]:
         return await self._store.decision_losses(since)
+
+    def handshakes(self) -> AskFailures:
+        return AskFailures(self._store, self._behind.clock)
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return await self._store.audit_head()

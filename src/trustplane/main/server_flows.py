@@ -18,6 +18,7 @@ from trustplane.flows.issue import IssueX509
 from trustplane.flows.issue_in_turn import IssueInTurn
 from trustplane.flows.keep_authorities import Instance, KeepAuthorities
 from trustplane.flows.keep_decisions import KeepDecisions
+from trustplane.flows.keep_handshakes import KeepHandshakes
 from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
 from trustplane.flows.mint_jwt import MintJwt
 from trustplane.flows.publish_bundle import PublishBundle
@@ -76,6 +77,7 @@ class Flows:
     stating: StateUptake
     trying: TryCandidates
     decisions: KeepDecisions
+    handshakes: KeepHandshakes
     audit_key: str
 
 
@@ -121,6 +123,7 @@ def flows_of(settings: ServerSettings, store: Store, clock: SystemClock) -> Flow
         readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
         trying=TryCandidates(store, desired, SeenOfDryRun(store, connected, presence), store, clock),
         decisions=KeepDecisions(store, desired, clock),
+        handshakes=KeepHandshakes(store, desired, clock),
         audit_key=str(note_key),
     )
 

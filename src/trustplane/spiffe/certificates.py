@@ -106,6 +106,12 @@ def extension(certificate: x509.Certificate, kind: type[ExtensionValue]) -> x509
         return None
 
 
+def authority_key_id(certificate: x509.Certificate) -> str:
+    """Of the key it says it was signed with, hex; empty where it does not say."""
+    found = extension(certificate, x509.AuthorityKeyIdentifier)
+    return found.value.key_identifier.hex() if found and found.value.key_identifier else ""
+
+
 def _split_der(blob: bytes) -> Iterator[bytes]:
     """Cut at the lengths that the outer SEQUENCEs declare (X.690 §8.1.3); the rest is the parser's to check."""
     start = 0

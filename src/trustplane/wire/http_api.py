@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
 from trustplane.flows.keep_decisions import KEPT_FOR
+from trustplane.flows.keep_handshakes import KEPT_FOR as HANDSHAKES_KEPT_FOR
 from trustplane.wire import http_dry_run_shapes as dry_runs
 from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_rotation_shapes as rotations
@@ -22,6 +23,7 @@ from trustplane.wire.http_dry_run import DryRunAnswers
 from trustplane.wire.http_federation import FederationAnswers, bundle_operation, statement_operation
 from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape
 from trustplane.wire.http_federation_story import FederationStory
+from trustplane.wire.http_handshakes import HandshakeAnswers, HandshakesShape
 from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_people import account_operations
@@ -55,7 +57,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
     listed = (
         *(*_open(to), bundle_operation(door), statement_operation(door), *_standing(to), *_repository(to), *_nodes(to)),
         *(*_dry_run(door, clock), *_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
-        _traffic(door, clock),
+        *(_traffic(door, clock), _handshakes(door)),
         *account_operations(door.people()),
     )
 
@@ -193,6 +195,16 @@ def _traffic(door: ServerDoor, clock: Clock) -> Operation:
     )
     what = "what proxies decided, counted by kind of request"
     return _read("/v1/traffic", "traffic", what, TrafficShape, TrafficAnswers(door, clock).traffic, asked)
+
+
+def _handshakes(door: ServerDoor) -> Operation:
+    asked = (
+        Number("seconds", 3600, 1, int(HANDSHAKES_KEPT_FOR.total_seconds()), "since so long ago"),
+        Text("from", "since then instead, RFC 3339", 40),
+        Text("to", "before then; otherwise now, RFC 3339", 40),
+    )
+    what = "handshakes that failed: records of both sides to join, standing for all there were"
+    return _read("/v1/handshakes", "handshakes", what, HandshakesShape, HandshakeAnswers(door).failed, asked)
 
 
 def _audit(to: ServerAnswers) -> tuple[Operation, ...]:

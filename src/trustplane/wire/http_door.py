@@ -13,6 +13,7 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
+from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.ask_readiness import Readiness
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
@@ -248,6 +249,12 @@ class TrafficPort(Protocol):
     async def decision_losses(self, since: datetime) -> Mapping[NodeName, Losses]: ...
 
 
+class HandshakesPort(Protocol):
+    def handshakes(self) -> AskFailures:
+        """Failed handshakes that nodes told of."""
+        ...
+
+
 class AuditPort(Protocol):
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         """How many entries there are, and the hashes of the frontier that the log itself goes by."""
@@ -286,6 +293,7 @@ class ServerDoor(
     RevocationPort,
     RotationPort,
     TrafficPort,
+    HandshakesPort,
     AuditPort,
     PeoplePort,
     Protocol,

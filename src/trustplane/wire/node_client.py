@@ -20,13 +20,14 @@ from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.clock_skew import Exchange, Skew
 from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import RESERVED_SEGMENT, server_dns_name
 from trustplane.spiffe.verify import BundleSet, verify_x509
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 from trustplane.verdict.delivery import Parcel
-from trustplane.wire import node_codec, parcel_codec, proof
+from trustplane.wire import handshake_codec, node_codec, parcel_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import fault_of
 
@@ -203,6 +204,11 @@ class NodeClient:
     async def deliver(self, parcel: Parcel) -> int:
         with _failures_as_faults():
             receipt = await self._stub.Deliver(parcel_codec.encoded(parcel), timeout=CALL_SECONDS)
+        return receipt.number
+
+    async def deliver_handshakes(self, parcel: HandshakeParcel) -> int:
+        with _failures_as_faults():
+            receipt = await self._stub.DeliverHandshakes(handshake_codec.encoded(parcel), timeout=CALL_SECONDS)
         return receipt.number
 
 

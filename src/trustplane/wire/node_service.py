@@ -25,10 +25,11 @@ from trustplane.flows.enrol import EnrolNodes
 from trustplane.flows.issue import Issued, Request
 from trustplane.flows.push_views import Push, ViewFeed
 from trustplane.flows.readmit import Claim
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of
 from trustplane.verdict.delivery import Parcel
-from trustplane.wire import node_answers, node_codec, parcel_codec, proof
+from trustplane.wire import handshake_codec, node_answers, node_codec, parcel_codec, proof
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2, node_pb2_grpc
 from trustplane.wire.grpc_status import answering
 from trustplane.wire.node_reports import Reports, Uptake, too_much
@@ -110,6 +111,12 @@ class VouchedNodes(Protocol):
         ...
 
 
+class Handshakes(Protocol):
+    async def keep(self, parcel: HandshakeParcel) -> int:
+        """The highest number of its stream that is kept, durably."""
+        ...
+
+
 class Decisions(Protocol):
     async def keep(self, parcel: Parcel) -> int:
         """The highest number of its stream that is kept, durably."""
@@ -129,6 +136,7 @@ class NodeDoors:
     vouched: VouchedNodes
     prober: Prober
     decisions: Decisions
+    handshakes: Handshakes
 
 
 class NodeService(node_pb2_grpc.NodeServicer):
@@ -200,6 +208,13 @@ class NodeService(node_pb2_grpc.NodeServicer):
     ) -> node_pb2.Receipt:
         node = await self._admitted(context)
         return node_pb2.Receipt(number=await self._doors.decisions.keep(parcel_codec.decoded(node, request)))
+
+    @answering
+    async def DeliverHandshakes(  # noqa: N802 - the protocol's name
+        self, request: node_pb2.HandshakeParcel, context: Context
+    ) -> node_pb2.Receipt:
+        node = await self._admitted(context)
+        return node_pb2.Receipt(number=await self._doors.handshakes.keep(handshake_codec.decoded(node, request)))
 
     @answering
     async def Follow(  # noqa: N802 - the protocol's name

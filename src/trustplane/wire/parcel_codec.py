@@ -42,7 +42,7 @@ def decoded(node: NodeName, message: node_pb2.Parcel) -> Parcel:
         except Refused:
             dropped += one.count
     parcel_id = ParcelId(node, message.stream, message.number)
-    return Parcel(parcel_id, _instant(message.since), tallies, Losses(dropped, message.folded))
+    return Parcel(parcel_id, instant(message.since), tallies, Losses(dropped, message.folded))
 
 
 def read(node: NodeName, content: bytes) -> Parcel:
@@ -53,7 +53,7 @@ def read(node: NodeName, content: bytes) -> Parcel:
         raise _not_a_parcel("it cannot be parsed") from None
 
 
-def requests_in(content: bytes) -> int:
+def told_in(content: bytes) -> int:
     """Of a parcel that is given up."""
     try:
         message = node_pb2.Parcel.FromString(content)
@@ -105,11 +105,11 @@ def _kind_of(message: node_pb2.Decided) -> DecisionKind:
 
 
 def _tally_of(message: node_pb2.Decided) -> Tally:
-    sample = Sample(_instant(message.sampled_at), message.sample) if message.sample else None
-    return Tally(message.count, _instant(message.first), _instant(message.last), sample)
+    sample = Sample(instant(message.sampled_at), message.sample) if message.sample else None
+    return Tally(message.count, instant(message.first), instant(message.last), sample)
 
 
-def _instant(message: Timestamp) -> datetime:
+def instant(message: Timestamp) -> datetime:
     try:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):

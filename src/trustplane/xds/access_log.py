@@ -4,7 +4,7 @@ Both sides of a call write the TLS fields that join their lines: the caller's `u
 address. Identity fields of a failed handshake are what the peer claimed, never proof of who it is.
 
 The agent is sent an entry of every request that came in, with what was decided about it, and of a sample of those that
-went out, with whom they met.
+went out, with whom they met. Of connections that failed it is sent all that the files say, and the peer's certificate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from trustplane.xds.bootstrap import AGENT
 from trustplane.xds.resources import typed
 
 PEER, ISSUER = "peer", "issuer"  # how an entry for the agent names what it saw
+PEER_CERTIFICATE = "peer_certificate"  # in PEM, as in a URL
 ASKED, JUDGED = "asked", "judged"  # port, method and path; what RBAC filters wrote
+FAILED_IN, FAILED_OUT = "failed-inbound", "failed-outbound"  # the logs of connections that were refused or broke
 DECISIONS = "decisions"  # the log of every request that came in
 SAMPLED_PERCENT = 10  # of requests that went out
 DECISIONS_A_MESSAGE = 65_536  # bytes; a message costs the agent as much as dozens of entries
@@ -22,6 +24,7 @@ STDOUT = "/dev/stdout"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _STDOUT = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 _GRPC = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
+_TCP_GRPC = "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig"
 _CEL = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 
 _DOWNSTREAM_TLS = {
@@ -76,6 +79,17 @@ _FAILED_HANDSHAKE = {
     "details": "%CONNECTION_TERMINATION_DETAILS%",
     "connection": "%CONNECTION_ID%",
 }
+_FAILED_REQUEST = ("start", "details", "flags", "upstream", "upstream_host", "upstream_local")
+_BROKEN_OFF: dict[str, object] = {
+    "filter": {
+        "extension_filter": {
+            "name": "failed-handshake",
+            "typed_config": typed(
+                _CEL, expression="connection.transport_failure_reason != '' || connection.termination_details != ''"
+            ),
+        }
+    }
+}
 
 
 def of_inbound_requests(path: str) -> list[dict[str, object]]:
@@ -84,7 +98,7 @@ def of_inbound_requests(path: str) -> list[dict[str, object]]:
 
 
 def of_outbound_requests(path: str) -> list[dict[str, object]]:
-    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _sample_of_outbound()]
+    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _sample_of_outbound(), _failed_outbound()]
 
 
 def _decisions() -> dict[str, object]:
@@ -101,7 +115,7 @@ def _met(stream: str) -> dict[str, str]:
     return {PEER: f"%{stream}_PEER_URI_SAN%", ISSUER: f"%{stream}_PEER_ISSUER%"}
 
 
-def _to_agent(log: str, tags: dict[str, str], **fields: object) -> dict[str, object]:
+def _to_agent(log: str, tags: dict[str, str], kind: str = _GRPC, **fields: object) -> dict[str, object]:
     """In batches; an agent that is away costs the request nothing."""
     config = {
         "log_name": log,
@@ -111,7 +125,7 @@ def _to_agent(log: str, tags: dict[str, str], **fields: object) -> dict[str, obj
         "custom_tags": [{"tag": tag, "value": value} for tag, value in tags.items()],
         **fields,
     }
-    return {"name": "agent", "typed_config": typed(_GRPC, common_config=config)}
+    return {"name": "agent", "typed_config": typed(kind, common_config=config)}
 
 
 def _sample_of_outbound() -> dict[str, object]:
@@ -126,12 +140,19 @@ def _sample_of_outbound() -> dict[str, object]:
 
 def of_failed_handshakes(path: str) -> list[dict[str, object]]:
     """Response flags are empty for these connections, so only an expression can select them."""
-    entry = _file(path, {"log": "handshake", **_FAILED_HANDSHAKE, **_DOWNSTREAM_TLS})
-    expression = "connection.transport_failure_reason != '' || connection.termination_details != ''"
-    entry["filter"] = {
-        "extension_filter": {"name": "failed-handshake", "typed_config": typed(_CEL, expression=expression)}
-    }
-    return [entry]
+    fields = {**_FAILED_HANDSHAKE, **_DOWNSTREAM_TLS}
+    tags = {**fields, PEER_CERTIFICATE: "%DOWNSTREAM_PEER_CERT%"}
+    return [
+        {**_file(path, {"log": "handshake", **fields}), **_BROKEN_OFF},
+        {**_to_agent(FAILED_IN, tags, _TCP_GRPC), **_BROKEN_OFF},
+    ]
+
+
+def _failed_outbound() -> dict[str, object]:
+    """What never became a connection, or ended before an answer."""
+    fields = {**{name: _REQUEST[name] for name in _FAILED_REQUEST}, **_UPSTREAM_TLS}
+    tags = {**fields, PEER_CERTIFICATE: "%UPSTREAM_PEER_CERT%"}
+    return {**_to_agent(FAILED_OUT, tags), "filter": {"response_flag_filter": {"flags": ["UF", "UC"]}}}
 
 
 def _file(path: str, fields: dict[str, str]) -> dict[str, object]:

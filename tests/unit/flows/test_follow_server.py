@@ -22,6 +22,7 @@ from trustplane.flows.node_link import (
     ViewHeld,
     ViewUpdate,
 )
+from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.registry.model import KeyKind
 from trustplane.registry.records import Holding
 from trustplane.registry.view import Entry, NodeView
@@ -94,6 +95,9 @@ class ScriptedLink:
 
     async def probe(self, root_key_id: str, csr: bytes) -> X509Svid:
         raise AssertionError((root_key_id, csr))
+
+    async def deliver_handshakes(self, parcel: HandshakeParcel) -> int:
+        raise AssertionError(parcel)
 
     async def deliver(self, parcel: Parcel) -> int:
         raise AssertionError(parcel)

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 
 from tests.kit.envoy_bench import DESCRIPTOR_CACHE
 from tests.kit.xds_ports import Attested, Desired
+from trustplane.handshake.told import Told
 from trustplane.host.envoy import find_envoy
 from trustplane.registry.links import Side
 from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.logged import Logged
-from trustplane.wire.access_logs import MOST_READ, service
+from trustplane.wire.access_logs import MOST_METADATA, MOST_READ, Listeners, service
 from trustplane.wire.descriptors import Descriptors
 
 METHOD = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
@@ -43,6 +45,15 @@ class Decided:
         self.lines.append(logged)
 
 
+class Failed:
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+
+    def failed(self, service: ServiceName, told: Told) -> None:
+        assert str(service) == "shop/pay"
+        self.told.append(told)
+
+
 Send = Callable[[list[dict[str, object]]], Awaitable[grpc.StatusCode]]
 
 
@@ -56,13 +67,16 @@ def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def sent(folder: Path, *messages: dict[str, object], into: Decided | None = None) -> tuple[Seen, grpc.StatusCode]:
+def sent(
+    folder: Path, *messages: dict[str, object], into: Decided | None = None, failed: Failed | None = None
+) -> tuple[Seen, grpc.StatusCode]:
     async def talk() -> tuple[Seen, grpc.StatusCode]:
         descriptors = Descriptors.of(find_envoy(None), DESCRIPTOR_CACHE)
         seen, desired = Seen(), Desired()
         desired.known_but_not_loaded.add("shop/pay")
         server = grpc.aio.server()
-        server.add_generic_rpc_handlers((service(Attested(), desired, (seen, into or Decided()), descriptors),))
+        told = Listeners(seen, into or Decided(), failed or Failed())
+        server.add_generic_rpc_handlers((service(Attested(), desired, told, descriptors),))
         server.add_insecure_port(f"unix:{folder}/als.sock")
         await server.start()
         try:
@@ -134,3 +148,32 @@ def test_a_decision_that_is_too_long_is_cut(socket_dir: Path) -> None:
     sent(socket_dir, decisions(entry("9081 GET /" + "x" * 10_000, "x" * 100_000, "y" * 1000, "z" * 10_000)), into=into)
     (line,) = into.lines
     assert [len(one) for one in (line.peer, line.asked, line.judged, line.sample)] == [2100, 2100, 8192, 64]
+
+
+def broken(name: str, logs: str, *entries: dict[str, str]) -> dict[str, object]:
+    version = {"major_number": 1, "minor_number": 40, "patch": 2}
+    node = {"id": "shop/pay", "user_agent_build_version": {"version": version}}
+    listed = [{"common_properties": {"custom_tags": tags}} for tags in entries]
+    return {"identifier": {"node": node, "log_name": name}, logs: {"log_entry": listed}}
+
+
+@pytest.mark.parametrize(
+    ("name", "logs", "called"),
+    [("failed-inbound", "tcp_logs", "handshake"), ("failed-outbound", "http_logs", "outbound")],
+)
+def test_each_failure_is_told_with_the_build_of_its_proxy(socket_dir: Path, name: str, logs: str, called: str) -> None:
+    failed = Failed()
+    _, status = sent(socket_dir, broken(name, logs, {"flags": "UC", "log": "forged"}, {"flags": "UF"}), failed=failed)
+    assert status is grpc.StatusCode.OK
+    assert failed.told == [
+        Told({"flags": "UC", "log": called}, (1, 40, 2)),
+        Told({"flags": "UF", "log": called}, (1, 40, 2)),
+    ]
+
+
+def test_a_failure_with_too_much_in_it_is_cut(socket_dir: Path) -> None:
+    failed = Failed()
+    many = {f"{'x' * 100}{number}": "y" for number in range(200)}
+    sent(socket_dir, broken("failed-inbound", "tcp_logs", {"tls_failure": "z" * 100_000}, many), failed=failed)
+    assert len(failed.told[0].fields["tls_failure"]) == MOST_METADATA
+    assert len(failed.told[1].fields) <= 41

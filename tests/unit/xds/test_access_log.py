@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trustplane.xds.access_log import SAMPLED_PERCENT, of_inbound_requests, of_outbound_requests
+from trustplane.xds.access_log import SAMPLED_PERCENT, of_failed_handshakes, of_inbound_requests, of_outbound_requests
 from trustplane.xds.resources import Json
 
 
@@ -40,8 +40,29 @@ def test_the_log_of_what_came_in_names_caller_and_rule() -> None:
 
 
 def test_of_what_went_out_a_sample_tells_whom_it_met() -> None:
-    whole, sample = of_outbound_requests("/dev/stdout")
+    whole, sample, _ = of_outbound_requests("/dev/stdout")
     assert "filter" not in whole
     assert fields(sample, "typed_config", "common_config", "log_name") == "callee"
     assert tags(sample) == {"peer": "%UPSTREAM_PEER_URI_SAN%", "issuer": "%UPSTREAM_PEER_ISSUER%"}
     assert fields(sample, "filter", "runtime_filter", "percent_sampled", "numerator") == SAMPLED_PERCENT
+
+
+def test_of_failures_the_agent_is_told_what_the_file_says_and_the_certificate() -> None:
+    whole, sent = of_failed_handshakes("/dev/stdout")
+    written = fields(whole, "typed_config", "log_format", "json_format")
+    assert isinstance(written, dict)
+    assert sent["filter"] == whole["filter"]
+    assert tags(sent) == {
+        **{name: value for name, value in written.items() if name != "log"},
+        "peer_certificate": "%DOWNSTREAM_PEER_CERT%",
+    }
+    _, _, outbound = of_outbound_requests("/dev/stdout")
+    assert fields(outbound, "filter", "response_flag_filter", "flags") == ["UF", "UC"]
+    assert tags(outbound).keys() >= {
+        "flags",
+        "details",
+        "tls_failure",
+        "upstream",
+        "upstream_local",
+        "peer_certificate",
+    }

@@ -834,6 +834,189 @@ class Trial(_message.Message):
 Global___Trial: _TypeAlias = Trial  # noqa: Y015
 
 @_typing.final
+class HandshakeParcel(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    FOLDED_FIELD_NUMBER: _builtins.int
+    stream: _builtins.str
+    """hex, of the spool it comes from"""
+    number: _builtins.int
+    """in that stream, from 1"""
+    dropped: _builtins.int
+    """failures that are not told of"""
+    folded: _builtins.int
+    """failures told of in the `times` of one like them"""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedHandshake]: ...
+    @_builtins.property
+    def completed(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletedHandshakes]: ...
+    def __init__(
+        self,
+        *,
+        stream: _builtins.str = ...,
+        number: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        failed: _abc.Iterable[Global___FailedHandshake] | None = ...,
+        completed: _abc.Iterable[Global___CompletedHandshakes] | None = ...,
+        dropped: _builtins.int = ...,
+        folded: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "dropped", b"dropped", "failed", b"failed", "folded", b"folded", "number", b"number", "since", b"since", "stream", b"stream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandshakeParcel: _TypeAlias = HandshakeParcel  # noqa: Y015
+
+@_typing.final
+class FailedHandshake(_message.Message):
+    """As the proxy wrote it; names and numbers in it are claims. Empty: not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    BUILD_FIELD_NUMBER: _builtins.int
+    LOCAL_FIELD_NUMBER: _builtins.int
+    PEER_FIELD_NUMBER: _builtins.int
+    THEIRS_FIELD_NUMBER: _builtins.int
+    OURS_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """whose proxy wrote it"""
+    client: _builtins.bool
+    """it is the caller's record; else the callee's"""
+    text: _builtins.str
+    flags: _builtins.str
+    details: _builtins.str
+    tls: _builtins.str
+    """1.2, 1.3"""
+    build: _builtins.str
+    """of the proxy, as 1.38.3"""
+    local: _builtins.str
+    """addresses of this end and of the other"""
+    peer: _builtins.str
+    bundle: _builtins.str
+    """what the agent held for the proxy: digests, the trust repository's revision"""
+    configuration: _builtins.str
+    revision: _builtins.int
+    rollout: _builtins.str
+    """the newest order to make connections anew"""
+    times: _builtins.int
+    """how many alike it stands for"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def theirs(self) -> Global___Presented: ...
+    @_builtins.property
+    def ours(self) -> Global___Presented: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        client: _builtins.bool = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
+        flags: _builtins.str = ...,
+        details: _builtins.str = ...,
+        tls: _builtins.str = ...,
+        build: _builtins.str = ...,
+        local: _builtins.str = ...,
+        peer: _builtins.str = ...,
+        theirs: Global___Presented | None = ...,
+        ours: Global___Presented | None = ...,
+        bundle: _builtins.str = ...,
+        configuration: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        rollout: _builtins.str = ...,
+        times: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "ours", b"ours", "theirs", b"theirs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "build", b"build", "bundle", b"bundle", "client", b"client", "configuration", b"configuration", "details", b"details", "flags", b"flags", "local", b"local", "ours", b"ours", "peer", b"peer", "revision", b"revision", "rollout", b"rollout", "service", b"service", "text", b"text", "theirs", b"theirs", "times", b"times", "tls", b"tls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailedHandshake: _TypeAlias = FailedHandshake  # noqa: Y015
+
+@_typing.final
+class Presented(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPIFFE_ID_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    ISSUER_SERIAL_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    ISSUER_KEY_FIELD_NUMBER: _builtins.int
+    spiffe_id: _builtins.str
+    serial: _builtins.str
+    """hex"""
+    issuer_serial: _builtins.str
+    issuer_key: _builtins.str
+    """authority key identifier, hex"""
+    @_builtins.property
+    def not_after(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        spiffe_id: _builtins.str = ...,
+        serial: _builtins.str = ...,
+        issuer_serial: _builtins.str = ...,
+        not_after: _timestamp_pb2.Timestamp | None = ...,
+        issuer_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after", b"not_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["issuer_key", b"issuer_key", "issuer_serial", b"issuer_serial", "not_after", b"not_after", "serial", b"serial", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Presented: _TypeAlias = Presented  # noqa: Y015
+
+@_typing.final
+class CompletedHandshakes(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    client: _builtins.bool
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        client: _builtins.bool = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "count", b"count", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompletedHandshakes: _TypeAlias = CompletedHandshakes  # noqa: Y015
+
+@_typing.final
 class Receipt(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -189,6 +189,11 @@ class NodeStub:
                 request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.SerializeToString,
                 response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.DeliverHandshakes = channel.unary_unary(
+                '/trustplane.node.v1.Node/DeliverHandshakes',
+                request_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.HandshakeParcel.SerializeToString,
+                response_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
+                _registered_method=True)
 
 
 class NodeServicer:
@@ -241,6 +246,13 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeliverHandshakes(self, request, context):
+        """The handshakes of the node's proxies, likewise and in a stream of parcels of their own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -277,6 +289,11 @@ def add_NodeServicer_to_server(servicer, server):
             'Deliver': grpc.unary_unary_rpc_method_handler(
                     servicer.Deliver,
                     request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.FromString,
+                    response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.SerializeToString,
+            ),
+            'DeliverHandshakes': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeliverHandshakes,
+                    request_deserializer=trustplane_dot_node_dot_v1_dot_node__pb2.HandshakeParcel.FromString,
                     response_serializer=trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.SerializeToString,
             ),
     }
@@ -469,6 +486,33 @@ class Node:
             target,
             '/trustplane.node.v1.Node/Deliver',
             trustplane_dot_node_dot_v1_dot_node__pb2.Parcel.SerializeToString,
+            trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeliverHandshakes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trustplane.node.v1.Node/DeliverHandshakes',
+            trustplane_dot_node_dot_v1_dot_node__pb2.HandshakeParcel.SerializeToString,
             trustplane_dot_node_dot_v1_dot_node__pb2.Receipt.FromString,
             options,
             channel_credentials,

@@ -56,6 +56,8 @@ class NodeStub:
     """A certificate that chains to a root about to take over, to see who lets it in. Refused when no such root is."""
     Deliver: _aio.UnaryUnaryMultiCallable[_node_pb2.Parcel, _node_pb2.Receipt]
     """What the node's proxies decided. Sent again until a receipt comes; the parcel after it is sent afterwards."""
+    DeliverHandshakes: _aio.UnaryUnaryMultiCallable[_node_pb2.HandshakeParcel, _node_pb2.Receipt]
+    """The handshakes of the node's proxies, likewise and in a stream of parcels of their own."""
 
 class NodeServicer(metaclass=_abc_1.ABCMeta):
     """For enrolled agents. TLS authenticates both sides."""
@@ -113,5 +115,13 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_node_pb2.Parcel, _abc.Awaitable[_node_pb2.Receipt]],
     ) -> _abc.Awaitable[_node_pb2.Receipt]:
         """What the node's proxies decided. Sent again until a receipt comes; the parcel after it is sent afterwards."""
+
+    @_abc_1.abstractmethod
+    def DeliverHandshakes(
+        self,
+        request: _node_pb2.HandshakeParcel,
+        context: _aio.ServicerContext[_node_pb2.HandshakeParcel, _abc.Awaitable[_node_pb2.Receipt]],
+    ) -> _abc.Awaitable[_node_pb2.Receipt]:
+        """The handshakes of the node's proxies, likewise and in a stream of parcels of their own."""
 
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _aio.Server) -> None: ...

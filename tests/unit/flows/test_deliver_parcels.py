@@ -10,7 +10,7 @@ from tests.kit.clock import VirtualClock
 from tests.kit.node_line import Domain, Line, away, running
 from tests.kit.verdicts import START, kind, tally
 from trustplane.fault import Refused
-from trustplane.flows.deliver_decisions import UNTIL_IT_IS_NEWER, DeliverDecisions
+from trustplane.flows.deliver_parcels import UNTIL_IT_IS_NEWER, DeliverParcels
 from trustplane.registry.parcels import ParcelId
 from trustplane.spiffe.names import NodeName
 from trustplane.verdict.delivery import Parcel
@@ -40,7 +40,7 @@ class Bench:
         self.clock = VirtualClock()
         self.spool = Waiting(*numbers)
         self.line = Line(Domain(), self.clock)
-        self.delivery = DeliverDecisions(self.spool, self.line, self.clock)
+        self.delivery = DeliverParcels(self.spool, self.line.deliver, self.clock)
 
     def delivered(self) -> list[int]:
         return [one.id.number for one in self.line.parcels]
