@@ -18,6 +18,7 @@ from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
+from trustplane.flows.keep_handshakes import KEPT_FOR
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.formats import Format
@@ -34,6 +35,8 @@ Examples:
   trustplane diagnose --fleet */access.log                     what the failures have in common
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
+
+NOTHING_THERE = "no failed handshake is in there"
 
 Sources = Annotated[
     list[str],
@@ -89,9 +92,10 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
             ranked = rank_logs(logs, written, window)
         _say_fleet(ranked, as_json=as_json)
     elif sources:
-        _say_found(_in_logs(logs, words, written, window, state), as_json=as_json)
+        _say_found(_in_logs(logs, words, written, window, state), NOTHING_THERE, as_json=as_json)
     else:
-        _say_found(kept_failures.ask(server_socket, _asked(since, window), state), as_json=as_json)
+        asked = kept_failures.ask(server_socket, _asked(since, window), state)
+        _say_found(asked, "no sidecar told of a failed handshake in that time", as_json=as_json)
 
 
 def _in_logs(
@@ -112,16 +116,24 @@ def _asked(since: str | None, window: Window) -> Asked:
             why="no log and no words are given, and no time of which the server is to be asked",
             fix="give a log, or a time: trustplane diagnose --since 1h",
         )
-    return Asked(duration(since) if since else timedelta(hours=1), None if since else window.begins, window.ends)
+    ago = duration(since) if since else timedelta(hours=1)
+    if not timedelta(seconds=1) <= ago <= KEPT_FOR:
+        raise WrongInput(
+            code="bad-duration",
+            what=f"{since} is not kept",
+            why=f"failed handshakes are counted for {KEPT_FOR.days} days",
+            fix="write for example --since 7d",
+        )
+    return Asked(ago, None if since else window.begins, window.ends)
 
 
-def _say_found(found: Found, *, as_json: bool) -> None:
+def _say_found(found: Found, nothing: str, *, as_json: bool) -> None:
     if as_json:
         say_json(answer(found.groups, found.failures, found.left_out))
     elif found.groups:
         say(text(found.groups))
     else:
-        note("no failed handshake is in there, or was told of in that time")
+        note(nothing)
 
 
 def _refuse_beside_fleet(*, words: Sequence[Failure], state: State | None) -> None:
@@ -142,7 +154,7 @@ def _say_fleet(found: Ranked, *, as_json: bool) -> None:
     elif found.ranking.failing:
         say(fleet_text(found.ranking))
     else:
-        note("no failed handshake is in there")
+        note(NOTHING_THERE)
 
 
 def _is_text(source: str) -> bool:
