@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.kit.clock import VirtualClock
 from tests.kit.handshakes import MemoryFailures
 from tests.kit.people import MemoryPeople
+from tests.kit.rollouts import MemoryRollouts
 from trustplane.audit.checkpoint import Checkpoint, NoteKey, sign
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
@@ -24,6 +25,7 @@ from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.keep_accounts import KeepAccounts
+from trustplane.flows.keep_rollouts import KeepRollouts
 from trustplane.flows.revoke import Order
 from trustplane.flows.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
@@ -112,6 +114,7 @@ class MemoryDoor:
     decided: dict[DecisionKind, Tally] = field(default_factory=dict)
     lost: dict[NodeName, Losses] = field(default_factory=dict)
     persons: MemoryPeople = field(default_factory=MemoryPeople)
+    deploys: MemoryRollouts = field(default_factory=MemoryRollouts)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -346,6 +349,9 @@ class MemoryDoor:
 
     def handshakes(self) -> AskFailures:
         return AskFailures(self.failed, VirtualClock(NOON))
+
+    def rollouts(self) -> KeepRollouts:
+        return KeepRollouts(self.deploys, frozenset, VirtualClock(NOON))
 
     def people(self) -> KeepAccounts:
         return KeepAccounts(self.persons, VirtualClock(NOON))

@@ -32,6 +32,7 @@ from trustplane.cli import (
     probe,
     rehearse,
     revoke,
+    rollouts,
     rotate,
     runbook,
     server,
@@ -56,7 +57,7 @@ for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulat
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 _GROUPS = (
     *(server, agent, svid, policy, revoke, rotate, bundle, federation, audit),
-    *(runbook, alerts, postmortem, knowledge, console),
+    *(rollouts, runbook, alerts, postmortem, knowledge, console),
 )
 for group in _GROUPS:
     app.add_typer(group.group)

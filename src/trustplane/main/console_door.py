@@ -10,6 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trustplane.clock import Clock
 from trustplane.console.application import Behind, console_application
@@ -23,6 +24,7 @@ from trustplane.main.known import came_along
 from trustplane.main.server_door import Door
 from trustplane.main.settings import ConsoleSettings, HostPort
 from trustplane.store.store import Store
+from trustplane.wire.http_rollouts import PATH, deploy_application
 from trustplane.wire.http_serve import HttpServer, tcp_listener
 
 _log = structlog.get_logger("console")
@@ -47,13 +49,24 @@ async def open_console(
     live = Live(sign_in.is_alive, clock)
     pages = Pages(door, came_along(), clock)
     place = Place(files is not None, frozenset() if files else _names(settings.listen))
-    application = console_application(Behind(pages, sign_in, live, door.facts, clock, place))
+    shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place))
+    application = beside(shown, PATH, deploy_application(door.rollouts()))
     listener = tcp_listener(settings.listen.host, settings.listen.port)
     port = listener.getsockname()[1]
     await serve_http(HttpServer(application, listener, files.context if files else None), tasks, doors)
     in_background(live.run(store.changes()), tasks, doors)
     doors.callback(live.close)  # first: a server that stops waits for open streams otherwise
     _log.info("console", address=f"{'https' if files else 'http'}://{settings.listen.host}:{port}/")
+
+
+def beside(app: ASGIApp, path: str, other: ASGIApp) -> ASGIApp:
+    """`other` at that one path: what a machine brings a token to has no business with cookies and forms."""
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = other if scope["type"] == "http" and scope["path"] == path else app
+        await chosen(scope, receive, send)
+
+    return choose
 
 
 def _names(listen: HostPort) -> frozenset[str]:

@@ -23,6 +23,7 @@ from trustplane.flows.feed import Feed
 from trustplane.flows.forget_expired import ForgetExpired
 from trustplane.flows.issue_probes import IssueProbes
 from trustplane.flows.keep_accounts import KeepAccounts
+from trustplane.flows.keep_rollouts import KeepRollouts
 from trustplane.flows.note_doubts import NoteDoubts
 from trustplane.flows.readmit import NodeEvidence
 from trustplane.flows.vouch_for_nodes import VouchForNodes
@@ -157,6 +158,7 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             stating=flows.stating,
             trying=flows.trying,
             people=KeepAccounts(flows.store, clock),
+            rollouts=KeepRollouts(flows.store, lambda: flows.desired.declared().services, clock),
             audit_key=flows.audit_key,
             clock=clock,
         )

@@ -24,6 +24,7 @@ from trustplane.flows.federation_uptake import Reach, reach
 from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
+from trustplane.flows.keep_rollouts import KeepRollouts
 from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.share_presence import SharePresence
@@ -79,6 +80,7 @@ class Behind:
     stating: StateUptake
     trying: TryCandidates
     people: KeepAccounts
+    rollouts: KeepRollouts
     audit_key: str
     clock: Clock
 
@@ -320,6 +322,9 @@ class Door:
 
     def people(self) -> KeepAccounts:
         return self._behind.people
+
+    def rollouts(self) -> KeepRollouts:
+        return self._behind.rollouts
 
     async def renewals(self) -> RenewalFigures:
         return await self._store.renewals()

@@ -43,6 +43,7 @@ from trustplane.store.database import Database
 from trustplane.store.engines import Counts
 from trustplane.store.stored_handshakes import StoredHandshakes
 from trustplane.store.stored_people import StoredPeople
+from trustplane.store.stored_rollouts import StoredRollouts
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
 from trustplane.trust.federation import Peer
@@ -56,7 +57,7 @@ from trustplane.verdict.tally import Tally
 __all__ = ["Changes", "Store", "Topic"]
 
 
-class Store(StoredPeople, StoredHandshakes):
+class Store(StoredPeople, StoredHandshakes, StoredRollouts):
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database)
         self._clock = clock

@@ -347,3 +347,27 @@ sessions = Table(
     Column("used_at", Instant, nullable=False),
     Column("address", Text, nullable=False),
 )
+
+# Deploy systems, each with one token.
+deploy_tokens = Table(
+    "deploy_tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token_sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("told_by", Text, primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("services", Text, nullable=False),  # JSON array
+    Column("nodes", Text, nullable=False),  # JSON array
+    Column("started", Instant, nullable=False, index=True),
+    Column("ended", Instant),
+    Column("told_at", Instant, nullable=False),
+)

@@ -29,6 +29,7 @@ from trustplane.wire.http_openapi import document
 from trustplane.wire.http_people import account_operations
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
+from trustplane.wire.http_rollouts import rollout_operations
 from trustplane.wire.http_rotation import RotationAnswers
 from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, Run, Text, application
 from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
@@ -59,6 +60,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
         *(*_dry_run(door, clock), *_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
         *(_traffic(door, clock), _handshakes(door)),
         *account_operations(door.people()),
+        *rollout_operations(door.rollouts()),
     )
 
     async def openapi(_: Call) -> Raw:

@@ -40,6 +40,7 @@ from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.promotion import Standing
 from trustplane.verdict.tally import Tally
 from trustplane.wire.http_people import AccountsPort
+from trustplane.wire.http_rollouts import RolloutsPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +284,12 @@ class PeoplePort(Protocol):
         ...
 
 
+class ChangesPort(Protocol):
+    def rollouts(self) -> RolloutsPort:
+        """As deploy systems tell of them, and who may."""
+        ...
+
+
 class ServerDoor(
     StandingPort,
     FederationPort,
@@ -296,6 +303,7 @@ class ServerDoor(
     HandshakesPort,
     AuditPort,
     PeoplePort,
+    ChangesPort,
     Protocol,
 ):
     """All of them: what `main.server` builds."""

@@ -23,7 +23,9 @@ _STATUS = {
     "agent-banned": 403,
     "agent-unknown": 404,
     "bad-content-type": 415,
+    "bad-deploy-token": 401,
     "body-too-large": 413,
+    "deploy-token-unknown": 404,
     "no-bearer-token": 401,
     "not-a-reader": 403,
     "nothing-stated": 404,
@@ -31,6 +33,7 @@ _STATUS = {
     "unknown-identity": 404,
     "unknown-path": 404,
     "unknown-method": 405,
+    "rollout-differs": 409,
     "unknown-revision": 404,
 }
 _UNAUTHENTICATED = 401

@@ -15,6 +15,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.jwt_svid import verify_jwt
 from trustplane.spiffe.verify import BundleSet
 from trustplane.wire.http_door import ServerDoor
+from trustplane.wire.http_routes import bearer_of
 
 AUDIENCE = "trustplane-api"
 MAX_TOKEN_CHARACTERS = 16 * 1024
@@ -47,9 +48,8 @@ class ReadersGate:
 
 
 def _bearer(request: Request) -> str:
-    given = request.headers.getlist("authorization")
-    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    token = bearer_of(request)
+    if not token:
         raise _unauthenticated("the request carries no bearer token", "this path is for listed readers")
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise _unauthenticated("the bearer token is too long", f"at most {MAX_TOKEN_CHARACTERS} characters are read")

@@ -108,7 +108,7 @@ class Call:
         name = "".join(one for one in said[:MAX_OPERATOR_CHARACTERS] if one.isprintable())
         return f"local:{name or 'unnamed'}"
 
-    async def body(self, shape: type[Shape]) -> Shape:
+    async def body(self, shape: type[Shape], most: int = MAX_BODY_BYTES) -> Shape:
         """The request's JSON body, bounded while it arrives."""
         if self.request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise Refused(
@@ -120,12 +120,12 @@ class Call:
         received = bytearray()
         async for chunk in self.request.stream():
             received += chunk
-            if len(received) > MAX_BODY_BYTES:
+            if len(received) > most:
                 raise Refused(
                     code="body-too-large",
-                    what=f"the request's body is larger than {MAX_BODY_BYTES} bytes",
+                    what=f"the request's body is larger than {most} bytes",
                     why="one request may not take the server's memory",
-                    fix="send less; a trust repository of text files is far below the limit",
+                    fix="send less; what this path is for is far below the limit",
                 )
         try:
             return msgspec.json.decode(bytes(received), type=shape)
@@ -188,6 +188,13 @@ def _endpoint(operation: Operation, gate: Gate | None) -> Callable[[Request], Aw
         return answer_json(given)
 
     return answer
+
+
+def bearer_of(request: Request) -> str:
+    """Nothing where there is none, or more than one."""
+    given = request.headers.getlist("authorization")
+    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _only_declared(request: Request, operation: Operation) -> None:

@@ -255,6 +255,7 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
     trying = {"start_dry_run", "stop_dry_run", "promote_dry_run"}
     others = {"plan", "apply", "restore", "create_token", "ban_agent"}
     admitting = {"accounts", "add_account", "give_role", "give_password", "remove_account"}
+    admitting |= {"deploy_tokens", "create_deploy_token", "revoke_deploy_token"}
     assert {one.name for one in changing} == others | revoking | rotating | federating | trying | admitting
     for one in changing:
         path = _example(one.path)
@@ -273,6 +274,7 @@ def _bodies() -> dict[str, object]:
     bodies |= {"/v1/dry-runs": {"files": FILES}, "/v1/dry-run/promote": {}}
     bodies["/v1/accounts"] = {"name": "ada", "role": "viewer", "password": PASSWORD}
     bodies |= {"/v1/accounts/{name}/role": {"role": "auditor"}, "/v1/accounts/{name}/password": {"password": PASSWORD}}
+    bodies["/v1/deploy-tokens"] = {"name": "ada", "seconds": 3600}
     bodies["/v1/join-tokens"] = {"node": "node-b"}
     bodies["/v1/rotations"] = {"reason": "yearly"}
     waiver = {"participant": "agent node-a", "reason": "sold", "owner": "ops", "until": "2030-01-03T00:00:00Z"}
