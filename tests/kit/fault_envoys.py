@@ -136,7 +136,9 @@ def _listener(case: Case, log: Path) -> dict[str, Any]:
     held = case.fault.server
     chain: dict[str, Any] = {"filters": [_http(log)]}
     if not held.plain:
-        context = {"common_tls_context": _common(held, case), "require_client_certificate": True}
+        # gRPC insists on being answered by ALPN; who offers none is not asked for one.
+        common = {**_common(held, case), "alpn_protocols": ["h2", "http/1.1"]}
+        context = {"common_tls_context": common, "require_client_certificate": True}
         chain["transport_socket"] = {"name": "tls", "typed_config": typed(_DOWNSTREAM, **context)}
         chain["filter_chain_match"] = {"server_names": [SERVER_NAME]} if case.fault.sni != SERVER_NAME else {}
     found: dict[str, Any] = {
