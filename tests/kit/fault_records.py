@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
 
-from tests.kit.fault_envoys import Stage
+from tests.kit.fault_envoys import Stage, tls_params
 from tests.kit.faults import NOW, Fault, all_faults
 from tests.kit.faults import Held as Lab
 from trustplane.fault import Place
@@ -128,22 +129,22 @@ def state_of(fault: Fault) -> State:
     return State(NOW, fault.at_fault.chain, fault.verifier.roots, fault.verifier.crls or None, expected)
 
 
-def held_of(fault: Fault, by: str, sides: Sequence[Side]) -> Held:
+def held_of(fault: Fault, tls: Tls, by: str, sides: Sequence[Side]) -> Held:
     """What the sides whose record there is have: their own files, and of an Envoy its own configuration too.
 
     Nothing of it is the other side's, and nothing names the fault: an agent knows as much of the sidecar it serves.
     """
-    holds = {Side.CLIENT: fault.client, Side.SERVER: fault.server}
-    return Held(*(Holdings(_holding(holds[side], by, side)) if side in sides else Holdings() for side in Side))
+    return Held(*(Holdings(holding_of(fault, tls, by, side)) if side in sides else Holdings() for side in Side))
 
 
-def _holding(held: Lab, by: str, side: Side) -> Holding:
-    envoy = by[0].isdigit() or (side is Side.SERVER and by not in OTHER_SERVERS)
+def holding_of(fault: Fault, tls: Tls, by: str, side: Side) -> Holding:
+    held = fault.client if side is Side.CLIENT else fault.server
     if held.plain:
         return Holding()
-    return Holding(
-        held.chain, held.roots, held.crls, _demands(held) if envoy else None, _parameters(held) if envoy else None
-    )
+    files = Holding(held.chain, held.roots, held.crls or None)
+    if not by[0].isdigit() and (side is Side.CLIENT or by in OTHER_SERVERS):
+        return files
+    return replace(files, demands=_demands(held), speaks=_parameters(tls_params(fault, held, tls)))
 
 
 def _demands(held: Lab) -> Demands:
@@ -155,10 +156,10 @@ def _demands(held: Lab) -> Demands:
     return Demands((NameRule(like, held.expects),), depth, frozenset(pins))
 
 
-def _parameters(held: Lab) -> Parameters:
+def _parameters(params: dict[str, object]) -> Parameters:
     named = {"TLSv1_2": Tls.V1_2, "TLSv1_3": Tls.V1_3}
-    listed = {key: frozenset(value) for key, value in held.tls.items() if isinstance(value, list)}
-    ends = {key: named[value] for key, value in held.tls.items() if isinstance(value, str)}
+    listed = {key: frozenset(value) for key, value in params.items() if isinstance(value, list)}
+    ends = {key: named[value] for key, value in params.items() if isinstance(value, str)}
     return Parameters(
         ends.get("tls_minimum_protocol_version"),
         ends.get("tls_maximum_protocol_version"),

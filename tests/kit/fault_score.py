@@ -10,9 +10,10 @@ from tests.kit.fault_records import Seen, by_case, held_of, pair_of, state_of
 from tests.kit.faults import Fault, all_faults, cause_for
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Side, Tls
+from trustplane.handshake.known import Known
 
 
-class Known(Enum):
+class Given(Enum):
     TEXT = "text"  # the records alone
     HELD = "held"  # and what each side that has a record itself holds
     SHOWN = "shown"  # and the refused chain, with what its verifier trusts
@@ -24,13 +25,13 @@ DEFERS = {"rejected-by-server", "rejected-by-client"}
 
 @dataclass(frozen=True)
 class Scored:
-    """One diagnosis of one injected fault. `known` says what was at hand beside the records."""
+    """One diagnosis of one injected fault. `given` says what was at hand beside the records."""
 
     build: str
     fault: Fault
     tls: Tls
     sides: str
-    known: Known
+    given: Given
     diagnosis: Diagnosis
 
     @property
@@ -57,19 +58,19 @@ def scored(records: Sequence[Seen]) -> Iterator[Scored]:
         for sides, wanted in SIDES.items():
             if not written >= set(wanted):
                 continue
-            for known in Known:
-                yield Scored(build, faults[name], tls, sides, known, _diagnosed(faults[name], seen, wanted, known))
+            for given in Given:
+                yield Scored(build, faults[name], tls, sides, given, _diagnosed(faults[name], seen, wanted, given))
 
 
-def _diagnosed(fault: Fault, seen: Sequence[Seen], sides: Sequence[Side], known: Known) -> Diagnosis:
+def _diagnosed(fault: Fault, seen: Sequence[Seen], sides: Sequence[Side], given: Given) -> Diagnosis:
     pair, build = pair_of(seen, sides), seen[0].build
-    match known:
-        case Known.TEXT:
+    match given:
+        case Given.TEXT:
             return diagnose(pair)
-        case Known.HELD:
-            return diagnose(pair, None, held_of(fault, build, sides))
-        case Known.SHOWN:
-            return diagnose(pair, state_of(fault))
+        case Given.HELD:
+            return diagnose(pair, Known(held=held_of(fault, seen[0].tls, build, sides)))
+        case Given.SHOWN:
+            return diagnose(pair, Known(state_of(fault)))
 
 
 def share(of: Iterable[Scored], *, deferring: bool = False) -> float:

@@ -12,14 +12,16 @@ import typer
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
 from trustplane.cli.fleet_text import fleet_shape, fleet_text
+from trustplane.cli.held_files import ClientHolds, ServerHolds, held_files
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
 from trustplane.cli.sockets import AsJson
 from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
+from trustplane.handshake.holding import NOTHING
+from trustplane.handshake.known import Known
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.formats import Format
-from trustplane.handshake.state import State
 from trustplane.host.log_files import STANDARD_INPUT, LogFile
 
 EXAMPLES = """\b
@@ -28,6 +30,7 @@ Examples:
   trustplane diagnose "remote error: tls: certificate required"
   trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
   trustplane diagnose --fleet */access.log                     what the failures have in common
+  trustplane diagnose client/access.log --client-holds config_dump.json
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
 
@@ -59,6 +62,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     bundle: BundleFile = None,
     crl: CrlFiles = [],  # noqa: B006 - typer reads it and never changes it
     expect: Expected = "",
+    client_holds: ClientHolds = None,
+    server_holds: ServerHolds = None,
     *,
     fleet: Fleet = False,
     as_json: AsJson = False,
@@ -67,20 +72,21 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     Both sides' logs are joined by connection. An answer of 0.9 or more is in the refusing side's own words; below
     that it says what would tell the remaining causes apart. Show the refused chain and what the other side trusts to
-    have them checked too.
+    have them checked too, or what a side itself has: one side's log with what that side has often tells what the other
+    side's log would.
     """
     now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
-    state = shown_state(chain, bundle, crl, expect, now)
+    known = Known(shown_state(chain, bundle, crl, expect, now), held_files(client_holds, server_holds), now)
     logs = [LogFile(one) for one in sources if not _is_text(one)]
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
     if fleet:
-        _refuse_beside_fleet(words=words, state=state)
+        _refuse_beside_fleet(words=words, known=known)
     with as_input():
         window = _window(since, begins, ends, now)
         if fleet:
             _say_fleet(rank_logs(logs, written, window), as_json=as_json)
         else:
-            _say_found(diagnose_logs(logs, written, window, state, words), as_json=as_json)
+            _say_found(diagnose_logs(logs, written, window, known, words), as_json=as_json)
 
 
 def _say_found(found: Found, *, as_json: bool) -> None:
@@ -94,12 +100,12 @@ def _say_found(found: Found, *, as_json: bool) -> None:
         note("no failed handshake is in there")
 
 
-def _refuse_beside_fleet(*, words: Sequence[Failure], state: State | None) -> None:
-    if words or state is not None:
+def _refuse_beside_fleet(*, words: Sequence[Failure], known: Known) -> None:
+    if words or known.shown is not None or known.held is not NOTHING:
         raise WrongInput(
             code="wrong-usage",
             what="--fleet takes logs alone",
-            why="many connections are compared there; an error's words, a chain or a bundle are of one",
+            why="many connections are compared there; an error's words, a chain or what a side holds are of one",
             fix="leave out either --fleet or what is of one connection",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography.x509 import Certificate
@@ -20,8 +20,9 @@ from trustplane.handshake import state as states
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.clue import Clue, Weighs
 from trustplane.handshake.failure import Failure, Side
-from trustplane.handshake.holding import NOTHING, Held
+from trustplane.handshake.holding import NOTHING as NOTHING_HELD
 from trustplane.handshake.join import Pair
+from trustplane.handshake.known import NOTHING, Known
 from trustplane.handshake.recognise import Recognised, Unknown, recognise
 from trustplane.handshake.signature import Voice
 from trustplane.handshake.state import State
@@ -88,19 +89,19 @@ class Diagnosis:
         return self.suspects[0].confidence >= SURE
 
 
-def diagnose(pair: Pair, state: State | None = None, held: Held = NOTHING) -> Diagnosis:
-    """`state` is what was shown of this failure, `held` what each side has; what was shown goes before."""
+def diagnose(pair: Pair, known: Known = NOTHING) -> Diagnosis:
     recognised = sorted(map(recognise, pair.failures), key=lambda one: _FIRST[one.voice])
     speaker, others = recognised[0], recognised[1:]
-    shown, known = _of_that_moment(state, speaker), None
+    shown = _of_that_moment(known.shown, speaker)
+    state = shown
     clues = records.clues(pair, speaker.failure, judges=speaker.voice in JUDGING)
     clues += states.clues(shown) if shown is not None else []
     suspects = _weighed_suspects(clues, speaker, others)
-    if (both := _between(held, speaker, shown)) is not None:
-        known = _shown_first(shown, holdings.state_of(both))
-        more = [*clues, *(one for one in (*states.clues(known), *holdings.clues(both)) if one not in clues)]
+    if (both := _between(known, speaker)) is not None:
+        state = _shown_first(shown, holdings.state_of(both))
+        more = [*clues, *(one for one in (*states.clues(state), *holdings.clues(both)) if one not in clues)]
         suspects = _believed(_weighed_suspects(more, speaker, others), suspects[0])
-    missing = _missing(suspects, speaker, pair, known or shown)
+    missing = _missing(suspects, speaker, pair, state)
     return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker), speaker.failure, pair)
 
 
@@ -118,27 +119,32 @@ def _believed(suspects: tuple[Suspect, ...], before: Suspect) -> tuple[Suspect, 
 
 
 def _of_that_moment(shown: State | None, speaker: Recognised) -> State | None:
-    """As of the failure, and without a chain that is not the one that the record says was judged."""
+    """As of the failure, and without a chain that is not the one that was judged."""
     if shown is None:
         return None
-    shown = replace(shown, at=speaker.failure.at or shown.at, judged=_judged(speaker))
-    return shown if _is_the_judged(shown.chain, speaker) else replace(shown, chain=())
+    chain = shown.chain if _is_the_judged(shown.chain, speaker, shown.at) else ()
+    return replace(shown, at=speaker.failure.at or shown.at, judged=_judged(speaker), chain=chain)
 
 
-def _between(held: Held, speaker: Recognised, shown: State | None) -> holdings.Between | None:
-    judged, at = _judged(speaker), speaker.failure.at or (shown.at if shown else None)
-    if held is NOTHING or judged is None or at is None:
+def _between(known: Known, speaker: Recognised) -> holdings.Between | None:
+    judged, at = _judged(speaker), speaker.failure.at or known.at
+    if known.held is NOTHING_HELD or judged is None or at is None:
         return None
-    both = holdings.between(held, judged, speaker.failure, at)
-    if _is_the_judged(both.judged.chain or (), speaker):
+    both = holdings.between(known.held, judged, speaker.failure, at)
+    if _is_the_judged(both.judged.chain or (), speaker, known.at):
         return both
     return replace(both, judged=replace(both.judged, chain=None))
 
 
-def _is_the_judged(chain: Sequence[Certificate], speaker: Recognised) -> bool:
-    """A record may have the serial number or the end of what was judged; without either, it contradicts nothing."""
-    claims = speaker.failure.theirs
-    if speaker.voice not in JUDGING or not chain:
+def _is_the_judged(chain: Sequence[Certificate], speaker: Recognised, asked: datetime | None) -> bool:
+    """A record may have the serial number or the end of what was judged; without either, it contradicts nothing. A
+    leaf that began between the failure and the question is a newer one."""
+    claims, at = speaker.failure.theirs, speaker.failure.at
+    if not chain:
+        return True
+    if at is not None and asked is not None and at < chain[0].not_valid_before_utc <= asked:
+        return False
+    if speaker.voice not in JUDGING:
         return True
     if claims.serial:
         return claims.serial.lstrip("0").lower() == f"{chain[0].serial_number:x}"
