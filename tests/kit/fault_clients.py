@@ -1,4 +1,7 @@
-"""Clients other than Envoy that meet a fault: Python, OpenSSL's own tool, curl, Go. Each says what it prints."""
+"""Clients other than Envoy that meet a fault: Python, gRPC, OpenSSL's own tool, curl, Go, Java.
+
+Each says what it prints. A case's listener speaks one TLS version, which is all that gRPC can be told.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import grpc
 
 from tests.kit.debian import tool
 from tests.kit.fault_envoys import Case
@@ -92,6 +97,33 @@ def go(case: Case, files: Files) -> str:
     return _printed([binary, f"{LOOPBACK}:{case.port}", SERVER_NAME, case.tls.value, files.roots, *presented], b"")
 
 
+def java(case: Case, files: Files) -> str:
+    """Compiled on first use, for starting the compiler takes longer than the handshake."""
+    classes = ROOT / ".cache" / "java_client"
+    source = Path(__file__).parent / "java_client" / "Client.java"
+    compiled = classes / "Client.class"
+    if not compiled.is_file() or compiled.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run([tool("javac"), "-d", str(classes), str(source)], check=True, timeout=600)
+    presented = [files.chain, files.key] if files.presents else ["-", "-"]
+    command = [tool("java"), "-cp", classes, "Client", LOOPBACK, case.port, SERVER_NAME, case.tls.value, files.roots]
+    return _printed([*command, *presented], b"")
+
+
+def grpc_core(case: Case, files: Files) -> str:
+    """What the status says. An answer that is not gRPC's means that the handshake was good."""
+    pair = (files.key.read_bytes(), files.chain.read_bytes()) if files.presents else (None, None)
+    credentials = grpc.ssl_channel_credentials(files.roots.read_bytes(), *pair)
+    named = (("grpc.ssl_target_name_override", SERVER_NAME),)
+    with grpc.secure_channel(f"{LOOPBACK}:{case.port}", credentials, named) as channel:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/lab.Echo/Say")
+        try:
+            call(b"", timeout=PATIENCE)
+        except grpc.RpcError as error:
+            answered = error.code() is not grpc.StatusCode.UNAVAILABLE
+            return "" if answered else f"{error.code()}: {error.details()}"
+    return ""
+
+
 def _printed(command: Sequence[object], sent: bytes) -> str:
     done = subprocess.run([str(one) for one in command], input=sent, capture_output=True, timeout=PATIENCE, check=False)
     return (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace")
@@ -102,6 +134,8 @@ CLIENTS: dict[Implementation, Callable[[Case, Files], str]] = {
     Implementation.OPENSSL: openssl,
     Implementation.CURL: curl,
     Implementation.GO: go,
+    Implementation.JAVA: java,
+    Implementation.GRPC: grpc_core,
 }
 # Not on every machine: tried where TRUSTPLANE_RUNTIMES is set, and from its recording elsewhere.
-SELDOM = {Implementation.GO}
+SELDOM = {Implementation.GO, Implementation.JAVA}

@@ -136,7 +136,9 @@ def _listener(case: Case, log: Path) -> dict[str, Any]:
     held = case.fault.server
     chain: dict[str, Any] = {"filters": [_http(log)]}
     if not held.plain:
-        context = {"common_tls_context": _common(held, case), "require_client_certificate": True}
+        # gRPC insists on being answered by ALPN; who offers none is not asked for one.
+        common = {**_common(held, case), "alpn_protocols": ["h2", "http/1.1"]}
+        context = {"common_tls_context": common, "require_client_certificate": True}
         chain["transport_socket"] = {"name": "tls", "typed_config": typed(_DOWNSTREAM, **context)}
         chain["filter_chain_match"] = {"server_names": [SERVER_NAME]} if case.fault.sni != SERVER_NAME else {}
     found: dict[str, Any] = {
@@ -190,11 +192,15 @@ def _cluster(case: Case) -> dict[str, Any]:
     return found
 
 
-def _common(held: Held, case: Case) -> dict[str, Any]:
-    version = _VERSIONS[case.tls]
-    params = {"tls_minimum_protocol_version": version, "tls_maximum_protocol_version": version}
-    if case.fault.cause == "version-mismatch":
+def tls_params(fault: Fault, held: Held, tls: Tls) -> dict[str, object]:
+    version = _VERSIONS[tls]
+    params: dict[str, object] = {"tls_minimum_protocol_version": version, "tls_maximum_protocol_version": version}
+    if fault.cause == "version-mismatch":
         params = {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
+    return params | held.tls
+
+
+def _common(held: Held, case: Case) -> dict[str, Any]:
     match = {"prefix": held.expects} if held.expects.endswith("/") else {"exact": held.expects}
     validation: dict[str, Any] = {
         "trusted_ca": _inline(held.roots_pem()),
@@ -203,7 +209,7 @@ def _common(held: Held, case: Case) -> dict[str, Any]:
     }
     if held.crls:
         validation["crl"] = _inline(held.crls_pem())
-    found: dict[str, Any] = {"tls_params": params | held.tls, "validation_context": validation}
+    found: dict[str, Any] = {"tls_params": tls_params(case.fault, held, case.tls), "validation_context": validation}
     if held.chain:
         pair = {"certificate_chain": _inline(held.chain_pem()), "private_key": _inline(held.key_pem())}
         found["tls_certificates"] = [pair]

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from cryptography import x509
 
-from tests.kit.fault_envoys import Stage
-from tests.kit.faults import NOW, Fault
+from tests.kit.fault_envoys import Stage, tls_params
+from tests.kit.faults import NOW, Fault, all_faults
+from tests.kit.faults import Held as Lab
 from trustplane.fault import Place
 from trustplane.handshake.failure import Claims, Failure, Implementation, Side, Tls
+from trustplane.handshake.holding import Demands, Held, Holding, Holdings, Like, NameRule, Parameters
 from trustplane.handshake.join import Pair, join
 from trustplane.handshake.readers import access_log
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.line import Line
 from trustplane.handshake.state import State
 
+# Who serves in these recordings is not Envoy.
+OTHER_SERVERS = {"nginx", "haproxy"}
 VECTORS = Path(__file__).parents[1] / "vectors" / "handshake"
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One side's record of one fault. `ends` says whether the certificate it claims had ended."""
+    """One side's record of one fault. `ends` says whether the certificate it claims had ended, `serial` whether it has
+    the number of that certificate."""
 
     fault: str
     tls: Tls
@@ -40,6 +46,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     theirs: str = ""
     ours: str = ""
     ends: str = ""
+    serial: bool = False
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -56,7 +63,7 @@ def seen_in(stage: Stage, build: str) -> list[Seen]:
         case = ports.get(server.rpartition(":")[2])
         for one in pair.failures if case else ():
             assert case is not None
-            seen = _seen(one, case.fault.name, case.tls, build)
+            seen = _seen(one, case.fault, case.tls, build)
             found.setdefault((seen.fault, seen.tls, seen.side), seen)
     return sorted(found.values(), key=lambda one: one.place)
 
@@ -66,12 +73,13 @@ def _failures(path: Path) -> list[Failure]:
     return list(access_log.read(lines))
 
 
-def _seen(one: Failure, fault: str, tls: Tls, build: str) -> Seen:
+def _seen(one: Failure, fault: Fault, tls: Tls, build: str) -> Seen:
     assert one.side is not None
     assert one.implementation is not None
-    end = one.theirs.not_after
+    end, serial = one.theirs.not_after, one.theirs.serial
+    assert not serial or int(serial, 16) == _presented(fault, one.side)[0].serial_number
     return Seen(
-        fault=fault,
+        fault=fault.name,
         tls=tls,
         side=one.side,
         by=one.implementation,
@@ -82,12 +90,20 @@ def _seen(one: Failure, fault: str, tls: Tls, build: str) -> Seen:
         theirs=one.theirs.spiffe_id,
         ours=one.ours.spiffe_id,
         ends="" if end is None else "past" if end < NOW else "later",
+        serial=bool(serial),
     )
 
 
+def _presented(fault: Fault, to: Side) -> tuple[x509.Certificate, ...]:
+    return (fault.server if to is Side.CLIENT else fault.client).chain
+
+
 def failure_of(seen: Seen) -> Failure:
-    """As if it had just been read."""
-    end = {"past": NOW - timedelta(hours=1), "later": NOW + timedelta(hours=1), "": None}[seen.ends]
+    """As if it had just been read, with the dates and the number of the certificates as they are made now."""
+    faults = {one.name: one for one in all_faults()}
+    leaf = _presented(faults[seen.fault], seen.side)[0] if seen.ends or seen.serial else None
+    end = leaf.not_valid_after_utc if leaf and seen.ends else None
+    serial = f"{leaf.serial_number:x}" if leaf and seen.serial else ""
     return Failure(
         seen.text,
         seen.by,
@@ -97,7 +113,7 @@ def failure_of(seen: Seen) -> Failure:
         at=NOW,
         flags=seen.flags,
         details=seen.details,
-        theirs=Claims(seen.theirs, not_after=end),
+        theirs=Claims(seen.theirs, serial, not_after=end),
         ours=Claims(seen.ours),
     )
 
@@ -111,6 +127,45 @@ def state_of(fault: Fault) -> State:
     """What the operator could show: the chain at fault, and what its verifier holds."""
     expected = fault.verifier.expects if not fault.verifier.expects.endswith("/") else ""
     return State(NOW, fault.at_fault.chain, fault.verifier.roots, fault.verifier.crls or None, expected)
+
+
+def held_of(fault: Fault, tls: Tls, by: str, sides: Sequence[Side]) -> Held:
+    """What the sides whose record there is have: their own files, and of an Envoy its own configuration too.
+
+    Nothing of it is the other side's, and nothing names the fault: an agent knows as much of the sidecar it serves.
+    """
+    return Held(*(Holdings(holding_of(fault, tls, by, side)) if side in sides else Holdings() for side in Side))
+
+
+def holding_of(fault: Fault, tls: Tls, by: str, side: Side) -> Holding:
+    held = fault.client if side is Side.CLIENT else fault.server
+    if held.plain:
+        return Holding()
+    files = Holding(held.chain, held.roots, held.crls or None)
+    if not by[0].isdigit() and (side is Side.CLIENT or by in OTHER_SERVERS):
+        return files
+    return replace(files, demands=_demands(held), speaks=_parameters(tls_params(fault, held, tls)))
+
+
+def _demands(held: Lab) -> Demands:
+    like = Like.PREFIX if held.expects.endswith("/") else Like.EXACT
+    pins = held.validation.get("verify_certificate_hash", ())
+    depth = held.validation.get("max_verify_depth")
+    assert isinstance(pins, list | tuple)
+    assert depth is None or isinstance(depth, int)
+    return Demands((NameRule(like, held.expects),), depth, frozenset(pins))
+
+
+def _parameters(params: dict[str, object]) -> Parameters:
+    named = {"TLSv1_2": Tls.V1_2, "TLSv1_3": Tls.V1_3}
+    listed = {key: frozenset(value) for key, value in params.items() if isinstance(value, list)}
+    ends = {key: named[value] for key, value in params.items() if isinstance(value, str)}
+    return Parameters(
+        ends.get("tls_minimum_protocol_version"),
+        ends.get("tls_maximum_protocol_version"),
+        listed.get("cipher_suites"),
+        listed.get("ecdh_curves"),
+    )
 
 
 def by_case(records: Sequence[Seen]) -> dict[tuple[str, str, Tls], list[Seen]]:

@@ -76,13 +76,14 @@ class Fault:
         return self.server if self.judged is Side.CLIENT else self.client
 
 
-# Go presents nothing that the server's list of authorities does not lead to: for it, that is the fault.
-WITHHELD_BY_GO = {"unknown-root-client", "no-intermediate-client", "self-signed-client"}
+# Go and Java present nothing that the server's list of authorities does not lead to: for them, that is the fault.
+WITHHOLDING = {"go", "java"}
+WITHHELD = {"unknown-root-client", "no-intermediate-client", "self-signed-client"}
 
 
 def cause_for(fault: Fault, by: str) -> str:
     """The cause it ends in when that runtime is the client."""
-    return "withheld-client-certificate" if by == "go" and fault.name in WITHHELD_BY_GO else fault.cause
+    return "withheld-client-certificate" if by in WITHHOLDING and fault.name in WITHHELD else fault.cause
 
 
 class Mesh:

@@ -163,6 +163,10 @@ def _write_certificates(desk: Path) -> None:
     for name, last in (("svid", now + timedelta(hours=1)), ("expired", now - timedelta(hours=1))):
         leaf, _ = issuing.leaf(WEB, not_before=begins, not_after=last)
         (desk / f"{name}.pem").write_bytes(pem_of([leaf, issuing.certificate]))
+    for name, chain in (("held", "svid"), ("held-expired", "expired")):
+        (desk / name).mkdir()
+        shutil.copy(desk / f"{chain}.pem", desk / name / "svid.pem")
+        (desk / name / "bundle.pem").write_bytes(pem_of([root.certificate]))
     (desk / "roots.pem").write_bytes(pem_of([root.certificate]))
     (desk / "strange-roots.pem").write_bytes(pem_of([strange.certificate]))
     (desk / "bundle.json").write_bytes(bundle_document.encode(Bundle(ACME, (root.certificate,))))

@@ -13,6 +13,7 @@ from trustplane.cli import kept_failures
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
 from trustplane.cli.fleet_text import fleet_shape, fleet_text
+from trustplane.cli.held_files import ClientHolds, ServerHolds, held_files
 from trustplane.cli.kept_failures import Asked
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
@@ -20,9 +21,10 @@ from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
 from trustplane.flows.keep_handshakes import KEPT_FOR
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
+from trustplane.handshake.holding import NOTHING
+from trustplane.handshake.known import Known
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.formats import Format
-from trustplane.handshake.state import State
 from trustplane.host.log_files import STANDARD_INPUT, LogFile
 
 EXAMPLES = """\b
@@ -33,6 +35,7 @@ Examples:
   trustplane diagnose "remote error: tls: certificate required"
   trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
   trustplane diagnose --fleet */access.log                     what the failures have in common
+  trustplane diagnose client/access.log --client-holds config_dump.json
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
 
@@ -70,6 +73,8 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     bundle: BundleFile = None,
     crl: CrlFiles = [],  # noqa: B006 - typer reads it and never changes it
     expect: Expected = "",
+    client_holds: ClientHolds = None,
+    server_holds: ServerHolds = None,
     *,
     fleet: Fleet = False,
     as_json: AsJson = False,
@@ -78,31 +83,32 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     Without logs or words, of what the sidecars told the server. Both sides' records are joined by connection. An
     answer of 0.9 or more is in the refusing side's own words; below that it says what would tell the remaining causes
-    apart. Show the refused chain and what the other side trusts to have them checked too.
+    apart. Show the refused chain and what the other side trusts to have them checked too, or what a side itself has:
+    one side's log with what that side has often tells what the other side's log would.
     """
     now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
-    state = shown_state(chain, bundle, crl, expect, now)
+    known = Known(shown_state(chain, bundle, crl, expect, now), held_files(client_holds, server_holds), now)
     logs = [LogFile(one) for one in sources if not _is_text(one)]
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
     if fleet:
-        _refuse_beside_fleet(words=words, state=state)
+        _refuse_beside_fleet(words=words, known=known)
     window = _window(since, begins, ends, now)
     if fleet:
         with as_input():
             ranked = rank_logs(logs, written, window)
         _say_fleet(ranked, as_json=as_json)
     elif sources:
-        _say_found(_in_logs(logs, words, written, window, state), NOTHING_THERE, as_json=as_json)
+        _say_found(_in_logs(logs, words, written, window, known), NOTHING_THERE, as_json=as_json)
     else:
-        asked = kept_failures.ask(server_socket, _asked(since, window), state)
+        asked = kept_failures.ask(server_socket, _asked(since, window), known)
         _say_found(asked, "no sidecar told of a failed handshake in that time", as_json=as_json)
 
 
 def _in_logs(
-    logs: Sequence[LogFile], words: Sequence[Failure], written: Format | None, window: Window, state: State | None
+    logs: Sequence[LogFile], words: Sequence[Failure], written: Format | None, window: Window, known: Known
 ) -> Found:
     with as_input():
-        found = diagnose_logs(logs, written, window, state, words)
+        found = diagnose_logs(logs, written, window, known, words)
     if found.left_out:
         note(f"only the last {found.failures - found.left_out} of {found.failures} failures were looked at")
     return found
@@ -136,12 +142,12 @@ def _say_found(found: Found, nothing: str, *, as_json: bool) -> None:
         note(nothing)
 
 
-def _refuse_beside_fleet(*, words: Sequence[Failure], state: State | None) -> None:
-    if words or state is not None:
+def _refuse_beside_fleet(*, words: Sequence[Failure], known: Known) -> None:
+    if words or known.shown is not None or known.held is not NOTHING:
         raise WrongInput(
             code="wrong-usage",
             what="--fleet takes logs alone",
-            why="many connections are compared there; an error's words, a chain or a bundle are of one",
+            why="many connections are compared there; an error's words, a chain or what a side holds are of one",
             fix="leave out either --fleet or what is of one connection",
         )
 

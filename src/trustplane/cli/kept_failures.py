@@ -10,8 +10,8 @@ from trustplane.cli import admin
 from trustplane.cli.output import note
 from trustplane.flows.diagnose import Found
 from trustplane.handshake.groups import grouped
+from trustplane.handshake.known import Known
 from trustplane.handshake.record_shape import failure_in
-from trustplane.handshake.state import State
 from trustplane.wire.http_handshakes import HandshakesShape
 
 
@@ -24,7 +24,7 @@ class Asked:
     ends: datetime | None
 
 
-def ask(socket: Path, asked: Asked, state: State | None) -> Found:
+def ask(socket: Path, asked: Asked, known: Known) -> Found:
     """Joined and grouped here, with what is shown here. What is not whole is said on standard error."""
     query: dict[str, str | int] = {"seconds": max(1, int(asked.ago.total_seconds()))}
     query |= {"from": asked.begins.isoformat()} if asked.begins else {}
@@ -40,5 +40,5 @@ def ask(socket: Path, asked: Asked, state: State | None) -> Found:
         )
     if shape.left_out:
         note(f"note: {shape.left_out} are of kinds that were not looked at; ask for a shorter time")
-    groups = grouped(map(failure_in, shape.records), state)
+    groups = grouped(map(failure_in, shape.records), known)
     return Found(groups, shape.failures, shape.left_out)

@@ -23,6 +23,7 @@ from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.join import Pair
+from trustplane.handshake.known import Known
 from trustplane.handshake.presented import Explained, explained, wrong
 from trustplane.handshake.state import State, uris
 from trustplane.host.tls_probe import Handshake, PemFiles, shake_hands
@@ -151,7 +152,7 @@ def _held(fetched: Fetched | None, theirs: tuple[x509.Certificate, ...]) -> tupl
 def _refused(done: Handshake, ours: State) -> Diagnosis:
     tls = next((one for one in Tls if done.tls == f"TLSv{one.value}"), None)
     failure = Failure(done.error, Implementation.PYTHON, Side.CLIENT, tls=tls, at=ours.at)
-    return diagnose(Pair(failure, None), ours if ours.chain else None)
+    return diagnose(Pair(failure, None), Known(ours if ours.chain else None))
 
 
 def _shape(address: str, done: Handshake, seen: State, diagnosis: Diagnosis | None, presented: str) -> ProbeShape:

@@ -51,7 +51,7 @@ def shown_state(
             at=at,
             chain=presented,
             roots=read_roots(bundle, presented, expected) if bundle else None,
-            crls=tuple(_crl(one) for one in crls) if crls else None,
+            crls=tuple(read_crl(one) for one in crls) if crls else None,
             expected=expected,
         )
 
@@ -80,7 +80,7 @@ def read_roots(path: Path, chain: Sequence[x509.Certificate], expected: str) -> 
     return bundle_document.decode(content, SpiffeId.parse(name).trust_domain).x509_authorities
 
 
-def _crl(path: Path) -> x509.CertificateRevocationList:
+def read_crl(path: Path) -> x509.CertificateRevocationList:
     content = read_bounded(path)
     load = x509.load_pem_x509_crl if _PEM in content else x509.load_der_x509_crl
     try:

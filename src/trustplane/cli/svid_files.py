@@ -36,10 +36,10 @@ def read_bundle(path: Path, trust_domain: TrustDomain) -> Bundle:
         raise _in_file(path, refusal) from refusal
 
 
-def read_bounded(path: Path) -> bytes:
+def read_bounded(path: Path, most: int = MAX_FILE_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(most + 1)
     except OSError as error:
         raise WrongInput(
             code="file-unreadable",
@@ -47,11 +47,11 @@ def read_bounded(path: Path) -> bytes:
             why=(error.strerror or str(error)).lower(),
             fix="check the path and its permissions",
         ) from error
-    if len(content) > MAX_FILE_BYTES:
+    if len(content) > most:
         raise WrongInput(
             code="file-too-large",
-            what=f"{path} is larger than {MAX_FILE_BYTES} bytes",
-            why="no certificate chain and no bundle is that large",
+            what=f"{path} is larger than {most} bytes",
+            why="nothing that is read here is that large",
             fix="check that it is the right file",
         )
     return content

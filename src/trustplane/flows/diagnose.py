@@ -18,10 +18,10 @@ from trustplane.handshake.fleet.links import Links
 from trustplane.handshake.fleet.ranking import Ranking, ranked
 from trustplane.handshake.groups import Group, grouped
 from trustplane.handshake.join import join
+from trustplane.handshake.known import Known
 from trustplane.handshake.readers import access_log
 from trustplane.handshake.readers.formats import LOOKED_AT, READERS, Format, format_of
 from trustplane.handshake.readers.line import Line
-from trustplane.handshake.state import State
 
 MAX_FAILURES = 200_000
 
@@ -68,7 +68,7 @@ def failures_of(log: Log, written: Format | None) -> Iterator[Failure]:
 
 
 def diagnose_logs(
-    logs: Iterable[Log], written: Format | None, window: Window, state: State | None, texts: Iterable[Failure] = ()
+    logs: Iterable[Log], written: Format | None, window: Window, known: Known, texts: Iterable[Failure] = ()
 ) -> Found:
     """`texts` are failures that came without a log."""
     kept = deque[Failure](maxlen=MAX_FAILURES)
@@ -77,7 +77,7 @@ def diagnose_logs(
         if window.holds(failure.at):
             kept.append(failure)
             count += 1
-    return Found(grouped(kept, state), count, count - len(kept))
+    return Found(grouped(kept, known), count, count - len(kept))
 
 
 def rank_logs(logs: Iterable[Log], written: Format | None, window: Window) -> Ranked:

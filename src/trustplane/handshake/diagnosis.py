@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography.x509 import Certificate
+
+from trustplane.handshake import held as holdings
 from trustplane.handshake import records
 from trustplane.handshake import state as states
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.clue import Clue, Weighs
 from trustplane.handshake.failure import Failure, Side
+from trustplane.handshake.holding import NOTHING as NOTHING_HELD
 from trustplane.handshake.join import Pair
+from trustplane.handshake.known import NOTHING, Known
 from trustplane.handshake.recognise import Recognised, Unknown, recognise
 from trustplane.handshake.signature import Voice
 from trustplane.handshake.state import State
@@ -35,6 +41,8 @@ CEILINGS: Final = {
 }
 FACTORS: Final = {Weighs.PROVES: 20.0, Weighs.FAVOURS: 6.0, Weighs.AGAINST: 0.1, Weighs.EXCLUDES: 0.005}
 JUDGING: Final = frozenset({Voice.VERIFIER, Voice.UNEXPLAINED})
+# The most that anything is believed for what a side holds at the time of the question.
+HELD_NOW: Final = 0.88
 # A signature of one side, of a record that does not say whose it is.
 SIDE_UNKNOWN: Final = 0.6
 # A clue may bring in a cause that the record hides: none of the verifier's words exclude it.
@@ -81,18 +89,79 @@ class Diagnosis:
         return self.suspects[0].confidence >= SURE
 
 
-def diagnose(pair: Pair, state: State | None = None) -> Diagnosis:
+def diagnose(pair: Pair, known: Known = NOTHING) -> Diagnosis:
     recognised = sorted(map(recognise, pair.failures), key=lambda one: _FIRST[one.voice])
     speaker, others = recognised[0], recognised[1:]
+    shown = _of_that_moment(known.shown, speaker)
+    state = shown
     clues = records.clues(pair, speaker.failure, judges=speaker.voice in JUDGING)
-    if state is not None:
-        at = speaker.failure.at or state.at
-        clues += states.clues(replace(state, at=at, judged=_judged(speaker)))
-    weights = _heard(speaker, others)
-    weights = _weighed(weights, clues, hides=speaker.voice is not Voice.VERIFIER)
-    suspects = _suspects(weights, clues, speaker, others)
+    clues += states.clues(shown) if shown is not None else []
+    suspects = _weighed_suspects(clues, speaker, others)
+    if (both := _between(known, speaker)) is not None:
+        state = _shown_first(shown, holdings.state_of(both))
+        more = [*clues, *(one for one in (*states.clues(state), *holdings.clues(both)) if one not in clues)]
+        suspects = _believed(_weighed_suspects(more, speaker, others), suspects[0])
     missing = _missing(suspects, speaker, pair, state)
     return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker), speaker.failure, pair)
+
+
+def _weighed_suspects(clues: Sequence[Clue], speaker: Recognised, others: Sequence[Recognised]) -> tuple[Suspect, ...]:
+    weights = _weighed(_heard(speaker, others), clues, hides=speaker.voice is not Voice.VERIFIER)
+    return _suspects(weights, clues, speaker, others)
+
+
+def _believed(suspects: tuple[Suspect, ...], before: Suspect) -> tuple[Suspect, ...]:
+    """What a side holds now is not always what it held then: alone it makes nothing sure (docs/decisions/0525)."""
+    first = suspects[0]
+    if first.confidence <= HELD_NOW or (first.cause == before.cause and before.confidence >= SURE):
+        return suspects
+    return (replace(first, confidence=HELD_NOW), *suspects[1:])
+
+
+def _of_that_moment(shown: State | None, speaker: Recognised) -> State | None:
+    """As of the failure, and without a chain that is not the one that was judged."""
+    if shown is None:
+        return None
+    chain = shown.chain if _is_the_judged(shown.chain, speaker, shown.at) else ()
+    return replace(shown, at=speaker.failure.at or shown.at, judged=_judged(speaker), chain=chain)
+
+
+def _between(known: Known, speaker: Recognised) -> holdings.Between | None:
+    judged, at = _judged(speaker), speaker.failure.at or known.at
+    if known.held is NOTHING_HELD or judged is None or at is None:
+        return None
+    both = holdings.between(known.held, judged, speaker.failure, at)
+    if _is_the_judged(both.judged.chain or (), speaker, known.at):
+        return both
+    return replace(both, judged=replace(both.judged, chain=None))
+
+
+def _is_the_judged(chain: Sequence[Certificate], speaker: Recognised, asked: datetime | None) -> bool:
+    """A record may have the serial number or the end of what was judged; without either, it contradicts nothing. A
+    leaf that began between the failure and the question is a newer one."""
+    claims, at = speaker.failure.theirs, speaker.failure.at
+    if not chain:
+        return True
+    if at is not None and asked is not None and at < chain[0].not_valid_before_utc <= asked:
+        return False
+    if speaker.voice not in JUDGING:
+        return True
+    if claims.serial:
+        return claims.serial.lstrip("0").lower() == f"{chain[0].serial_number:x}"
+    end = chain[0].not_valid_after_utc
+    return claims.not_after is None or abs(claims.not_after - end) < timedelta(seconds=1)
+
+
+def _shown_first(shown: State | None, held: State) -> State:
+    if shown is None:
+        return held
+    return replace(
+        shown,
+        chain=shown.chain or held.chain,
+        roots=held.roots if shown.roots is None else shown.roots,
+        crls=held.crls if shown.crls is None else shown.crls,
+        names=held.names,
+    )
 
 
 def _judged(speaker: Recognised) -> Side | None:
@@ -103,7 +172,7 @@ def _judged(speaker: Recognised) -> Side | None:
     if signature.judged or side is None:
         return signature.judged
     other = Side.SERVER if side is Side.CLIENT else Side.CLIENT
-    return other if signature.voice is Voice.VERIFIER else side
+    return other if signature.voice in JUDGING else side
 
 
 def _judged_names(speaker: Recognised) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Failure
 from trustplane.handshake.join import join
-from trustplane.handshake.state import State
+from trustplane.handshake.known import NOTHING, Known
 
 MAX_GROUPS = 1000
 
@@ -24,11 +24,11 @@ class Group:
     last: datetime | None
 
 
-def grouped(failures: Iterable[Failure], state: State | None = None) -> list[Group]:
+def grouped(failures: Iterable[Failure], known: Known = NOTHING) -> list[Group]:
     """What does not fit into the groups there may be is counted in the last."""
     found: dict[tuple[str, ...], Group] = {}
     for pair in join(failures):
-        diagnosis = diagnose(pair, state)
+        diagnosis = diagnose(pair, known)
         key = _key(diagnosis)
         if key not in found and len(found) >= MAX_GROUPS:
             key = next(reversed(found))

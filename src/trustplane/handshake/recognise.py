@@ -17,7 +17,13 @@ from trustplane.handshake.signature import Signature, Voice, plain
 MAX_SHAPE: Final = 200
 # What gives away who wrote a text that came without its origin; the first that is found decides.
 MARKS: Final = (
-    (Implementation.GRPC, re.compile(r"tsi protocol failure|hostname verification check failed|grpc|socket closed")),
+    (
+        Implementation.GRPC,
+        re.compile(
+            r"tsi (?:protocol failure|data corrupted)|ssl transport security|hostname verification check failed"
+            r"|grpc|socket closed"
+        ),
+    ),
     (
         Implementation.HAPROXY,
         re.compile(r"ssl client (?:cert|ca chain)|ssl c (?:ca )?err=|: ssl handshake failure"),

@@ -16,8 +16,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from trustplane.handshake.clue import Clue, excludes, favours, proves
+from trustplane.handshake.clue import Clue, against, excludes, favours, proves
 from trustplane.handshake.failure import Side
+from trustplane.handshake.holding import Like, NameRule
 from trustplane.spiffe.certificates import authority_key_id, der_of, extension
 from trustplane.spiffe.instants import utc
 
@@ -27,7 +28,8 @@ MAX_CHAIN: Final = 10
 @dataclass(frozen=True, slots=True)
 class State:
     """`chain` is what the judged side presents, leaf first; `roots`, `crls` and `expected` are the verifier's.
-    None says that it is not known, which is not the same as empty. `at` is when it was judged."""
+    None says that it is not known, which is not the same as empty. `at` is when it was judged. `names` are rules for
+    whom the verifier takes, where it wants no one name."""
 
     at: datetime
     chain: tuple[x509.Certificate, ...] = ()
@@ -35,6 +37,7 @@ class State:
     crls: tuple[x509.CertificateRevocationList, ...] | None = None
     expected: str = ""
     judged: Side | None = None
+    names: tuple[NameRule, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", utc(self.at))
@@ -106,16 +109,47 @@ def _constraints(state: State) -> Iterator[Clue]:
             break
     else:
         yield excludes("path-length", "the chain is within every path length")
-    constrained = [one for one in (*signers, *_top(state)) if extension(one, x509.NameConstraints)]
-    if constrained:
-        yield favours("name-constraint", f"{_called(constrained[0])} constrains names")
-    elif signers:
-        yield excludes("name-constraint", "no authority of the chain constrains names")
+    yield from _name_constraints(state)
+
+
+def _name_constraints(state: State) -> Iterator[Clue]:
+    """Judged for URIs, the names of SPIFFE; of others only that there are constraints is said."""
+    above = (*state.chain[1:], *_top(state))
+    constrained = [(one, found.value) for one in above if (found := extension(one, x509.NameConstraints))]
+    hosts = [_domain(one) for one in uris(state.chain[0])]
+    for one, limits in constrained:
+        if outside := next((host for host in hosts if not _within(host, limits)), None):
+            yield proves("name-constraint", f"{_called(one)} may not sign for {outside}")
+            return
+    if any(not hosts or not _of_uris_alone(limits) for _, limits in constrained):
+        yield favours("name-constraint", f"{_called(constrained[0][0])} constrains names")
+    elif above:
+        yield excludes("name-constraint", "no authority of the chain forbids the name")
+
+
+def _within(host: str, limits: x509.NameConstraints) -> bool:
+    """RFC 5280, 4.2.1.10: a constraint is a host, or with a period before it all hosts below."""
+
+    def holds(rule: str) -> bool:
+        return host.endswith(rule) if rule.startswith(".") else host == rule
+
+    allowed = [one.value for one in limits.permitted_subtrees or () if _is_uri(one)]
+    forbidden = [one.value for one in limits.excluded_subtrees or () if _is_uri(one)]
+    return (not allowed or any(map(holds, allowed))) and not any(map(holds, forbidden))
+
+
+def _of_uris_alone(limits: x509.NameConstraints) -> bool:
+    return all(map(_is_uri, (*(limits.permitted_subtrees or ()), *(limits.excluded_subtrees or ()))))
+
+
+def _is_uri(name: x509.GeneralName) -> bool:
+    return isinstance(name, x509.UniformResourceIdentifier)
 
 
 def _self_signed(state: State) -> Iterator[Clue]:
     if is_self_signed(state.chain[0]):
         yield proves("self-signed", "the leaf signed itself")
+        yield excludes("missing-intermediate", "the leaf signed itself")
     else:
         yield excludes("self-signed", "the leaf has an issuer other than itself")
 
@@ -146,16 +180,20 @@ def _signers(state: State) -> Iterator[Clue]:
 
 def _names(state: State) -> Iterator[Clue]:
     presented = uris(state.chain[0])
-    if not state.expected:
+    rules = (NameRule(Like.EXACT, state.expected),) if state.expected else state.names
+    if not rules:
         return
-    if state.expected in presented:
-        yield excludes("wrong-san", f"the leaf names {state.expected}")
-        yield excludes("wrong-trust-domain", f"the leaf names {state.expected}")
+    taken = next((one for one in presented if any(rule.takes(one) for rule in rules)), None)
+    if taken is not None:
+        yield excludes("wrong-san", f"the leaf names {taken}")
+        yield excludes("wrong-trust-domain", f"the leaf names {taken}")
         return
+    wanted = [rule.value for rule in rules]
     shown = ", ".join(presented) or "no name"
-    foreign = presented and all(_domain(one) != _domain(state.expected) for one in presented)
-    cause = "wrong-trust-domain" if foreign else "wrong-san"
-    yield proves(cause, f"the leaf names {shown}; expected was {state.expected}")
+    foreign = presented and {_domain(one) for one in presented}.isdisjoint(map(_domain, wanted))
+    cause, other = ("wrong-trust-domain", "wrong-san") if foreign else ("wrong-san", "wrong-trust-domain")
+    yield proves(cause, f"the leaf names {shown}; expected was {', '.join(wanted[:3])}")
+    yield against(other, f"the leaf names {shown}")
 
 
 def _lists(state: State) -> Iterator[Clue]:

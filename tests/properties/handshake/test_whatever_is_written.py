@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,8 +12,9 @@ from trustplane.handshake.catalogue import CATALOGUE
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.diagnosis import diagnose
 from trustplane.handshake.failure import MAX_TEXT, Failure, Implementation, Side, Tls
+from trustplane.handshake.holding import Holdings
 from trustplane.handshake.join import Pair, join
-from trustplane.handshake.readers import event
+from trustplane.handshake.readers import envoy_config, event
 from trustplane.handshake.readers.formats import READERS, Format, format_of
 from trustplane.handshake.readers.line import Line
 from trustplane.handshake.recognise import recognise
@@ -68,3 +71,21 @@ def test_every_reader_takes_every_text(texts: list[str], written: Format) -> Non
 def test_an_event_comes_back_as_it_was(failure: Failure) -> None:
     (found,) = event.read([Line(event.encoded(failure), Place("events", 1))])
     assert found == failure
+
+
+NAMES = st.sampled_from(
+    ["configs", "static_listeners", "listener", "address", "socket_address", "port_value", "filter_chains", "crl",
+     "transport_socket", "typed_config", "common_tls_context", "validation_context", "tls_certificates", "name",
+     "inline_bytes", "trusted_ca", "static_clusters", "cluster", "load_assignment", "endpoints", "lb_endpoints"]
+)  # fmt: skip
+DUMPS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=40,
+)
+
+
+@given(st.dictionaries(NAMES, DUMPS, max_size=3), st.sampled_from(Side))
+def test_whatever_a_dump_holds_is_read_or_refused(dump: dict[str, object], side: Side) -> None:
+    document = json.dumps({"configs": [dump, {"static_listeners": [{"listener": dump}]}]}).encode()
+    assert isinstance(envoy_config.read(document, side), Holdings)

@@ -7,6 +7,7 @@ TRUSTPLANE_RECORD=1, then read the difference.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -14,13 +15,17 @@ from pathlib import Path
 import pytest
 
 from tests.kit.fault_envoys import cases_of, staged
-from tests.kit.fault_records import Seen, pair_of, record, recorded, seen_in
+from tests.kit.fault_records import Seen, holding_of, pair_of, record, recorded, seen_in
 from tests.kit.faults import all_faults, works
 from tests.kit.tree import ROOT
 from trustplane.handshake.diagnosis import diagnose
+from trustplane.handshake.failure import Side
+from trustplane.handshake.readers import envoy_config
 from trustplane.handshake.recognise import Unknown, recognise
 from trustplane.handshake.signature import Signature
 from trustplane.host.envoy import find_envoy
+from trustplane.host.envoy_admin import EnvoyAdmin
+from trustplane.main.envoy_bench import LOOPBACK
 
 pytestmark = pytest.mark.scenario
 
@@ -54,6 +59,22 @@ def test_a_build_writes_what_was_recorded_of_it(build: str, socket_dir: Path) ->
     if os.environ.get("TRUSTPLANE_RECORD"):
         record(f"envoy-{build}", found)
     assert found == recorded(f"envoy-{build}")
+
+
+def test_what_each_side_holds_is_read_from_its_own_configuration(socket_dir: Path) -> None:
+    """The score gives a side no more than this: what its own Envoy says."""
+    cases = cases_of((works(), *all_faults()))
+
+    async def scenario() -> list[dict[str, object]]:
+        async with staged(socket_dir, binary_of(BUILDS[-1]), cases):
+            return [await EnvoyAdmin(socket_dir / side.value / "admin.sock").config() for side in Side]
+
+    dumps = dict(zip(Side, asyncio.run(scenario()), strict=True))
+    for side, dump in dumps.items():
+        holdings = envoy_config.read(json.dumps(dump).encode(), side)
+        for case in cases:
+            found, wanted = holdings.at(f"{LOOPBACK}:{case.port}"), holding_of(case.fault, case.tls, BUILDS[-1], side)
+            assert found == wanted, (case.name, side)
 
 
 @pytest.mark.parametrize("build", BUILDS)

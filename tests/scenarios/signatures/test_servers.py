@@ -11,7 +11,7 @@ import pytest
 from tests.kit.envoy_bench import until
 from tests.kit.fault_clients import Files, python
 from tests.kit.fault_envoys import cases_of
-from tests.kit.fault_records import Seen, pair_of, record, recorded
+from tests.kit.fault_records import Seen, failure_of, pair_of, record, recorded
 from tests.kit.fault_servers import serving
 from tests.kit.faults import all_faults, works
 from trustplane.fault import Place
@@ -63,5 +63,7 @@ def test_what_a_server_logs_is_in_the_catalogue(by: Implementation, socket_dir: 
         record(by.value, found)
     assert [one.text for one in found if isinstance(recognise(pair_of([one]).failures[0]).signature, Unknown)] == []
     assert {one.fault for one in found} == {one.fault for one in recorded(by.value)} == set(CAUSES)
+    before = {one.place: recognise(failure_of(one)).signature.id for one in recorded(by.value)}
+    assert {one.place: recognise(failure_of(one)).signature.id for one in found} == before
     suspects = {one: {each.cause for each in diagnose(pair_of([one])).suspects} for one in found}
     assert [(one.fault, one.text) for one, causes in suspects.items() if CAUSES[one.fault] not in causes] == []

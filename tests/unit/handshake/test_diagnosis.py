@@ -91,7 +91,7 @@ def test_an_unknown_text_is_unknown_with_little_confidence() -> None:
 @pytest.mark.parametrize("name", RECORDED)
 def test_no_recorded_fault_is_diagnosed_surely_and_wrongly(name: str) -> None:
     wrong = [
-        (one.fault.name, one.tls.value, one.sides, one.shown, one.diagnosis.suspects[0])
+        (one.fault.name, one.tls.value, one.sides, one.given.value, one.diagnosis.suspects[0])
         for one in scored(recorded(name))
         if one.falsely_sure
     ]

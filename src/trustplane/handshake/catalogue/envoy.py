@@ -17,6 +17,17 @@ C = Side.CLIENT
 B = Side.SERVER
 FAILED: Final = "verify cert failed: "
 AT_LEAF: Final = "at depth 0: "
+# Clients that have one alert for all they find wrong. What is left is how often each is wrong at all.
+FROM_GO: Final = (
+    ("unknown-issuer", 0.3), ("leaf-expired", 0.2), ("wrong-san", 0.18), ("missing-intermediate", 0.1),
+    ("issuer-expired", 0.05), ("not-yet-valid", 0.05), ("wrong-usage", 0.03), ("self-signed", 0.03),
+    ("path-length", 0.02), ("name-constraint", 0.02), ("root-expired", 0.02),
+)  # fmt: skip
+FROM_JAVA: Final = (
+    ("wrong-san", 0.3), ("unknown-issuer", 0.2), ("wrong-trust-domain", 0.1), ("missing-intermediate", 0.08),
+    ("name-constraint", 0.07), ("leaf-expired", 0.07), ("issuer-expired", 0.04), ("not-yet-valid", 0.04),
+    ("wrong-usage", 0.03), ("self-signed", 0.03), ("path-length", 0.02), ("root-expired", 0.02),
+)  # fmt: skip
 
 RULES: Final = (
     Signature(
@@ -159,6 +170,10 @@ RULES: Final = (
          ("root-expired", 0.1), ("clock-wrong", 0.05)), A, "our own certificate's dates, and the other side's record",
     ),
     Signature(
+        "envoy-alert-unknown-certificate-from-client", 17, E, Match(("sslv3 alert certificate unknown",), side=B),
+        FROM_JAVA, A, "what runs the client: Java sends this for nearly everything, others for a name", B,
+    ),
+    Signature(
         "envoy-alert-unknown-certificate", 17, E, Match(("sslv3 alert certificate unknown",)),
         (("wrong-san", 0.4), ("wrong-trust-domain", 0.2), ("name-constraint", 0.15), ("unknown-issuer", 0.15),
          ("leaf-expired", 0.1)), A,
@@ -175,6 +190,10 @@ RULES: Final = (
     Signature(
         "envoy-alert-pin", 20, E, Match(("bad certificate hash value",)), (("pin-outdated", 1),), A,
         "the other side's pin",
+    ),
+    Signature(
+        "envoy-alert-bad-certificate-from-client", 18, E, Match(("sslv3 alert bad certificate",), side=B),
+        FROM_GO, A, "what runs the client: Go sends this for whatever it finds in a server's certificate", B,
     ),
     Signature(
         "envoy-alert-bad-certificate", 18, E, Match(("sslv3 alert bad certificate",)),

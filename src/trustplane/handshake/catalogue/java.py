@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trustplane.handshake.catalogue.openssl import ALERTED_CA, ALERTED_EXPIRED, ALERTED_UNKNOWN, NO_CERTIFICATE
-from trustplane.handshake.failure import Implementation, Side, Tls
+from trustplane.handshake.failure import Implementation, Side
 from trustplane.handshake.signature import Match, Signature, Voice
 
 J = Implementation.JAVA
@@ -35,6 +35,11 @@ RULES: Final = (
         (("unknown-issuer", 0.5), ("missing-intermediate", 0.3), ("self-signed", 0.15), ("wrong-trust-domain", 0.05)),
         V,
         "authority key id against the trust store",
+    ),
+    Signature(
+        "java-other-anchor", 62, J, Match(("path does not chain with any of the trust anchors",)),
+        (("unknown-issuer", 0.95), ("bad-signature", 0.05)), V,
+        "a root of the issuer's name is trusted, but of another key: key ids, not names",
     ),
     Signature(
         "java-wrong-usage", 64, J, Match(("extended key usage does not permit use for tls",)), (("wrong-usage", 1),), V,
@@ -90,7 +95,7 @@ RULES: Final = (
         "java-alert-protocol", 68, J, Match((FATAL + "protocol version",)), (("version-mismatch", 1),), A, "versions",
     ),
     Signature(
-        "java-broken-pipe", 69, J, Match(("broken pipe",), tls=Tls.V1_2),
+        "java-broken-pipe", 69, J, Match(("broken pipe",)),
         (("rejected-by-server", 0.6), ("peer-closed", 0.4)), S,
         "the server's record: Java wrote before it read the alert", C,
     ),

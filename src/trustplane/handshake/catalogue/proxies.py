@@ -45,28 +45,40 @@ _NUMBERS: Final[tuple[tuple[int, str, Causes], ...]] = (
 _ABOVE: Final = {"expired": (("issuer-expired", 0.7), ("root-expired", 0.25), ("clock-wrong", 0.05))}
 _LEAF: Final = {"expired": (("leaf-expired", 0.85), ("clock-wrong", 0.15))}
 
+_TSI: Final = "tsi protocol failure"
+# BoringSSL's verdicts and alerts, as gRPC's C core puts them into a call's status, and into its own log before that.
+_GRPC_VERIFIED: Final[tuple[tuple[str, str, Causes, str], ...]] = (
+    ("expired", "certificate has expired", EXPIRED, "the dates"),
+    ("not-yet-valid", "certificate is not yet valid", NOT_YET, "clocks"),
+    ("unknown-issuer", "unable to get local issuer certificate", NO_ROOT, "authority key id against the roots"),
+    ("self-signed-in-chain", "self signed certificate in certificate chain", SELF_IN_CHAIN, "the roots"),
+    ("self-signed", "self signed certificate", SELF, "issuer and subject of the leaf"),
+    ("wrong-usage", "unsupported certificate purpose", (("wrong-usage", 1.0),), "the extended key usage"),
+    ("path-length", "path length constraint exceeded", (("path-length", 1.0),), "path lengths of the chain"),
+    ("name-constraint", "permitted subtree violation", (("name-constraint", 1.0),), "name constraints of the chain"),
+    ("revoked", "certificate revoked", (("revoked", 1.0),), "the serial number in the list"),
+    ("crl-expired", "crl has expired", (("crl-expired", 0.9), ("clock-wrong", 0.1)), "nextUpdate of the list"),
+)
+_GRPC_ALERTED: Final[tuple[tuple[str, str, Causes], ...]] = (
+    ("expired", "alert certificate expired", ALERTED_EXPIRED),
+    ("unknown-ca", "alert unknown ca", ALERTED_CA),
+    ("unknown-certificate", "alert certificate unknown", ALERTED_UNKNOWN),
+    ("usage", "alert unsupported certificate", (("wrong-usage", 1.0),)),
+    ("revoked", "alert certificate revoked", (("revoked", 1.0),)),
+    ("pin", "bad certificate hash value", (("pin-outdated", 1.0),)),
+    ("bad-certificate", "alert bad certificate", ALERTED_BAD),
+    ("certificate-required", "alert certificate required", NO_CERTIFICATE),
+    ("protocol", "alert protocol version", (("version-mismatch", 1.0),)),
+    ("handshake", "alert handshake failure", (("no-client-certificate", 0.7), ("no-shared-cipher", 0.3))),
+)
 _GRPC: Final = (
-    Signature(
-        "grpc-expired", 72, R, Match(("tsi protocol failure", "certificate has expired")), EXPIRED, V, "the dates", B
+    *(
+        Signature(f"grpc-{id_}", 72, R, Match(("certificate verify failed: " + said,)), causes, V, tells, B)
+        for id_, said, causes, tells in _GRPC_VERIFIED
     ),
-    Signature(
-        "grpc-not-yet-valid", 72, R, Match(("tsi protocol failure", "certificate is not yet valid")), NOT_YET, V,
-        "clocks",
-        B,
-    ),
-    Signature(
-        "grpc-unknown-issuer", 72, R, Match(("tsi protocol failure", "unable to get local issuer certificate")),
-        NO_ROOT,
-        V, "authority key id against the roots", B,
-    ),
-    Signature(
-        "grpc-self-signed-in-chain", 72, R,
-        Match(("tsi protocol failure", "self signed certificate in certificate chain")), SELF_IN_CHAIN, V, "the roots",
-        B,
-    ),
-    Signature(
-        "grpc-self-signed", 72, R, Match(("tsi protocol failure", "self signed certificate")), SELF, V,
-        "issuer and subject of the leaf", B,
+    *(
+        Signature(f"grpc-alert-{id_}", 74, R, Match((said,)), causes, A, "the server's record", C)
+        for id_, said, causes in _GRPC_ALERTED
     ),
     Signature(
         "grpc-wrong-name", 73, R, Match(("hostname verification check failed",)), (("wrong-san", 1),), V, "the names", B
@@ -84,13 +96,18 @@ _GRPC: Final = (
         "whose record it is",
     ),
     Signature(
+        "grpc-alert-not-read", 74, R, Match(("unwrap failed (tsi data corrupted)",)),
+        (("rejected-by-server", 0.8), ("peer-closed", 0.2)), S,
+        "the line before it in gRPC's own log has the alert, and the server's record the reason", C,
+    ),
+    Signature(
         "grpc-socket-closed", 74, R, Match(("unavailable", "socket closed")),
         (("rejected-by-server", 0.6), ("peer-closed", 0.25), ("plaintext-to-tls", 0.15)), S,
         "the server's own stderr: four faults have this one text", C,
     ),
     Signature(
-        "grpc-alert-unknown-ca", 74, R, Match(("tsi protocol failure", "alert unknown ca")), ALERTED_CA, A,
-        "the server's record", C,
+        "grpc-handshake-failed", 74, R, Match((_TSI,)), (("unknown", 0.5), ("rejected-by-server", 0.5)), S,
+        "the words behind it, which are not in this catalogue",
     ),
 )  # fmt: skip
 _NGINX: Final = (

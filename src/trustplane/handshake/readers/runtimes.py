@@ -11,9 +11,8 @@ from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.line import Line, instant_in
 
 MAX_TRACE: Final = 200
-_PYTHON: Final = re.compile(
-    r"\[SSL(?::|\])|\bSSL\w*Error\b|\bssl\.SSL|ConnectionResetError|BrokenPipeError|TSI_PROTOCOL|Socket closed"
-)
+_PYTHON: Final = re.compile(r"\[SSL(?::|\])|\bSSL\w*Error\b|\bssl\.SSL|ConnectionResetError|BrokenPipeError")
+_GRPC: Final = re.compile(r"\bTSI_[A-Z]|Socket closed|Hostname Verification Check failed|\bgrpc\b")
 _GO: Final = re.compile(
     r"\btls: |x509: |TLS handshake error|HTTP response to HTTPS|HTTP request to an HTTPS|connection reset by peer"
 )
@@ -34,8 +33,8 @@ _CURL_TLS: Final = re.compile(r"SSL connection using (TLSv1\.[23])")
 def read_python(lines: Iterable[Line]) -> Iterator[Failure]:
     """A traceback's last line says it all; the lines above are code."""
     for line in lines:
-        if _PYTHON.search(line.text):
-            grpc = "TSI_PROTOCOL" in line.text or "Socket closed" in line.text or "grpc" in line.text
+        grpc = _GRPC.search(line.text)
+        if grpc or _PYTHON.search(line.text):
             runs = Implementation.GRPC if grpc else Implementation.PYTHON
             yield Failure(line.text.strip(), runs, at=instant_in(line.text), place=line.place)
 
