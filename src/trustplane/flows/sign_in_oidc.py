@@ -24,6 +24,7 @@ from trustplane.people.id_token import Expected, SigningKey
 from trustplane.people.oidc import Attempt, OidcSettings, Person, person
 
 MAX_CODE = 2048
+_AGAIN = "begin again from the page for signing in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +104,29 @@ class SignInOidc:
 
     async def _person(self, answer: Mapping[str, str], attempt: Attempt | None) -> Person:
         if attempt is None or not attempt.is_state(answer.get("state", "")):
-            raise _refuse(
-                "oidc-state",
-                "this is no answer to a sign-in that this browser began",
-                "its `state` is not the one sent, or it was used already, or it took longer than ten minutes",
+            raise Refused(
+                code="oidc-state",
+                what="this is no answer to a sign-in that this browser began",
+                why="its `state` is not the one sent, or it was used already, or it took longer than ten minutes",
+                fix=_AGAIN,
             )
         discovered = await self._provider.discovered()
         self._check_issuer(answer, discovered)
         if "error" in answer:
-            raise _refuse("oidc-declined", "the provider did not sign you in", f"it says {answer['error']!r:.100}")
+            raise Refused(
+                code="oidc-declined",
+                what="the provider did not sign you in",
+                why=f"it says {answer['error']!r:.100}",
+                fix=_AGAIN,
+            )
         code = answer.get("code", "")
         if not 0 < len(code) <= MAX_CODE:
-            raise _refuse("oidc-state", "the provider's answer has no code", "it is what is exchanged for who you are")
+            raise Refused(
+                code="oidc-state",
+                what="the provider's answer has no code",
+                why="it is what is exchanged for who you are",
+                fix=_AGAIN,
+            )
         token = await self._provider.exchange(code, attempt.verifier)
         keys = await self._provider.keys(id_token.key_id(token))
         expected = Expected(self._settings.issuer, self._settings.client_id, attempt.nonce)
@@ -124,10 +136,11 @@ class SignInOidc:
         """RFC 9207: an answer of one provider is not taken to another."""
         said = answer.get("iss")
         if said != self._settings.issuer and (said is not None or discovered.names_itself):
-            raise _refuse(
-                "oidc-other-issuer",
-                f"the answer is of {said!r:.200}",
-                f"this console sent you to {self._settings.issuer}, which names itself",
+            raise Refused(
+                code="oidc-other-issuer",
+                what=f"the answer is of {said!r:.200}",
+                why=f"this console sent you to {self._settings.issuer}, which names itself",
+                fix=_AGAIN,
             )
 
     async def _account(self, found: Person) -> Account:
@@ -164,7 +177,3 @@ class SignInOidc:
         unwritten = self._attempts.failed(address, address, at)
         if unwritten is not None:
             await self._records.append_audit([events.sign_in_failed(None, address, unwritten, at)], at)
-
-
-def _refuse(code: str, what: str, why: str) -> Refused:
-    return Refused(code=code, what=what, why=why, fix="begin again from the page for signing in")

@@ -127,6 +127,13 @@ def not_local(name: AccountName) -> Refused:
     )
 
 
+def how_to_become(role: Role, name: AccountName) -> str:
+    """What to do for another role."""
+    if name.is_foreign:
+        return f"ask for a group at your provider that is {role.value} here, and sign in again"
+    return f"on the server: trustplane console account role {name} {role.value}"
+
+
 def too_many_accounts() -> Refused:
     return Refused(
         code="too-many-accounts",

@@ -83,6 +83,7 @@ def test_someone_with_a_group_that_has_a_role_is_signed_in_and_led_on(browser: B
     assert session.endswith("; Path=/; Secure; HttpOnly; SameSite=Strict")
     assert dropped.startswith(f"{OIDC_COOKIE}=;")
     assert "oidc:grace@navy.example, operator" in browser.get("/trust").text
+    assert "ask for a group at your provider that is auditor here" in browser.get("/audit").text
     assert events(browser) == [("account-intent", str(GRACE)), ("signed-in", str(GRACE))]
 
 
