@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from trustplane.console.guard import FORM_COOKIE, SESSION_COOKIE, Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
 from trustplane.flows.sign_in import SignIn
+from trustplane.flows.sign_in_oidc import SignInOidc
 from trustplane.main.known import came_along
 from trustplane.people.account import Account, AccountName, Role
 from trustplane.people.password import PasswordHash
@@ -53,10 +55,17 @@ class Browser:
     live: Live = field(init=False)
 
     def __post_init__(self) -> None:
+        self._open(lambda _: None)
+
+    def provided(self, make: Callable[[SignIn], SignInOidc]) -> None:
+        """With a provider that people may sign in at."""
+        self._open(make)
+
+    def _open(self, make: Callable[[SignIn], SignInOidc | None]) -> None:
         sign_in = SignIn(self.people, self.clock)
         self.live = Live(sign_in.is_alive, self.clock)
         pages = Pages(self.door, came_along(), self.clock)
-        behind = Behind(pages, sign_in, self.live, self.door.facts, self.clock, self.place)
+        behind = Behind(pages, sign_in, self.live, self.door.facts, self.clock, self.place, make(sign_in))
         self.client = AsgiClient(console_application(behind))
 
     def knows(self, *accounts: Account) -> Browser:

@@ -97,6 +97,10 @@ ListenConsole = Annotated[
 ]
 ConsoleCertificate = Annotated[Path | None, typer.Option(help="Of the console: its chain in PEM; may change.")]
 ConsoleKey = Annotated[Path | None, typer.Option(help="Of the console: the key in PEM.")]
+ConsoleOidc = Annotated[
+    Path | None,
+    typer.Option(help="Of the console: a YAML file that names an OpenID provider and which groups have which role."),
+]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -125,6 +129,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     listen_console: ListenConsole = None,
     console_certificate: ConsoleCertificate = None,
     console_key: ConsoleKey = None,
+    console_oidc: ConsoleOidc = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
@@ -147,7 +152,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         federation=_federation(
             listen_federation, listen_federation_web, federation_web_certificate, federation_web_key, federation_web_ca
         ),
-        console=ConsoleSettings(_if_given(listen_console), console_certificate, console_key),
+        console=ConsoleSettings(_if_given(listen_console), console_certificate, console_key, console_oidc),
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

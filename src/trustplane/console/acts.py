@@ -15,7 +15,7 @@ from trustplane.fault import Refused
 from trustplane.flows.change_root import Progress
 from trustplane.flows.revoke import Order
 from trustplane.issuance.record import IssuedCertificate, Purpose
-from trustplane.people.account import Role
+from trustplane.people.account import Role, how_to_become
 from trustplane.people.session import SignedIn
 from trustplane.rotation.root_change import RootChange
 from trustplane.trust.revocation import MAX_NOTE, Reason, Revocations, RevokedCertificate, SignedCrl
@@ -208,7 +208,7 @@ def require_operator(who: SignedIn) -> None:
             code="not-an-operator",
             what="only an operator acts here",
             why=f"your role is {who.role.value}",
-            fix=f"ask an operator, or on the server: trustplane console account role {who.name} {Role.OPERATOR.value}",
+            fix=f"ask an operator, or {how_to_become(Role.OPERATOR, who.name)}",
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,28 +20,31 @@ from trustplane.clock import Clock
 from trustplane.console.faults import nothing_there, status_of, told, too_slow, waiting
 from trustplane.console.guard import (
     FORM_COOKIE,
+    OIDC_COOKIE,
     SESSION_COOKIE,
     Guarded,
     Place,
     cookie,
     drop_cookie,
     form,
+    own_path,
     set_cookie,
 )
 from trustplane.console.live import Live
+from trustplane.console.oidc import come_back, send_there, wanted_of
 from trustplane.console.pages import Asked, Page, Pages, Saved
 from trustplane.console.port import Facts
 from trustplane.console.writing import Writer
 from trustplane.fault import Fault, Finding, Refused, Unavailable
 from trustplane.flows.sign_in import SignIn
+from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.people.oidc import CALLBACK
 from trustplane.people.session import SignedIn, form_token
 
 ANSWER_WITHIN_SECONDS = 30.0
 REFRESH_HEADER = "console-refresh"
 NOT_OURS = "The console does not go by this name. Use the address that the server was told to listen on.\n"
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
-# A path of ours with a plain query; `//` and `/\\` begin another site's address.
-_OURS = re.compile(r"/(?![/\\])[A-Za-z0-9._~/-]*(\?[A-Za-z0-9._~=&%+-]*)?")
 
 Make = Callable[[Asked], Awaitable[Page | Saved]]
 _SAVED = {
@@ -62,6 +64,7 @@ class Behind:
     facts: Callable[[], Awaitable[Facts]]
     clock: Clock
     place: Place
+    oidc: SignInOidc | None = None
 
 
 def console_application(behind: Behind) -> ASGIApp:
@@ -108,8 +111,35 @@ class _Console:
             Route("/live", self._answering(self._stream), methods=["GET"]),
             Route("/sign-in", self._answering(self._ask_to_sign_in), methods=["GET"]),
             Route("/sign-in", self._answering(self._sign_in), methods=["POST"]),
+            *self._of_a_provider(),
             Route("/sign-out", self._answering(self._sign_out), methods=["POST"]),
             Route("/static/{name}", _static, methods=["GET"]),
+        ]
+
+    def _of_a_provider(self) -> list[Route]:
+        oidc = self._behind.oidc
+        if oidc is None:
+            return []
+
+        async def begin(request: Request) -> Response:
+            wanted = own_path(request.query_params.get("next", ""))
+            try:
+                return await send_there(oidc, wanted)
+            except (Refused, Unavailable) as fault:
+                return await self._not_signed_in(request, wanted, fault)
+
+        async def finish(request: Request) -> Response:
+            wanted = own_path(wanted_of(request))
+            try:
+                answer = await come_back(request, oidc, self._writer, wanted)
+            except (Refused, Unavailable) as fault:
+                answer = await self._not_signed_in(request, wanted, fault)
+            answer.headers.append("Set-Cookie", drop_cookie(OIDC_COOKIE))  # an answer is taken once
+            return answer
+
+        return [
+            Route("/sign-in/oidc", self._answering(begin), methods=["GET"]),
+            Route(CALLBACK, self._answering(finish), methods=["GET"]),
         ]
 
     def _page(self, make: Make, *, is_live: bool) -> Callable[[Request], Awaitable[Response]]:
@@ -151,30 +181,40 @@ class _Console:
         return await self._behind.sign_in.who(cookie(request, SESSION_COOKIE), is_used=is_used)
 
     async def _ask_to_sign_in(self, request: Request) -> Response:
-        return await self._sign_in_page(request, _next(request.query_params.get("next", "")))
+        return await self._sign_in_page(request, own_path(request.query_params.get("next", "")))
 
     async def _sign_in_page(
         self, request: Request, wanted: str, fault: Finding | None = None, status: int = 200
     ) -> Response:
         secret = cookie(request, FORM_COOKIE) or secrets.token_urlsafe(32)
-        values = {"form_token": form_token(secret), "next": wanted, "fault": fault}
+        oidc = self._behind.oidc
+        values = {
+            "form_token": form_token(secret),
+            "next": wanted,
+            "fault": fault,
+            "oidc": oidc.label if oidc else "",
+        }
         answer = await self._writer.html(request, Page("sign_in.html", "Sign in", values), {}, status)
         answer.headers.append("Set-Cookie", set_cookie(FORM_COOKIE, secret))
         return answer
 
     async def _sign_in(self, request: Request) -> Response:
         fields = await form(request, cookie(request, FORM_COOKIE))
-        wanted = _next(fields.get("next", ""))
+        wanted = own_path(fields.get("next", ""))
         address = request.client.host if request.client else "unknown"
         try:
             fresh = await self._behind.sign_in.sign_in(fields.get("name", ""), fields.get("password", ""), address)
         except (Refused, Unavailable) as fault:
-            answer = await self._sign_in_page(request, wanted, fault.finding, status_of(fault))
-            answer.headers.update(waiting(fault))
-            return answer
+            return await self._not_signed_in(request, wanted, fault)
+        await self._behind.sign_in.end(cookie(request, SESSION_COOKIE))
         answer = RedirectResponse(wanted, 303)
         answer.headers.append("Set-Cookie", set_cookie(SESSION_COOKIE, fresh.token))
         answer.headers.append("Set-Cookie", drop_cookie(FORM_COOKIE))
+        return answer
+
+    async def _not_signed_in(self, request: Request, wanted: str, fault: Refused | Unavailable) -> Response:
+        answer = await self._sign_in_page(request, wanted, fault.finding, status_of(fault))
+        answer.headers.update(waiting(fault))
         return answer
 
     async def _sign_out(self, request: Request) -> Response:
@@ -222,10 +262,6 @@ class _Console:
 
     async def nothing(self, request: Request, _: Exception) -> Response:
         return await self._fault(request, nothing_there())
-
-
-def _next(given: str) -> str:
-    return given if _OURS.fullmatch(given) and len(given) <= 1000 else "/"
 
 
 async def _static(request: Request) -> Response:

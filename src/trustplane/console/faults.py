@@ -17,6 +17,11 @@ _STATUS = {
     "not-an-operator": 403,
     "not-signed-in": 401,
     "nothing-there": 404,
+    "oidc-declined": 401,
+    "oidc-name-taken": 403,
+    "oidc-no-role": 403,
+    "oidc-provider-answer": 502,
+    "oidc-state": 401,
     "sign-in-failed": 401,
     "too-many-sign-ins": 429,
 }

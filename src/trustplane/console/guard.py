@@ -7,6 +7,7 @@ which browsers treat as such), never sent along from another site, and not to be
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,12 @@ from trustplane.people.session import is_form_token
 
 SESSION_COOKIE = "__Host-trustplane"
 FORM_COOKIE = "__Host-trustplane-form"  # before there is a session
+OIDC_COOKIE = "__Host-trustplane-oidc"  # while someone is at their provider
 COOKIE_RULES = "Path=/; Secure; HttpOnly; SameSite=Strict"
+LAX_RULES = "Path=/; Secure; HttpOnly; SameSite=Lax"
+LAX_SECONDS = 600
+# A path of ours with a plain query; `//` and `/\\` begin another site's address.
+_OURS = re.compile(r"/(?![/\\])[A-Za-z0-9._~/-]*(\?[A-Za-z0-9._~=&%+-]*)?")
 MAX_FORM_BYTES = 8 * 1024
 MAX_COOKIE_CHARACTERS = 128
 
@@ -89,8 +95,18 @@ def set_cookie(name: str, token: str) -> str:
     return f"{name}={token}; {COOKIE_RULES}"
 
 
+def set_lax_cookie(name: str, value: str) -> str:
+    """For who comes back from elsewhere in a moment. It proves nothing by itself."""
+    return f"{name}={value}; {LAX_RULES}; Max-Age={LAX_SECONDS}"
+
+
 def drop_cookie(name: str) -> str:
     return f"{name}=; {COOKIE_RULES}; Max-Age=0"
+
+
+def own_path(given: str) -> str:
+    """Where to go after signing in: a page of ours, or the first one."""
+    return given if _OURS.fullmatch(given) and len(given) <= 1000 else "/"
 
 
 async def form(request: Request, secret: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from trustplane.console.search import MAX_QUERY, found, serial_of
 from trustplane.console.services import MOST_CERTIFICATES, ServicePage, service_list, service_page
 from trustplane.fault import Refused
 from trustplane.knowledge.library import Library
+from trustplane.people.account import Role, how_to_become
 from trustplane.people.session import SignedIn
 from trustplane.registry.records import Agent
 from trustplane.spiffe.names import ServiceName
@@ -241,7 +242,7 @@ def _require_auditor(who: SignedIn) -> None:
             code="not-an-auditor",
             what="the audit log is for auditors",
             why=f"your role is {who.role.value}",
-            fix=f"on the server: trustplane console account role {who.name} auditor",
+            fix=how_to_become(Role.AUDITOR, who.name),
         )
 
 

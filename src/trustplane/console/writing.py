@@ -59,6 +59,7 @@ class Writer:
             "pages": _PAGES,
             "here": f"/{request.url.path.split('/')[1]}",
             "live": "",
+            "onward": "",
             "query": "",
             "who": None,
             "form_token": form_token(cookie(request, SESSION_COOKIE)) if who else "",

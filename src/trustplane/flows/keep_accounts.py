@@ -13,7 +13,7 @@ from typing import Protocol
 
 from trustplane.audit import people_events as events
 from trustplane.clock import Clock
-from trustplane.people.account import Account, AccountName, Role, account_unknown
+from trustplane.people.account import Account, AccountName, Role, account_unknown, not_local
 from trustplane.people.password import SALT_BYTES, PasswordHash, check_new
 
 
@@ -47,6 +47,7 @@ class KeepAccounts:
         return await self._records.accounts()
 
     async def add(self, name: AccountName, role: Role, password: str, by: str) -> Account:
+        _require_local(name)
         hashed = await _hashed(password, name)
         at = self._clock.now()
         account = Account(name, role, hashed, by, at, at)
@@ -55,6 +56,7 @@ class KeepAccounts:
         return account
 
     async def give_role(self, name: AccountName, role: Role, by: str) -> Account:
+        _require_local(name)
         old = await self._known(name)
         account = Account(name, role, old.password, old.created_by, old.created_at, self._clock.now())
         await self._write("role", account, by)
@@ -62,6 +64,7 @@ class KeepAccounts:
         return account
 
     async def give_password(self, name: AccountName, password: str, by: str) -> Account:
+        _require_local(name)
         old = await self._known(name)
         hashed = await _hashed(password, name)
         account = Account(name, old.role, hashed, old.created_by, old.created_at, self._clock.now())
@@ -84,6 +87,11 @@ class KeepAccounts:
     async def _write(self, step: str, account: Account, by: str) -> None:
         at = self._clock.now()
         await self._records.append_audit([events.account(step, account.name.name, account.role.value, by, at)], at)
+
+
+def _require_local(name: AccountName) -> None:
+    if name.is_foreign:
+        raise not_local(name)
 
 
 async def _hashed(password: str, name: AccountName) -> PasswordHash:

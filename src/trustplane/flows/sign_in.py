@@ -70,7 +70,7 @@ class SignIn:
             await self._failed(account, name, address)
             raise _failed()
         self._attempts.succeeded(name)
-        return await self._opened(account, address, at)
+        return await self.open(account, address)
 
     async def who(self, token: str, *, is_used: bool = True) -> SignedIn:
         """Whose session this is. Used, it lasts longer. Refused as `not-signed-in`."""
@@ -88,6 +88,11 @@ class SignIn:
         """Whether the session lasts, without using it: a page that is merely open keeps nobody signed in."""
         found = await self._records.session(token_sha256)
         return found is not None and found[0].is_alive(self._clock.now())
+
+    async def end(self, token: str) -> None:
+        """Of a browser that signs in again: nobody is left signed in by a cookie that it no longer has."""
+        if 0 < len(token) <= MAX_TOKEN_CHARACTERS:
+            await self._records.end_session(digest_of(token))
 
     async def sign_out(self, signed_in: SignedIn) -> None:
         at = self._clock.now()
@@ -107,12 +112,14 @@ class SignIn:
         self._waiting += 1
         try:
             async with self._turns:
-                kept = account.password if account else NOBODYS
+                kept = (account.password if account else None) or NOBODYS
                 return await asyncio.to_thread(kept.matches, password[:LONGEST]) and len(password) <= LONGEST
         finally:
             self._waiting -= 1
 
-    async def _opened(self, account: Account, address: str, at: datetime) -> FreshSession:
+    async def open(self, account: Account, address: str) -> FreshSession:
+        """For whoever has proved to be its owner."""
+        at = self._clock.now()
         token = secrets.token_urlsafe(TOKEN_BYTES)
         session = Session(digest_of(token), account.name, at, at, address)
         body = events.signed_in(account.name.name, account.role.value, address, at)

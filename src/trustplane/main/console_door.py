@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,14 +19,17 @@ from trustplane.console.guard import Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
 from trustplane.flows.sign_in import SignIn
+from trustplane.flows.sign_in_oidc import SignInOidc
 from trustplane.host.certificate_files import CertificateFiles
 from trustplane.main.http_doors import in_background, serve_http
 from trustplane.main.known import came_along
+from trustplane.main.oidc_file import read_oidc_file
 from trustplane.main.server_door import Door
 from trustplane.main.settings import ConsoleSettings, HostPort
 from trustplane.store.store import Store
 from trustplane.wire.http_rollouts import PATH, deploy_application
 from trustplane.wire.http_serve import HttpServer, tcp_listener
+from trustplane.wire.oidc_provider import OidcProvider, web_context
 
 _log = structlog.get_logger("console")
 
@@ -48,8 +52,9 @@ async def open_console(
     sign_in = SignIn(store, clock)
     live = Live(sign_in.is_alive, clock)
     pages = Pages(door, came_along(), clock)
+    oidc = await _oidc(settings.oidc, sign_in, store, clock) if settings.oidc else None
     place = Place(files is not None, frozenset() if files else _names(settings.listen))
-    shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place))
+    shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place, oidc))
     application = beside(shown, PATH, deploy_application(door.rollouts()))
     listener = tcp_listener(settings.listen.host, settings.listen.port)
     port = listener.getsockname()[1]
@@ -67,6 +72,13 @@ def beside(app: ASGIApp, path: str, other: ASGIApp) -> ASGIApp:
         await chosen(scope, receive, send)
 
     return choose
+
+
+async def _oidc(path: Path, sign_in: SignIn, store: Store, clock: Clock) -> SignInOidc:
+    """Whoever is away while the server starts may be back when someone signs in, so it is not asked yet."""
+    settings, authorities = await asyncio.to_thread(read_oidc_file, path)
+    provider = OidcProvider(settings, web_context(authorities), clock)
+    return SignInOidc(settings, provider, store, sign_in, clock)
 
 
 def _names(listen: HostPort) -> frozenset[str]:

@@ -79,8 +79,16 @@ class ConsoleSettings:
     listen: HostPort | None = None
     certificate: Path | None = None
     key: Path | None = None
+    oidc: Path | None = None  # who vouches for people, beside local accounts
 
     def __post_init__(self) -> None:
+        if self.oidc is not None and self.listen is None:
+            raise Refused(
+                code="oidc-without-console",
+                what="a provider was named for a console that is not opened",
+                why="it is where people would sign in with it",
+                fix="give --listen-console too",
+            )
         if (self.certificate is None) != (self.key is None) or (self.certificate and self.listen is None):
             raise Refused(
                 code="half-a-console-certificate",

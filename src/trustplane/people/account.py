@@ -1,4 +1,6 @@
-"""Accounts of people: a name, one role, and a password of which only a slow hash is kept."""
+"""Accounts of people: a name, one role, and either a password, of which only a slow hash is kept, or a subject of an
+OpenID provider.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from trustplane.people.password import PasswordHash
 MAX_ACCOUNTS = 1000
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+# As a provider calls people, often by an address. The prefix keeps them apart from local accounts.
+_FOREIGN = re.compile(r"oidc:[A-Za-z0-9]([A-Za-z0-9._@+-]{0,126}[A-Za-z0-9])?")
 
 
 class Role(Enum):
@@ -52,7 +56,10 @@ class AccountName:
     name: str
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if self.is_foreign:
+            if not _FOREIGN.fullmatch(self.name):
+                raise _bad_foreign(self.name)
+        elif not _NAME.fullmatch(self.name):
             raise Refused(
                 code="bad-account-name",
                 what=f"{self.name!r:.100} is not the name of an account",
@@ -63,15 +70,34 @@ class AccountName:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_foreign(self) -> bool:
+        return self.name.startswith("oidc:")
+
+    @classmethod
+    def foreign(cls, name: str) -> AccountName:
+        """As an OpenID provider calls them."""
+        return cls(f"oidc:{name}")
+
+
+def _bad_foreign(name: str) -> Refused:
+    return Refused(
+        code="bad-account-name",
+        what=f"{name!r:.200} cannot be the name of an account",
+        why="a provider's names are taken with up to 128 letters, digits and inner dots, dashes, underscores, @ and +",
+        fix="have the settings name a claim with such names: name_claim",
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
     name: AccountName
     role: Role
-    password: PasswordHash = field(repr=False)
+    password: PasswordHash | None = field(repr=False)  # none: whoever a provider says it is
     created_by: str
     created_at: datetime
     changed_at: datetime  # of its role or its password
+    subject: str = ""  # of a provider: its issuer, a space, and who it is there
 
 
 def account_unknown(name: AccountName) -> Refused:
@@ -90,6 +116,22 @@ def account_exists(name: AccountName) -> Refused:
         why="a name is one person's",
         fix="change it with trustplane console account role or password, or choose another name",
     )
+
+
+def not_local(name: AccountName) -> Refused:
+    return Refused(
+        code="not-a-local-account",
+        what=f"{name} is an account of a provider",
+        why="its role follows from its groups there, and it has no password here",
+        fix="change the groups at the provider, or what they may do in the file of --console-oidc; remove cuts it off",
+    )
+
+
+def how_to_become(role: Role, name: AccountName) -> str:
+    """What to do for another role."""
+    if name.is_foreign:
+        return f"ask for a group at your provider that is {role.value} here, and sign in again"
+    return f"on the server: trustplane console account role {name} {role.value}"
 
 
 def too_many_accounts() -> Refused:

@@ -102,7 +102,8 @@ def _row(account: Account) -> dict[str, Any]:
     return {
         "name": account.name.name,
         "role": account.role.value,
-        "password": account.password.text,
+        "password": account.password.text if account.password else "",
+        "subject": account.subject,
         "created_by": account.created_by,
         "created_at": account.created_at,
         "changed_at": account.changed_at,
@@ -110,5 +111,6 @@ def _row(account: Account) -> dict[str, Any]:
 
 
 def _account(row: Row[Any]) -> Account:
-    name, role, password = AccountName(row.name), Role.parse(row.role), PasswordHash(row.password)
-    return Account(name, role, password, row.created_by, row.created_at, row.changed_at)
+    name, role = AccountName(row.name), Role.parse(row.role)
+    password = PasswordHash(row.password) if row.password else None
+    return Account(name, role, password, row.created_by, row.created_at, row.changed_at, row.subject)

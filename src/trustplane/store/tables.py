@@ -332,10 +332,11 @@ accounts = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("role", Text, nullable=False),
-    Column("password", Text, nullable=False),  # a hash, with its cost and salt
+    Column("password", Text, nullable=False),  # a hash, with its cost and salt; empty: a provider's account
     Column("created_by", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("subject", Text, nullable=False, server_default=""),  # at a provider
 )
 
 sessions = Table(

@@ -17,6 +17,9 @@ from trustplane.store.store import Store
 
 ADA = replace(account(), created_at=NOW, changed_at=NOW)
 BOB = replace(ADA, name=AccountName("bob"), role=Role.AUDITOR)
+GRACE = replace(
+    ADA, name=AccountName.foreign("grace@navy.example"), password=None, subject="https://id.example.org 248289761001"
+)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -42,9 +45,9 @@ def session(number: int, of: str = "ada", after: timedelta = timedelta(0)) -> Se
 
 async def test_accounts_come_back_as_they_were_put_by_name(where: str) -> None:
     async with people(where) as kept:
-        for one in (BOB, ADA):
+        for one in (GRACE, BOB, ADA):
             await kept.add_account(one)
-        assert list(await kept.accounts()) == [ADA, BOB]
+        assert list(await kept.accounts()) == [ADA, BOB, GRACE]
         assert await kept.account(BOB.name) == BOB
         assert await kept.account(AccountName("eve")) is None
         with pytest.raises(Refused, match="account-exists"):
