@@ -90,7 +90,7 @@ def _read(message: Any, of: _Log, told: Listeners) -> None:  # noqa: ANN401 - ma
     if of.name in _FAILED:
         for entry in (*message.tcp_logs.log_entry, *message.http_logs.log_entry):
             tags = entry.common_properties.custom_tags
-            fields = {tag[:MOST_TAG]: value[:MOST_METADATA] for tag, value in list(tags.items())[:MOST_TAGS]}
+            fields = {tag[:MOST_TAG]: _text(value, MOST_METADATA) for tag, value in list(tags.items())[:MOST_TAGS]}
             told.failures.failed(of.service, Told({**fields, "log": _FAILED[of.name]}, of.build))
     elif of.name == DECISIONS:
         _read_decisions(message, of.service, told.sightings, told.decisions)
@@ -103,25 +103,29 @@ def _read_sample(message: Any, of: ServiceName, side: Side, sightings: Sightings
     step = -(-len(entries) // MOST_READ) or 1
     for start in range(0, len(entries), step):
         tags = entries[start].common_properties.custom_tags
-        peer, issuer = tags.get(PEER, ""), tags.get(ISSUER, "")
-        sightings.seen(of, side, peer[:MOST_TEXT], issuer[:MOST_TEXT], min(step, len(entries) - start))
+        peer, issuer = _text(tags.get(PEER, b"")), _text(tags.get(ISSUER, b""))
+        sightings.seen(of, side, peer, issuer, min(step, len(entries) - start))
 
 
 def _read_decisions(message: Any, of: ServiceName, sightings: Sightings, decisions: Decisions) -> None:  # noqa: ANN401 - made from the binary
-    met: dict[tuple[str, str], int] = {}
-    alike: dict[tuple[str, str, str], tuple[int, Any]] = {}
+    met: dict[tuple[bytes, bytes], int] = {}
+    alike: dict[tuple[bytes, bytes, bytes], tuple[int, Any]] = {}
     for entry in message.http_logs.log_entry:
         tags = entry.common_properties.custom_tags
-        peer, asked, judged = tags.get(PEER, ""), tags.get(ASKED, ""), tags.get(JUDGED, "")
-        pair = (peer, tags.get(ISSUER, ""))
+        peer, asked, judged = tags.get(PEER, b""), tags.get(ASKED, b""), tags.get(JUDGED, b"")
+        pair = (peer, tags.get(ISSUER, b""))
         met[pair] = met.get(pair, 0) + 1
         key = (peer, asked, judged)
         alike[key] = (alike[key][0] + 1 if key in alike else 1, entry)
     for (peer, issuer), times in met.items():
-        sightings.seen(of, Side.CALLER, peer[:MOST_TEXT], issuer[:MOST_TEXT], times)
+        sightings.seen(of, Side.CALLER, _text(peer), _text(issuer), times)
     for (peer, asked, judged), (count, last) in alike.items():
-        sample = last.request.request_id[:64]
-        decisions.decided(of, Logged(peer[:MOST_TEXT], asked[:MOST_TEXT], judged[:MOST_METADATA], count, sample))
+        sample = _text(last.request.request_id, 64)
+        decisions.decided(of, Logged(_text(peer), _text(asked), _text(judged, MOST_METADATA), count, sample))
+
+
+def _text(sent: bytes, most: int = MOST_TEXT) -> str:
+    return sent[:most].decode("utf-8", "replace")
 
 
 def _log(service: ServiceName, identifier: Any) -> _Log:  # noqa: ANN401 - made from the binary

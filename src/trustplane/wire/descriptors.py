@@ -33,10 +33,13 @@ _START = re.compile(rb"\x0a([\x07-\x7f])([A-Za-z0-9_./-]{1,121}\.proto)(?=[\x12\
 _LENGTH_DELIMITED = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 9, 12})
 _VARINT = frozenset({10, 11, 14})
 _SYNTAX = 12
+# Envoy copies what a peer sent into access logs as it is. One name that is no UTF-8 would make its whole message, with
+# the records of everybody else, unreadable.
+_AS_SENT = frozenset({"envoy/data/accesslog/v3/accesslog.proto"})
 
 
 class Descriptors:
-    """The messages of one Envoy binary."""
+    """The messages of one Envoy binary. Text in entries of access logs is bytes: it may be any."""
 
     def __init__(self, files: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> None:
         self._pool = descriptor_pool.DescriptorPool()
@@ -56,7 +59,7 @@ class Descriptors:
             # Without a cache the next start is a second slower; a full disk must not be what stops this one.
             with contextlib.suppress(OSError):
                 _keep(cache, found)
-        return cls({one.name: one for one in found.file})
+        return cls({one.name: _as_sent(one) if one.name in _AS_SENT else one for one in found.file})
 
     def message(self, name: str) -> type[Message]:
         try:
@@ -103,6 +106,20 @@ class Descriptors:
         with contextlib.suppress(TypeError, KeyError):
             self._pool.AddSerializedFile(files[name].SerializeToString())
             self._pool.FindFileByName(name)
+
+
+def _as_sent(file: descriptor_pb2.FileDescriptorProto) -> descriptor_pb2.FileDescriptorProto:
+    """Text and bytes are the same on the wire. Names of tags and headers stay text: a key of a map has to be."""
+    found = descriptor_pb2.FileDescriptorProto()
+    found.CopyFrom(file)
+    waiting = list(found.message_type)
+    while waiting:
+        message = waiting.pop()
+        waiting += message.nested_type
+        for one in message.field:
+            if one.type == one.TYPE_STRING and not (message.options.map_entry and one.number == 1):
+                one.type = one.TYPE_BYTES
+    return found
 
 
 def _cached(cache: Path) -> descriptor_pb2.FileDescriptorSet | None:

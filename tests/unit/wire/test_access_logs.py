@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,31 @@ def log(node: str = "shop/pay", name: str = "caller", entries: int = 1, **tags: 
     return {"identifier": {"node": {"id": node}, "log_name": name}, "http_logs": {"log_entry": [entry] * entries}}
 
 
+def _as_sent(content: object) -> object:
+    """JSON has no bytes: what may be any text is written in base64."""
+    if isinstance(content, list):
+        return [_as_sent(one) for one in content]
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: {tag: _bytes(text) for tag, text in value.items()}
+        if key == "custom_tags"
+        else _bytes(value)
+        if key == "request_id"
+        else _as_sent(value)
+        for key, value in content.items()
+    }
+
+
+def _mapping(content: object) -> dict[str, object]:
+    assert isinstance(content, dict)
+    return content
+
+
+def _bytes(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+
+
 def _serialized(message: Message) -> bytes:
     return message.SerializeToString()
 
@@ -82,7 +108,7 @@ def sent(
         try:
             async with grpc.aio.insecure_channel(f"unix:{folder}/als.sock") as channel:
                 made = "envoy.service.accesslog.v3.StreamAccessLogsMessage"
-                asked = iter([descriptors.parse(one, made) for one in messages])
+                asked = iter([descriptors.parse(_mapping(_as_sent(one)), made) for one in messages])
                 call: Any = channel.stream_unary(METHOD, request_serializer=_serialized)(asked)
                 return seen, await call.code()
         finally:
@@ -177,3 +203,13 @@ def test_a_failure_with_too_much_in_it_is_cut(socket_dir: Path) -> None:
     sent(socket_dir, broken("failed-inbound", "tcp_logs", {"tls_failure": "z" * 100_000}, many), failed=failed)
     assert len(failed.told[0].fields["tls_failure"]) == MOST_METADATA
     assert len(failed.told[1].fields) <= 41
+
+
+def test_a_name_that_is_no_text_costs_nobody_else_a_record(socket_dir: Path) -> None:
+    failed, into = Failed(), Decided()
+    bad, good = "spiffe://\udcff\udcfe\x00\x1b[31m", {"peer_id": PEER}
+    _, status = sent(socket_dir, broken("failed-inbound", "tcp_logs", {"peer_id": bad}, good), failed=failed)
+    assert status is grpc.StatusCode.OK
+    assert [one.fields["peer_id"] for one in failed.told] == ["spiffe://\ufffd\ufffd\x00\x1b[31m", PEER]
+    sent(socket_dir, decisions(entry("9081 GET /\udcff", "{1}", peer=bad), entry("9081 GET /x", "{2}")), into=into)
+    assert [one.asked for one in into.lines] == ["9081 GET /\ufffd", "9081 GET /x"]
