@@ -15,27 +15,53 @@ import structlog
 
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
-from trustplane.handshake.delivery import HandshakeParcel
+from trustplane.handshake.delivery import Completed, HandshakeParcel
+from trustplane.handshake.failure import Side
 from trustplane.handshake.reported import Reported
 from trustplane.handshake.stored import Stored, stored
 from trustplane.registry.model import DesiredState
-from trustplane.registry.parcels import Losses
+from trustplane.registry.parcels import Losses, Received
 from trustplane.spiffe.names import NodeName, ServiceName
 
 RECORDS_KEPT_FOR = timedelta(days=14)
 KEPT_FOR = timedelta(days=30)
 AHEAD = timedelta(minutes=5)  # that a node's clock may be
+MOST_LABELS = 200
+OTHER, UNKNOWN = "other", "unknown"
 PRUNED_EVERY = timedelta(minutes=10)
 
 
 class Store(Protocol):
-    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> int: ...
+    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> Received: ...
 
     async def prune_handshakes(self, records_before: datetime, hours_before: datetime) -> int: ...
 
 
 class Declared(Protocol):
     def declared(self) -> DesiredState: ...
+
+
+class HandshakeCounts:
+    """Since this server started, of parcels that it took. What a caller makes up is in no label."""
+
+    def __init__(self) -> None:
+        self.failures: dict[tuple[str, str, str], int] = {}  # by signature, cause and side
+        self.completed = {side.value: 0 for side in Side}
+
+    def add(self, failures: Sequence[Stored], completed: Completed) -> None:
+        for one in failures:
+            kind = one.kind
+            labels = (_named(kind.signature), kind.cause, kind.side.value)
+            if labels not in self.failures and len(self.failures) >= MOST_LABELS:
+                labels = (OTHER, OTHER, kind.side.value)
+            self.failures[labels] = self.failures.get(labels, 0) + one.reported.failure.times
+        for (_, side), count in completed.items():
+            self.completed[side.value] += count
+
+
+def _named(signature: str) -> str:
+    """Unknown texts have an id each, without end."""
+    return UNKNOWN if signature.startswith(f"{UNKNOWN}-") else signature
 
 
 class KeepHandshakes:
@@ -46,12 +72,16 @@ class KeepHandshakes:
         self._desired = desired
         self._clock = clock
         self._log = structlog.get_logger("handshakes")
+        self.counts = HandshakeCounts()
 
     async def keep(self, parcel: HandshakeParcel) -> int:
         at = self._clock.now()
         told = believed(self._desired.declared(), parcel, at)
         failures = [stored(parcel.id.node, one) for one in told.failures]
-        return await self._store.put_handshakes(told, failures, at)
+        received = await self._store.put_handshakes(told, failures, at)
+        if received.is_new:
+            self.counts.add(failures, told.completed)
+        return received.number
 
     async def run(self) -> None:
         while True:

@@ -61,6 +61,7 @@ from trustplane.main.agent_enrolment import Enrolment
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.agent_metrics import Watched, agent_metrics
 from trustplane.main.agent_sidecars import Sidecars, sidecars_of
+from trustplane.main.collected_metrics import CollectedMetrics
 from trustplane.main.decision_metrics import DecisionMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.settings import AgentSettings
@@ -313,6 +314,7 @@ async def _open_sockets(
     watched = Watched(*seen, local.checks, local.links, clock)
     metrics = agent_metrics(watched)
     metrics.register(DecisionMetrics(local.decisions, local.decided))
+    metrics.register(CollectedMetrics(local.handshakes, local.failed))
     http = HttpServer(agent_application(door, metrics), admin.listener)
     return [workloads.run(), proxies.run(), http.run_until_cancelled()]
 

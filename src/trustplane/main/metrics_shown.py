@@ -7,10 +7,12 @@ from types import ModuleType
 from trustplane.main import (
     agent_metrics,
     chain_metrics,
+    collected_metrics,
     crl_metrics,
     decision_metrics,
     federation_metrics,
     fleet_metrics,
+    handshake_metrics,
     outage_gauges,
     queue_metrics,
     rotation_metrics,
@@ -34,5 +36,6 @@ SERVER = _declared(
     rotation_metrics,
     federation_metrics,
     store_metrics,
+    handshake_metrics,
 )
-AGENT = _declared(agent_metrics, decision_metrics)
+AGENT = _declared(agent_metrics, decision_metrics, collected_metrics)

@@ -7,6 +7,7 @@ from trustplane.main.chain_metrics import ChainMetrics
 from trustplane.main.crl_metrics import CrlMetrics
 from trustplane.main.federation_metrics import FederationMetrics
 from trustplane.main.fleet_metrics import FleetMetrics
+from trustplane.main.handshake_metrics import HandshakeMetrics
 from trustplane.main.outage_gauges import OutageGauges
 from trustplane.main.queue_metrics import QueueMetrics
 from trustplane.main.rotation_metrics import RotationMetrics
@@ -26,6 +27,7 @@ def metrics_of(flows: Flows, clock: SystemClock) -> ServerMetrics:
         FederationMetrics(flows.federate, flows.published),
         RotationMetrics(flows.changing),
         StoreMetrics(flows.store),
+        HandshakeMetrics(flows.handshakes.counts),
     ):
         metrics.registry.register(further)
     return metrics

@@ -40,6 +40,14 @@ class Losses:
     folded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """`number`: the highest of the stream that is kept. `is_new`: the parcel was not there before."""
+
+    number: int
+    is_new: bool
+
+
 NONE_LOST = Losses()
 
 

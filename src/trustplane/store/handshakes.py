@@ -20,7 +20,7 @@ from trustplane.handshake.failure import Side
 from trustplane.handshake.record_shape import decoded, encoded, standing_for
 from trustplane.handshake.refusal import clients_end
 from trustplane.handshake.stored import Counted, FailureKind, Stored
-from trustplane.registry.parcels import Losses
+from trustplane.registry.parcels import Losses, Received
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.store import parcel_streams
 from trustplane.store.handshake_tables import (
@@ -42,10 +42,10 @@ _HOUR = timedelta(hours=1)
 _Hours = dict[tuple[str, datetime], list[Stored]]
 
 
-def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> int:
-    """`failures` are the parcel's, as far as the node is believed. The highest number of the stream that is kept."""
+def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> Received:
+    """`failures` are the parcel's, as far as the node is believed."""
     if not parcel_streams.moved(transaction, handshake_streams, parcel.id, parcel.losses, at):
-        return parcel_streams.number(transaction, handshake_streams, parcel.id)
+        return Received(parcel_streams.number(transaction, handshake_streams, parcel.id), is_new=False)
     hours: _Hours = defaultdict(list)
     for one in failures:
         hours[str(one.kind.service), hour_of(one.reported.at)].append(one)
@@ -55,7 +55,7 @@ def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[St
         lost = Losses(lost.dropped + more.dropped, lost.folded + more.folded)
     parcel_streams.lose(transaction, handshake_streams, parcel.id, lost)
     _put_completed(transaction, parcel, hour_of(min(parcel.since, at)))
-    return parcel.id.number
+    return Received(parcel.id.number, is_new=True)
 
 
 def kinds(

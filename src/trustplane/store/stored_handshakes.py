@@ -8,7 +8,7 @@ from datetime import datetime
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Side
 from trustplane.handshake.stored import Counted, FailureKind, Stored
-from trustplane.registry.parcels import Losses
+from trustplane.registry.parcels import Losses, Received
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.store import handshakes
 from trustplane.store.database import Database
@@ -18,9 +18,8 @@ class StoredHandshakes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> int:
-        """Once, however often it comes. `failures`: of the parcel, what is believed, recognised. The highest number of
-        the stream that is kept."""
+    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> Received:
+        """Once, however often it comes. `failures`: of the parcel, what is believed, recognised."""
         return await self._database.write(lambda to: handshakes.put(to, parcel, failures, at))
 
     async def failure_kinds(

@@ -15,7 +15,7 @@ from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Claims, Side
 from trustplane.handshake.reported import Reported
 from trustplane.handshake.stored import Counted, Stored, stored
-from trustplane.registry.parcels import Losses, ParcelId
+from trustplane.registry.parcels import Losses, ParcelId, Received
 from trustplane.spiffe.names import NodeName
 from trustplane.store import handshakes
 from trustplane.store.store import Store
@@ -31,14 +31,15 @@ def parcel(number: int, node: NodeName = NODE, **told: Any) -> HandshakeParcel: 
 
 async def put(store: Store, number: int, *reported: Reported, node: NodeName = NODE, **told: Any) -> int:  # noqa: ANN401 - a parcel's fields
     sent = parcel(number, node, failures=reported, **told)
-    return await store.put_handshakes(sent, [stored(node, one) for one in reported], LATER)
+    return (await store.put_handshakes(sent, [stored(node, one) for one in reported], LATER)).number
 
 
 async def test_a_record_comes_back_whole_and_once(url: str) -> None:
     async with await opened(url) as store:
         told = refused(), hidden()
         assert [await put(store, 1, *told) for _ in range(3)] == [1, 1, 1]
-        assert await put(store, 3) == 3
+        assert await store.put_handshakes(parcel(1), [], LATER) == Received(1, is_new=False)
+        assert await store.put_handshakes(parcel(3), [], LATER) == Received(3, is_new=True)
         assert await put(store, 2, refused(port=1)) == 3
         found = await store.failures(FROM, TO, 10)
         assert sorted(found, key=lambda one: one.kind.side.value) == [stored(NODE, hidden()), stored(NODE, refused())]

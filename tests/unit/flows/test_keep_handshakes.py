@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.kit.clock import VirtualClock
-from tests.kit.handshakes import refused
+from tests.kit.handshakes import EXPIRED, PLAINTEXT, UNKNOWN_ISSUER, refused
 from tests.kit.policies import PAYMENTS, policy_book
-from trustplane.flows.keep_handshakes import AHEAD, RECORDS_KEPT_FOR, KeepHandshakes, believed
+from trustplane.flows import keep_handshakes
+from trustplane.flows.keep_handshakes import AHEAD, RECORDS_KEPT_FOR, HandshakeCounts, KeepHandshakes, believed
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Side
-from trustplane.handshake.stored import Stored
+from trustplane.handshake.stored import Stored, stored
 from trustplane.registry.model import DesiredState
-from trustplane.registry.parcels import Losses, ParcelId
+from trustplane.registry.parcels import Losses, ParcelId, Received
 from trustplane.spiffe.names import NodeName, ServiceName
 
 STATE = policy_book(
@@ -55,10 +58,10 @@ class MemoryStore:
         self.put: list[Stored] = []
         self.old = [5, 3, 0]
 
-    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> int:
+    async def put_handshakes(self, parcel: HandshakeParcel, failures: Sequence[Stored], at: datetime) -> Received:
         assert at == NOW
         self.put += failures
-        return parcel.id.number
+        return Received(parcel.id.number, is_new=len(self.put) == len(failures))
 
     async def prune_handshakes(self, records_before: datetime, hours_before: datetime) -> int:
         assert hours_before < records_before
@@ -76,9 +79,24 @@ def test_failures_are_recognised_when_they_are_kept_and_old_ones_go_in_portions(
         keeping = KeepHandshakes(store, Fixed(), CLOCK)
         assert await keeping.keep(parcel(NOW)) == 1
         assert [(one.kind.signature, one.kind.cause) for one in store.put] == [("envoy-leaf-expired", "leaf-expired")]
+        assert await keeping.keep(parcel(NOW)) == 1  # a second time
+        assert keeping.counts.failures == {("envoy-leaf-expired", "leaf-expired", "server"): 2}
+        assert keeping.counts.completed == {"client": 0, "server": 3}
         running = asyncio.create_task(keeping.run())
         await CLOCK.advance(timedelta(seconds=1))
         running.cancel()
         assert store.old == []
 
     asyncio.run(play())
+
+
+def test_labels_are_bounded_whatever_peers_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep_handshakes, "MOST_LABELS", 2)
+    counts = HandshakeCounts()
+    texts = ("never seen", "nor this", EXPIRED, UNKNOWN_ISSUER, PLAINTEXT)
+    counts.add([stored(NodeName("node-a"), refused(text=text)) for text in texts], {})
+    assert counts.failures == {
+        ("unknown", "unknown", "server"): 2,
+        ("envoy-leaf-expired", "leaf-expired", "server"): 1,
+        ("other", "other", "server"): 2,
+    }
