@@ -336,6 +336,18 @@ PROXIES = Dashboard(
             "ops",
             {"{{code}}": "sum by (code) (rate(trustplane_agent_renewals_failed_total[5m]))"},
         ),
+        Panel(
+            "Failed handshakes by cause",
+            "Likeliest cause by one side's record. They come late and open connections hide them: no alarm.",
+            "ops",
+            {"{{cause}} ({{side}})": "sum by (cause, side) (rate(trustplane_handshake_failures_total[5m]))"},
+        ),
+        Panel(
+            "Completed handshakes",
+            "By side. A client's have in them what a server refused afterwards (TLS 1.3).",
+            "ops",
+            {"{{side}}": "sum by (side) (rate(trustplane_handshakes_completed_total[5m]))"},
+        ),
     ],
 )
 DASHBOARDS = (NIGHT, RENEWAL, TRUST, PROXIES)

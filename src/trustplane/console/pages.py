@@ -16,6 +16,7 @@ from trustplane.console.acts import MAX_TARGET, Acts, by
 from trustplane.console.attention import SKEW_SHOWN
 from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
 from trustplane.console.failures import failures
+from trustplane.console.handshakes import LATELY, failed_handshakes
 from trustplane.console.looking import Looking
 from trustplane.console.markdown import blocks
 from trustplane.console.port import Server
@@ -153,8 +154,10 @@ class Pages:
             rows.append((one, _standing(one, is_connected=one.node in connected), off or ("right" if skew else "")))
         return Page("nodes.html", "Nodes", {"rows": rows, "left_off": len(agents) - len(rows)})
 
-    async def failures(self, _: Asked) -> Page:
-        return Page("failures.html", "Failures", {"of": failures(await self._server.holdings())})
+    async def failures(self, asked: Asked) -> Page:
+        failed, groups = await self._server.handshakes().explained(asked.at - LATELY)
+        shown = failed_handshakes(failed, groups)
+        return Page("failures.html", "Failures", {"of": failures(await self._server.holdings()), "handshakes": shown})
 
     async def runbooks(self, asked: Asked) -> Page:
         query = asked.text("q")

@@ -9,6 +9,7 @@ from typing import Protocol
 from trustplane.console.acts import ActPort
 from trustplane.console.proof import LogPort
 from trustplane.fault import Finding
+from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.change_root import Progress
 from trustplane.flows.clock_skew import Skew
 from trustplane.issuance.outage_budget import OutageBudget
@@ -82,5 +83,9 @@ class IssuedPort(Protocol):
     async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]: ...
 
 
-class Server(StandingPort, TrustPort, IssuedPort, LogPort, ActPort, Protocol):
+class HandshakesPort(Protocol):
+    def handshakes(self) -> AskFailures: ...
+
+
+class Server(StandingPort, TrustPort, IssuedPort, HandshakesPort, LogPort, ActPort, Protocol):
     """All of them: what `main.server` builds."""

@@ -7,6 +7,7 @@ with an hour, and kinds beyond those that are looked at are told as left out.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from typing import Protocol
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.handshake.failure import Side
+from trustplane.handshake.groups import Group, grouped
 from trustplane.handshake.record_shape import standing_for
-from trustplane.handshake.stored import Counted, FailureKind, Stored
+from trustplane.handshake.stored import Counted, FailureKind, Stored, to_diagnose
 from trustplane.registry.parcels import Losses
 from trustplane.spiffe.names import NodeName, ServiceName
 
@@ -73,6 +75,11 @@ class AskFailures:
 
     def now(self) -> datetime:
         return self._clock.now()
+
+    async def explained(self, since: datetime) -> tuple[Failed, list[Group]]:
+        """Joined and diagnosed beside the event loop: thousands of records take a good part of a second."""
+        found = await self.failed(since)
+        return found, await asyncio.to_thread(grouped, map(to_diagnose, found.records))
 
     async def failed(self, since: datetime, until: datetime | None = None) -> Failed:
         ends = min(until or self.now(), self.now())

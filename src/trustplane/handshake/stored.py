@@ -72,6 +72,11 @@ class Counted:
     last: datetime
 
 
+def to_diagnose(one: Stored) -> Failure:
+    """With whose proxy wrote it."""
+    return replace(one.reported.failure, writer=f"{one.reported.service} on {one.node}")
+
+
 def stored(node: NodeName, reported: Reported) -> Stored:
     failure = reported.failure
     recognised = recognise(failure)

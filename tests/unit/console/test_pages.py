@@ -10,14 +10,19 @@ from typing import ClassVar
 import pytest
 
 from tests.kit.console import Browser, account
+from tests.kit.handshakes import hidden, refused
+from tests.kit.policies import PAYMENTS
 from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
 from trustplane.console import spreadsheet
 from trustplane.console.overview import Bar, Timeline
 from trustplane.fault import Broken, Finding
+from trustplane.handshake.failure import Claims, Side
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.people.account import Role
+from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Order
+from trustplane.spiffe.names import NodeName
 
 SERIAL = f"{0xABC:032x}"
 PATHS = (
@@ -72,12 +77,30 @@ def test_text_from_outside_is_only_text() -> None:
     one = browser()
     one.door.held.append(Holding(NODE, f"sidecar {HOSTILE}", "listener", "aa", "", HOSTILE * 100, NOON))
     one.door.bodies.append(b'{"event":"sign-in-failed","at":"noon","account":"<img src=x onerror=alert(1)>"}')
+    claims = Claims(f"spiffe://acme.example/{HOSTILE}", HOSTILE)
+    one.door.failed.told(NODE, refused(NOON - timedelta(minutes=1), text=HOSTILE, theirs=claims, peer=HOSTILE))
     for path in ("/failures", "/audit", "/", "/search?q=%3Cscript%3Ealert(1)%3C/script%3E%E2%80%AE"):
         page = one.get(path).text
         assert "<script>alert" not in page
         assert "<img" not in page
         assert not [each for each in page if not each.isprintable() and each != "\n"]
     assert "more characters)" in one.get("/failures").text
+
+
+def test_failed_handshakes_are_joined_and_explained() -> None:
+    one = browser()
+    assert "No sidecar told of a failed handshake" in one.get("/failures").text
+    for port in (1, 2, 3):
+        one.door.failed.told(NODE, refused(NOON - timedelta(minutes=port), port))
+        one.door.failed.told(NodeName("node-b"), hidden(NOON - timedelta(minutes=port), port))
+    one.door.failed.counts = {(NODE, PAYMENTS, Side.SERVER): 40}
+    one.door.failed.lost = {NODE: Losses(dropped=7)}
+    page = one.get("/failures").text
+    assert "it is leaf-expired: the leaf certificate is past its end" in page
+    assert "shop/payments on node-a, shop/checkout on node-b" in page
+    assert "callees counted 40 handshakes" in page
+    assert "7 failures could not be kept" in page
+    assert "/runbooks/expired-certificate" in page
 
 
 def test_no_page_has_script_or_style_of_its_own(signed_in: Browser) -> None:
