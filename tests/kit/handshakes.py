@@ -77,6 +77,9 @@ class MemoryFailures:
     def told(self, node: NodeName, *reported: Reported) -> None:
         self.records += [stored(node, one) for one in reported]
 
+    async def failure_records(self, since: datetime, until: datetime, limit: int) -> int:
+        return len(self._within(since, until)[:limit])
+
     async def failures(self, since: datetime, until: datetime, limit: int) -> Sequence[Stored]:
         return self._within(since, until)[:limit]
 

@@ -32,6 +32,8 @@ Kinds = Sequence[tuple[FailureKind, Counted]]
 
 
 class Store(Protocol):
+    async def failure_records(self, since: datetime, until: datetime, limit: int) -> int: ...
+
     async def failures(self, since: datetime, until: datetime, limit: int) -> Sequence[Stored]: ...
 
     async def failure_kinds(self, since: datetime, until: datetime, limit: int) -> Kinds: ...
@@ -85,8 +87,8 @@ class AskFailures:
         ends = min(until or self.now(), self.now())
         if since >= ends:
             raise _no_time(since, ends)
-        records = await self._store.failures(since, ends, MOST_JOINED + 1)
-        if len(records) <= MOST_JOINED:
+        if await self._store.failure_records(since, ends, MOST_JOINED + 1) <= MOST_JOINED:
+            records = await self._store.failures(since, ends, MOST_JOINED)
             told = sum(one.reported.failure.times for one in records)
             found = Failed(since, ends, tuple(records), told)
         else:

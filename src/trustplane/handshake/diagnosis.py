@@ -105,6 +105,18 @@ def diagnose(pair: Pair, known: Known = NOTHING) -> Diagnosis:
     return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker), speaker.failure, pair)
 
 
+def likeliest(alone: Recognised) -> str:
+    """What `diagnose` says first of one side's record without anything beside it."""
+    one = alone.failure
+    pair = Pair(one, None) if one.side is Side.CLIENT else Pair(None, one)
+    weights = _weighed(
+        _weights(alone),
+        records.clues(pair, one, judges=alone.voice in JUDGING),
+        hides=alone.voice is not Voice.VERIFIER,
+    )
+    return max(weights, key=lambda cause: weights[cause])
+
+
 def _weighed_suspects(clues: Sequence[Clue], speaker: Recognised, others: Sequence[Recognised]) -> tuple[Suspect, ...]:
     weights = _weighed(_heard(speaker, others), clues, hides=speaker.voice is not Voice.VERIFIER)
     return _suspects(weights, clues, speaker, others)

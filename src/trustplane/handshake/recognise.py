@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from trustplane.handshake.catalogue import BY_IMPLEMENTATION, EITHER_SIDE_FIRST
-from trustplane.handshake.failure import Failure, Implementation
+from trustplane.handshake.failure import NOBODY, Claims, Failure, Implementation
 from trustplane.handshake.signature import Signature, Voice, plain
 
 MAX_SHAPE: Final = 200
+MOST_REMEMBERED: Final = 1024  # texts, with what took them
+_SOMEBODY: Final = Claims("spiffe://somebody")
 # What gives away who wrote a text that came without its origin; the first that is found decides.
 MARKS: Final = (
     (
@@ -105,5 +108,21 @@ def shape(text: str) -> str:
 
 
 def _within(implementation: Implementation, failure: Failure, text: str) -> Signature | None:
-    rules = BY_IMPLEMENTATION if failure.side is not None else EITHER_SIDE_FIRST
-    return next((rule for rule in rules[implementation] if rule.match.takes(failure, text)), None)
+    """Without what no signature looks at: on a bad day many records differ in nothing else."""
+    completed = bool(failure.theirs.spiffe_id or failure.theirs.not_after)
+    told = Failure(
+        text,
+        side=failure.side,
+        build=failure.build,
+        tls=failure.tls,
+        flags=failure.flags,
+        details=failure.details,
+        theirs=_SOMEBODY if completed else NOBODY,
+    )
+    return _first_that_takes(implementation, told)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _first_that_takes(implementation: Implementation, told: Failure) -> Signature | None:
+    rules = BY_IMPLEMENTATION if told.side is not None else EITHER_SIDE_FIRST
+    return next((rule for rule in rules[implementation] if rule.match.takes(told, told.text)), None)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from trustplane.fault import Refused
-from trustplane.handshake.diagnosis import diagnose
-from trustplane.handshake.failure import Failure, Side
-from trustplane.handshake.join import Pair
+from trustplane.handshake.diagnosis import likeliest
+from trustplane.handshake.failure import MAX_FIELD, Failure, Side
 from trustplane.handshake.recognise import recognise
 from trustplane.handshake.refusal import Refusal, refusal_of
 from trustplane.handshake.reported import Reported
@@ -21,7 +20,7 @@ from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import NodeName, ServiceName
 
 _KEY = re.compile(r"[0-9a-f]{0,64}")
-MOST_PEER = 512
+MOST_PEER = MAX_FIELD - 1  # what is longer may have been cut, and then names somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,14 @@ class FailureKind:
     bundle: str = ""
     revision: int = 0
 
-    @property
-    def id(self) -> bytes:
+    id: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
         """No value of a kind contains a line break."""
         sides = self.side.value, self.rejecter.value if self.rejecter else ""
         rest = (self.signature, self.cause, self.peer, self.issuer, self.own_issuer, self.build, self.tls, self.bundle)
         text = "\n".join((str(self.service), str(self.node), *sides, *rest, str(self.revision)))
-        return hashlib.sha256(text.encode()).digest()[:16]
+        object.__setattr__(self, "id", hashlib.sha256(text.encode()).digest()[:16])
 
     def without_peer(self) -> FailureKind:
         """What callers make up."""
@@ -86,7 +86,7 @@ def stored(node: NodeName, reported: Reported) -> Stored:
         node=node,
         side=reported.side,
         signature=recognised.signature.id,
-        cause=diagnose(_alone(recognised.failure)).cause,
+        cause=likeliest(recognised),
         rejecter=refusal.rejecter,
         peer=well_formed(failure.theirs.spiffe_id),
         issuer=_key(failure.theirs.issuer_key),
@@ -97,10 +97,6 @@ def stored(node: NodeName, reported: Reported) -> Stored:
         revision=reported.held.revision,
     )
     return Stored(node, reported, kind, refusal)
-
-
-def _alone(failure: Failure) -> Pair:
-    return Pair(failure, None) if failure.side is Side.CLIENT else Pair(None, failure)
 
 
 def well_formed(claimed: str) -> str:

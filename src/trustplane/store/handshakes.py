@@ -8,8 +8,8 @@ the peer they claim. What fits nowhere is told as lost.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,11 +49,14 @@ def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[St
     hours: _Hours = defaultdict(list)
     for one in failures:
         hours[str(one.kind.service), hour_of(one.reported.at)].append(one)
-    lost = Losses()
-    for (service, hour), some in sorted(hours.items(), key=lambda item: item[0]):
-        more = _put_hour(transaction, service, hour, some)
-        lost = Losses(lost.dropped + more.dropped, lost.folded + more.folded)
-    parcel_streams.lose(transaction, handshake_streams, parcel.id, lost)
+    adding = _Adding()
+    for (service, hour), some in hours.items():
+        adding.fit(_kept(transaction, service, hour), hour, some)
+    _add_hours(transaction, adding)
+    _add_records(transaction, adding.records)
+    for (hour, kind), times in sorted(adding.folded.items()):
+        _fold(transaction, kind, hour, times)
+    parcel_streams.lose(transaction, handshake_streams, parcel.id, Losses(adding.dropped, sum(adding.folded.values())))
     _put_completed(transaction, parcel, hour_of(min(parcel.since, at)))
     return Received(parcel.id.number, is_new=True)
 
@@ -68,6 +71,13 @@ def kinds(
     asked = asked.where(*_within(since, until)).group_by(*by).order_by(count.desc(), *by).limit(limit)
     rows: Iterable[Row[Any]] = connection.execute(asked)
     return tuple((_kind(row), Counted(int(row.failures), row.began, row.ended)) for row in rows)
+
+
+def records_within(connection: Connection, since: datetime, until: datetime, limit: int) -> int:
+    """How many there are, as far as the limit."""
+    at = handshake_failures.c["at"]
+    some = select(handshake_failures.c.id).where(at >= since, at < until).limit(limit).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def total(connection: Connection, since: datetime, until: datetime) -> int:
@@ -145,43 +155,44 @@ def _within(since: datetime, until: datetime) -> tuple[Any, Any]:
     return handshake_hours.c.hour >= hour_of(since), handshake_hours.c.hour < until
 
 
-def _put_hour(transaction: Transaction, service: str, hour: datetime, some: Sequence[Stored]) -> Losses:
+def _kept(transaction: Transaction, service: str, hour: datetime) -> dict[bytes, int]:
+    """How many records there are of each kind."""
     which = (handshake_hours.c.service == service, handshake_hours.c.hour == hour)
     rows = transaction.read(select(handshake_hours.c.kind, handshake_hours.c.kept).where(*which))
-    kept = {bytes(row.kind): int(row.kept) for row in rows}
-    whole = sum(kept.values())
-    counts: dict[FailureKind, list[Stored]] = defaultdict(list)
-    records: list[Stored] = []
-    folded: dict[bytes, int] = defaultdict(int)
-    dropped = 0
-    for one in some:
-        kind = _fitting(one.kind, kept)
-        if kind is None:
-            dropped += one.reported.failure.times
-            continue
-        counts[kind].append(one)
-        if kept.get(kind.id) and whole >= MOST_WHOLE:
-            folded[kind.id] += one.reported.failure.times
-            continue
-        kept[kind.id] = kept.get(kind.id, 0) + 1
-        whole += 1
-        records.append(one if kind is one.kind else _as(one, kind))
-    _add_hours(transaction, hour, counts, records)
-    _add_records(transaction, records)
-    for kind_id, times in sorted(folded.items()):
-        _fold(transaction, kind_id, hour, times)
-    return Losses(dropped, sum(folded.values()))
+    return {bytes(row.kind): int(row.kept) for row in rows}
 
 
-def _fitting(kind: FailureKind, kept: dict[bytes, int]) -> FailureKind | None:
-    for counted_as, most in ((kind, MOST_KINDS), (kind.without_peer(), MOST_KINDS + MOST_WITHOUT_PEERS)):
-        if counted_as.id in kept or len(kept) < most:
-            return counted_as
-    return None
+class _Adding:
+    """What of a parcel becomes a record, what is counted only, and what fits nowhere."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[datetime, FailureKind], list[Stored]] = defaultdict(list)
+        self.records: list[Stored] = []
+        self.folded: dict[tuple[datetime, bytes], int] = defaultdict(int)
+        self.dropped = 0
+
+    def fit(self, kept: dict[bytes, int], hour: datetime, some: Sequence[Stored]) -> None:
+        """Failures of one service and hour, beside those that are kept of it."""
+        whole = sum(kept.values())
+        for one in some:
+            kind = _fitting(one.kind, kept)
+            if kind is None:
+                self.dropped += one.reported.failure.times
+                continue
+            self.counts[hour, kind].append(one)
+            if kept.get(kind.id) and whole >= MOST_WHOLE:
+                self.folded[hour, kind.id] += one.reported.failure.times
+                continue
+            kept[kind.id] = kept.get(kind.id, 0) + 1
+            whole += 1
+            self.records.append(one if kind is one.kind else Stored(one.node, one.reported, kind, one.refusal))
 
 
-def _as(one: Stored, kind: FailureKind) -> Stored:
-    return Stored(one.node, one.reported, kind, one.refusal)
+def _fitting(kind: FailureKind, kept: Mapping[bytes, int]) -> FailureKind | None:
+    if kind.id in kept or len(kept) < MOST_KINDS:
+        return kind
+    bare = kind.without_peer()
+    return bare if bare.id in kept or len(kept) < MOST_KINDS + MOST_WITHOUT_PEERS else None
 
 
 def _add_records(transaction: Transaction, records: Sequence[Stored]) -> None:
@@ -195,9 +206,12 @@ def _row(one: Stored) -> dict[str, Any]:
     return {**told, "record": encoded(one)}
 
 
+def connection_of(clients_address: str) -> bytes:
+    return hashlib.sha256(clients_address.encode()).digest()[:8] if clients_address else b""
+
+
 def _connection(one: Stored) -> bytes:
-    end = clients_end(one.reported.failure)
-    return hashlib.sha256(end.encode()).digest()[:8] if end else b""
+    return connection_of(clients_end(one.reported.failure))
 
 
 def _fold(transaction: Transaction, kind: bytes, hour: datetime, times: int) -> None:
@@ -210,10 +224,8 @@ def _fold(transaction: Transaction, kind: bytes, hour: datetime, times: int) -> 
     transaction.write(which.values(times=handshake_failures.c.times + times))
 
 
-def _add_hours(
-    transaction: Transaction, hour: datetime, counts: dict[FailureKind, list[Stored]], records: Sequence[Stored]
-) -> None:
-    if not counts:
+def _add_hours(transaction: Transaction, adding: _Adding) -> None:
+    if not adding.counts:
         return
     statement = transaction.insert_or(handshake_hours)
     old, new = handshake_hours.c, statement.excluded
@@ -222,22 +234,25 @@ def _add_hours(
         "first": _lesser(new.first < old.first, new.first, old.first),
         "last": _lesser(new.last > old.last, new.last, old.last),
     }
-    whole: dict[bytes, int] = defaultdict(int)
-    for one in records:
-        whole[one.kind.id] += 1
-    rows = [_hour_row(hour, kind, some, whole[kind.id]) for kind, some in counts.items()]
+    whole = Counter((hour_of(one.reported.at), one.kind.id) for one in adding.records)
+    rows = [_hour_row(hour, kind, some, whole[hour, kind.id]) for (hour, kind), some in adding.counts.items()]
     # In one order everywhere: two replicas that lock rows in different orders would wait for each other.
-    rows.sort(key=lambda row: bytes(row["kind"]))
+    rows.sort(key=lambda row: (row["hour"], row["kind"]))
     transaction.write(statement.on_conflict_do_update(index_elements=["hour", "kind"], set_=merged), rows)
 
 
 def _hour_row(hour: datetime, kind: FailureKind, some: Sequence[Stored], whole: int) -> dict[str, Any]:
-    parts = {name: str(getattr(kind, name)) for name in ("service", "node", *PARTS[3:5], *PARTS[6:], "bundle")}
-    sides = {"side": kind.side.value, "rejecter": kind.rejecter.value if kind.rejecter else ""}
     times = [one.reported.at for one in some]
     count = sum(one.reported.failure.times for one in some)
-    told = {"count": count, "kept": whole, "first": min(times), "last": max(times), "revision": kind.revision}
-    return {"hour": hour, "kind": kind.id, **parts, **sides, **told}
+    told = {"count": count, "kept": whole, "first": min(times), "last": max(times)}
+    return {"hour": hour, "kind": kind.id, **parts_of(kind), **told}
+
+
+def parts_of(kind: FailureKind) -> dict[str, str | int]:
+    """As columns."""
+    parts = {name: str(getattr(kind, name)) for name in ("service", "node", *PARTS[3:5], *PARTS[6:], "bundle")}
+    sides = {"side": kind.side.value, "rejecter": kind.rejecter.value if kind.rejecter else ""}
+    return {**parts, **sides, "revision": kind.revision}
 
 
 def _lesser(condition: Any, this: Any, that: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions

@@ -32,6 +32,10 @@ class StoredHandshakes:
         """All of those hours."""
         return await self._database.read(lambda at: handshakes.total(at, since, until))
 
+    async def failure_records(self, since: datetime, until: datetime, limit: int) -> int:
+        """How many whole records there are, as far as the limit."""
+        return await self._database.read(lambda at: handshakes.records_within(at, since, until, limit))
+
     async def failures(self, since: datetime, until: datetime, limit: int) -> Sequence[Stored]:
         """The newest first. Their `times` add up to all there were, while no more than `limit` are kept."""
         return await self._database.read(lambda at: handshakes.newest(at, since, until, limit))

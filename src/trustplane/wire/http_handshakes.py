@@ -52,10 +52,10 @@ class HandshakeAnswers:
         now = self._asking.now()
         begins, ends = (_instant(name, call.text(name)) for name in ("from", "to"))
         found = await self._asking.failed(begins or now - timedelta(seconds=call.number("seconds")), ends)
-        return _shape(found, now)
+        return answer(found, now)
 
 
-def _shape(found: Failed, now: datetime) -> HandshakesShape:
+def answer(found: Failed, now: datetime) -> HandshakesShape:
     by_name = sorted(found.completed.items(), key=lambda one: (str(one[0][0]), one[0][1].value))
     return HandshakesShape(
         now=now,

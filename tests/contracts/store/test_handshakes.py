@@ -44,6 +44,7 @@ async def test_a_record_comes_back_whole_and_once(url: str) -> None:
         found = await store.failures(FROM, TO, 10)
         assert sorted(found, key=lambda one: one.kind.side.value) == [stored(NODE, hidden()), stored(NODE, refused())]
         assert await store.failures(LATER, AT + HOUR, 10) == ()
+        assert [await store.failure_records(FROM, TO, most) for most in (10, 2, 1)] == [2, 2, 1]
 
 
 async def test_two_servers_that_are_sent_the_same_parcel_keep_it_once(url: str) -> None:
