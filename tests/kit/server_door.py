@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.kit.clock import VirtualClock
+from tests.kit.compared_fleet import MemoryFleet, desired
 from tests.kit.handshakes import MemoryFailures
 from tests.kit.people import MemoryPeople
 from tests.kit.rollouts import MemoryRollouts
@@ -23,6 +24,7 @@ from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.ask_readiness import Readiness, Unreached
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.compare_failures import CompareFailures
 from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.keep_rollouts import KeepRollouts
@@ -114,6 +116,7 @@ class MemoryDoor:
     decided: dict[DecisionKind, Tally] = field(default_factory=dict)
     lost: dict[NodeName, Losses] = field(default_factory=dict)
     persons: MemoryPeople = field(default_factory=MemoryPeople)
+    fleet: MemoryFleet = field(default_factory=MemoryFleet)
     deploys: MemoryRollouts = field(default_factory=MemoryRollouts)
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
@@ -349,6 +352,9 @@ class MemoryDoor:
 
     def handshakes(self) -> AskFailures:
         return AskFailures(self.failed, VirtualClock(NOON))
+
+    def comparing(self) -> CompareFailures:
+        return CompareFailures(self.fleet, desired, self.fleet, VirtualClock(NOON))
 
     def rollouts(self) -> KeepRollouts:
         return KeepRollouts(self.deploys, frozenset, VirtualClock(NOON))

@@ -9,19 +9,17 @@ from typing import Annotated
 
 import typer
 
-from trustplane.cli import kept_failures
+from trustplane.cli import fleet_failures, kept_failures
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.diagnosis_text import answer, text
-from trustplane.cli.fleet_text import fleet_shape, fleet_text
 from trustplane.cli.held_files import ClientHolds, ServerHolds, held_files
 from trustplane.cli.kept_failures import Asked
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
 from trustplane.cli.sockets import AsJson, ServerSocket
-from trustplane.flows.diagnose import Found, Ranked, Window, diagnose_logs, rank_logs
+from trustplane.flows.diagnose import Found, Window, diagnose_logs
 from trustplane.flows.keep_handshakes import KEPT_FOR
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
-from trustplane.handshake.holding import NOTHING
 from trustplane.handshake.known import Known
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.readers.formats import Format
@@ -34,8 +32,9 @@ Examples:
   trustplane diagnose client/access.log server/access.log      joined, connection by connection
   trustplane diagnose "remote error: tls: certificate required"
   trustplane diagnose access.log --since 1h --chain svid.pem --bundle roots.pem
-  trustplane diagnose --fleet */access.log                     what the failures have in common
   trustplane diagnose client/access.log --client-holds config_dump.json
+  trustplane diagnose --fleet --since 1h                       what the failures have in common
+  trustplane diagnose --fleet */access.log
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
 
@@ -90,13 +89,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     known = Known(shown_state(chain, bundle, crl, expect, now), held_files(client_holds, server_holds), now)
     logs = [LogFile(one) for one in sources if not _is_text(one)]
     words = [Failure(one, by, side, build_of(build), tls) for one in sources if _is_text(one)]
-    if fleet:
-        _refuse_beside_fleet(words=words, known=known)
     window = _window(since, begins, ends, now)
     if fleet:
-        with as_input():
-            ranked = rank_logs(logs, written, window)
-        _say_fleet(ranked, as_json=as_json)
+        fleet_failures.refuse_what_is_of_one(words=words, known=known)
+        in_logs = fleet_failures.in_logs(logs, written, window) if logs else None
+        found = in_logs or fleet_failures.ask(server_socket, _asked(since or "1h", window))
+        fleet_failures.say_fleet(found, as_json=as_json)
     elif sources:
         _say_found(_in_logs(logs, words, written, window, known), NOTHING_THERE, as_json=as_json)
     else:
@@ -140,27 +138,6 @@ def _say_found(found: Found, nothing: str, *, as_json: bool) -> None:
         say(text(found.groups))
     else:
         note(nothing)
-
-
-def _refuse_beside_fleet(*, words: Sequence[Failure], known: Known) -> None:
-    if words or known.shown is not None or known.held is not NOTHING:
-        raise WrongInput(
-            code="wrong-usage",
-            what="--fleet takes logs alone",
-            why="many connections are compared there; an error's words, a chain or what a side holds are of one",
-            fix="leave out either --fleet or what is of one connection",
-        )
-
-
-def _say_fleet(found: Ranked, *, as_json: bool) -> None:
-    if found.left_out:
-        note(f"{found.left_out} records were too many to be compared")
-    if as_json:
-        say_json(fleet_shape(found.ranking, found.left_out))
-    elif found.ranking.failing:
-        say(fleet_text(found.ranking))
-    else:
-        note(NOTHING_THERE)
 
 
 def _is_text(source: str) -> bool:

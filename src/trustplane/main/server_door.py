@@ -16,6 +16,7 @@ from trustplane.flows.ask_partners import AskPartners
 from trustplane.flows.ask_readiness import AskReadiness, Readiness
 from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.compare_failures import CompareFailures
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes, FreshToken
@@ -325,6 +326,10 @@ class Door:
 
     def rollouts(self) -> KeepRollouts:
         return self._behind.rollouts
+
+    def comparing(self) -> CompareFailures:
+        behind = self._behind
+        return CompareFailures(behind.store, behind.desired.declared, behind.connected, behind.clock)
 
     async def renewals(self) -> RenewalFigures:
         return await self._store.renewals()

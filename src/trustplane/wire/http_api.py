@@ -23,6 +23,7 @@ from trustplane.wire.http_dry_run import DryRunAnswers
 from trustplane.wire.http_federation import FederationAnswers, bundle_operation, statement_operation
 from trustplane.wire.http_federation_shapes import FederationShape, FederationStoryShape
 from trustplane.wire.http_federation_story import FederationStory
+from trustplane.wire.http_fleet import fleet_operation
 from trustplane.wire.http_handshakes import HandshakeAnswers, HandshakesShape
 from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
@@ -61,6 +62,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
         *(_traffic(door, clock), _handshakes(door)),
         *account_operations(door.people()),
         *rollout_operations(door.rollouts()),
+        fleet_operation(door),
     )
 
     async def openapi(_: Call) -> Raw:

@@ -17,6 +17,7 @@ from trustplane.flows.ask_failures import AskFailures
 from trustplane.flows.ask_readiness import Readiness
 from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.compare_failures import CompareFailures
 from trustplane.flows.federation_uptake import Reach
 from trustplane.flows.revoke import Order
 from trustplane.issuance.outage_budget import OutageBudget
@@ -287,6 +288,10 @@ class PeoplePort(Protocol):
 class ChangesPort(Protocol):
     def rollouts(self) -> RolloutsPort:
         """As deploy systems tell of them, and who may."""
+        ...
+
+    def comparing(self) -> CompareFailures:
+        """What failures have in common, and after which change they began."""
         ...
 
 

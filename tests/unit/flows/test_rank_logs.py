@@ -8,18 +8,19 @@ import msgspec
 import pytest
 
 from tests.kit.fleet_logs import BEGAN, EXPIRED, identity, outbound, write_fleet
-from trustplane.cli.fleet_text import fleet_shape, fleet_text
+from trustplane.cli.fleet_text import fleet_text
 from trustplane.fault import Place
 from trustplane.flows.diagnose import Window, rank_logs
 from trustplane.handshake.readers import access_log
 from trustplane.handshake.readers.line import Line
 from trustplane.host.log_files import LogFile
+from trustplane.wire.http_fleet import fleet_shape
 
 OPEN = Window()
 
 
 def ranked(paths: list[Path], window: Window = OPEN) -> str:
-    return fleet_text(rank_logs([LogFile(str(path)) for path in paths], None, window).ranking)
+    return fleet_text(fleet_shape(rank_logs([LogFile(str(path)) for path in paths], None, window).ranking, 0))
 
 
 def test_a_callee_that_everyone_refuses_is_named_with_its_address(tmp_path: Path) -> None:

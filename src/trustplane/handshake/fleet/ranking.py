@@ -17,7 +17,7 @@ from typing import TypedDict
 
 from trustplane.handshake.fleet.chance import corrected, log_tail
 from trustplane.handshake.fleet.changes import MAX_CHANGES, After, Window, by_change, reaches
-from trustplane.handshake.fleet.subject import Rollout, Subject
+from trustplane.handshake.fleet.subject import FAILING_SHARE, Rollout, Subject
 from trustplane.handshake.fleet.values import CHANGE, MAX_SUBJECTS, Explains, Name, by_value, named_together
 
 ALARM = 0.001
@@ -86,11 +86,13 @@ def ranked(subjects: Sequence[Subject], rollouts: Sequence[Rollout] = (), window
         len(subjects),
         judge.comparisons,
         len(left),
-        _silence(len(subjects), len(judge.failing), len(left)),
+        _silence(len(subjects), len(judge.failing), len(left), any(one.failures for one in subjects)),
     )
 
 
-def _silence(subjects: int, failing: int, left: int) -> str:
+def _silence(subjects: int, failing: int, left: int, any_failed: bool) -> str:  # noqa: FBT001 - what was counted
+    if not failing and any_failed:
+        return f"no link fails in as much as {FAILING_SHARE:.1%} of what it does"
     if not left:
         return ""
     if failing == subjects:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 # A link on which hardly anything fails is a good one: every restart ends a few connections.
-FAILING_SHARE = 0.01
+FAILING_SHARE = 0.001
 MAX_VALUE = 300
 
 

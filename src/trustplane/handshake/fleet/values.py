@@ -42,5 +42,5 @@ def by_value(subjects: Sequence[Subject]) -> list[Explains]:
 
 
 def named_together(same: Iterable[Explains]) -> tuple[Name, ...]:
-    """The plainest first: what is said of both ends in few words before what is said of one."""
-    return tuple(sorted((one.name for one in same), key=lambda name: (len(name[0].split()), name)))
+    """The plainest first: what things are before what was done to them, and what is said of both ends before one."""
+    return tuple(sorted((one.name for one in same), key=lambda name: (name[0] == CHANGE, len(name[0].split()), name)))
