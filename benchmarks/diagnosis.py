@@ -2,9 +2,10 @@
 
 Well: every recorded fault x Envoy build or client runtime x TLS version, as tests/scenarios/signatures records and
 checks them on real ones, with the records of both sides and of either alone: from their text alone, with what the
-sides that have a record themselves hold, and with the refused chain and what its verifier trusts shown. Fast: records
-classified a second on one core, from a JSON line to a signature, and as a share of what only decoding those lines costs
-in the same run.
+sides that have a record themselves hold, and with the refused chain and what its verifier trusts shown. Fast, on one
+core: records classified a second, from a JSON line to a signature, and as a share of what only decoding those lines
+costs in the same run; records diagnosed a second, each alone, from a record to its causes; and whole logs, from lines
+to groups, with the sides joined.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from benchmarks._figures import goal, load, small, tell
 from tests.kit.fault_records import VECTORS, Seen, failure_of, recorded
 from tests.kit.fault_score import SIDES, Given, Scored, scored, share
 from trustplane.fault import Place
+from trustplane.handshake.diagnosis import diagnose
+from trustplane.handshake.failure import Failure, Side
+from trustplane.handshake.groups import grouped
+from trustplane.handshake.join import Pair
 from trustplane.handshake.readers import event
 from trustplane.handshake.readers.line import Line
 from trustplane.handshake.recognise import recognise
@@ -80,9 +85,14 @@ def _speed(records: Sequence[Seen]) -> dict[str, Any]:
     count = EVENTS // 20 if small() else EVENTS
     texts = list(islice(cycle(encoded), count))
     lines = [Line(text, Place("events", 1)) for text in texts]
-    rounds = [(_floor(texts), _classified(lines)) for _ in range(1 if small() else ROUNDS)]
-    floor, cost = min(one for one, _ in rounds), min(one for _, one in rounds)
+    pairs = [_alone(one) for one in event.read(lines)]
+    rounds = [
+        (_floor(texts), _classified(lines), _diagnosed(pairs), _grouped(lines)) for _ in range(1 if small() else ROUNDS)
+    ]
+    floor, cost, diagnosed, whole = (min(each) for each in zip(*rounds, strict=True))
     return {
+        "diagnosed_a_core_second": goal(round(count / diagnosed), at_least=20_000),
+        "from_lines_to_groups_a_core_second": round(count / whole),
         "classified_a_core_second": goal(round(count / cost), at_least=20_000),
         "floor_a_core_second": round(count / floor),
         "share_of_floor": round(floor / cost, 3),
@@ -100,6 +110,23 @@ def _classified(lines: Sequence[Line]) -> float:
     begun = process_time()
     for failure in event.read(lines):
         recognise(failure)
+    return process_time() - begun
+
+
+def _alone(failure: Failure) -> Pair:
+    return Pair(failure, None) if failure.side is Side.CLIENT else Pair(None, failure)
+
+
+def _diagnosed(pairs: Sequence[Pair]) -> float:
+    begun = process_time()
+    for pair in pairs:
+        diagnose(pair)
+    return process_time() - begun
+
+
+def _grouped(lines: Sequence[Line]) -> float:
+    begun = process_time()
+    grouped(event.read(lines))
     return process_time() - begun
 
 

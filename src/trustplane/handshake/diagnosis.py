@@ -236,17 +236,21 @@ def _suspects(
     proved = {clue.cause for clue in clues if clue.weighs is Weighs.PROVES}
     ranked = sorted(weights.items(), key=lambda one: -one[1])
     excluded = {clue.cause for clue in clues if clue.weighs is Weighs.EXCLUDES}
+    alone, with_proof = CEILINGS[speaker.voice]
+    guessed = _side_is_guessed(speaker)
+    written = _written(speaker, others)
     found: list[Suspect] = []
     for cause, weight in ranked[:MAX_SUSPECTS]:
-        ceiling = CEILINGS[speaker.voice][cause in proved]
-        if _side_is_guessed(speaker):
+        ceiling = with_proof if cause in proved else alone
+        if guessed:
             ceiling = min(ceiling, SIDE_UNKNOWN)
         if cause in excluded:
             # All that the words allow is denied by the facts: something here is not what it seems.
             ceiling = min(ceiling, 0.5)
         confidence = round(weight / total * ceiling, 3)
         if confidence >= LEAST or not found:
-            found.append(Suspect(cause, confidence, _evidence(cause, clues, speaker, others)))
+            weighed = [f"{clue.weighs.value}: {clue.says}" for clue in clues if clue.cause == cause]
+            found.append(Suspect(cause, confidence, (*written, *weighed)))
     return tuple(found)
 
 
@@ -255,11 +259,11 @@ def _side_is_guessed(speaker: Recognised) -> bool:
     return speaker.failure.side is None and not isinstance(signature, Unknown) and signature.match.side is not None
 
 
-def _evidence(cause: str, clues: Sequence[Clue], speaker: Recognised, others: Sequence[Recognised]) -> tuple[str, ...]:
+def _written(speaker: Recognised, others: Sequence[Recognised]) -> tuple[str, ...]:
+    """The records' own words, which are evidence for whatever is concluded from them."""
     said = f"{_whose(speaker.failure)}: {speaker.failure.text or speaker.failure.details or speaker.failure.flags:.300}"
     heard = [f"{_whose(one.failure)}: {one.failure.text or one.failure.flags or '-':.300}" for one in others]
-    weighed = [f"{clue.weighs.value}: {clue.says}" for clue in clues if clue.cause == cause]
-    return (said, *heard, *weighed)
+    return (said, *heard)
 
 
 def _whose(failure: Failure) -> str:

@@ -12,54 +12,85 @@ from functools import lru_cache
 from typing import Final
 
 from trustplane.handshake.catalogue import BY_IMPLEMENTATION, EITHER_SIDE_FIRST
+from trustplane.handshake.catalogue.index import Anchored, ByWord
 from trustplane.handshake.failure import NOBODY, Claims, Failure, Implementation
 from trustplane.handshake.signature import Signature, Voice, plain
 
 MAX_SHAPE: Final = 200
+MAX_SHAPED: Final = 600  # of a text, in characters; few failures begin with more names and numbers than that
 MOST_REMEMBERED: Final = 1024  # texts, with what took them
 _SOMEBODY: Final = Claims("spiffe://somebody")
-# What gives away who wrote a text that came without its origin; the first that is found decides.
-MARKS: Final = (
+# Who a text is by, for one that came without its origin; the first whose words are found decides. Where a word alone
+# is not enough, the pattern behind the words is.
+MARKS: Final[tuple[tuple[Implementation, tuple[str, ...], re.Pattern[str] | None], ...]] = (
     (
         Implementation.GRPC,
-        re.compile(
-            r"tsi (?:protocol failure|data corrupted)|ssl transport security|hostname verification check failed"
-            r"|grpc|socket closed"
-        ),
+        ("tsi protocol failure", "tsi data corrupted", "ssl transport security", "hostname verification check failed",
+         "grpc", "socket closed"),
+        None,
     ),
     (
         Implementation.HAPROXY,
-        re.compile(r"ssl client (?:cert|ca chain)|ssl c (?:ca )?err=|: ssl handshake failure"),
+        ("ssl client cert", "ssl client ca chain", "ssl c err=", "ssl c ca err=", ": ssl handshake failure"),
+        None,
     ),
     (
         Implementation.NGINX,
-        re.compile(r"ssl certificate verify error|while ssl handshak|client sent (?:no r|plain)"),
+        ("ssl certificate verify error", "while ssl handshak", "client sent no r", "client sent plain"),
+        None,
     ),
-    (Implementation.SPIRE, re.compile(r"reattest|x509-svid|subsystem name=|agent is not attested")),
-    (Implementation.LINKERD, re.compile(r"linkerd|ceritficate|issuer cert is valid|failed to build upgrade")),
-    (Implementation.ISTIO, re.compile(r"envoy proxy is not ready")),
+    (
+        Implementation.SPIRE,
+        ("reattest", "x509-svid", "subsystem name=", "agent is not attested"),
+        None,
+    ),
+    (
+        Implementation.LINKERD,
+        ("linkerd", "ceritficate", "issuer cert is valid", "failed to build upgrade"),
+        None,
+    ),
+    (Implementation.ISTIO, ("envoy proxy is not ready",), None),
     (
         Implementation.RUSTLS,
+        ("invalid peer certificate: ", "alert: ", "peer sent no certificates"),
         re.compile(r"invalid peer certificate: |alert: [a-z]{9,}$|peer sent no certificates"),
     ),
     (
         Implementation.PYTHON,
-        re.compile(r"\[ssl(?:: |\])| ssl\.c:|ssleof|connection(?:reset|refused)error|brokenpipeerror"),
+        ("[ssl: ", "[ssl]", " ssl.c:", "ssleof", "connectionreseterror", "connectionrefusederror", "brokenpipeerror"),
+        None,
     ),
-    (Implementation.CURL, re.compile(r"curl: ?\(|^\(\d\d\) ")),
-    (Implementation.JAVA, re.compile(r"javax\.|java\.|pkix |sslhandshakeexception|fatal alert: |sun\.security")),
-    (Implementation.GO, re.compile(r"x509: |\btls: |tls handshake error")),
-    (Implementation.ENVOY, re.compile(r"openssl internal|tls error:|sds|reset reason|config update rejected")),
-    (Implementation.OPENSSL, re.compile(r"verify error:|:0a[0-9a-f]{6}:|error:0a[0-9a-f]{6}|ssl routines")),
-)
+    (Implementation.CURL, ("curl:", "("), re.compile(r"curl: ?\(|^\(\d\d\) ")),
+    (
+        Implementation.JAVA,
+        ("javax.", "java.", "pkix ", "sslhandshakeexception", "fatal alert: ", "sun.security"),
+        None,
+    ),
+    (Implementation.GO, ("x509: ", "tls: ", "tls handshake error"), re.compile(r"x509: |\btls: |tls handshake error")),
+    (
+        Implementation.ENVOY,
+        ("openssl internal", "tls error:", "sds", "reset reason", "config update rejected"),
+        None,
+    ),
+    (
+        Implementation.OPENSSL,
+        ("verify error:", ":0a", "error:0a", "ssl routines"),
+        re.compile(r"verify error:|:0a[0-9a-f]{6}:|error:0a[0-9a-f]{6}|ssl routines"),
+    ),
+)  # fmt: skip
 # What varies between two failures of one shape. Each part is bounded, and a text is at most MAX_TEXT long.
 _VARIES: Final = re.compile(
     r"(?P<id>spiffe://[^\s\]\"',|]+)"
     r"|(?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[[0-9a-f:]{2,45}\](?::\d{1,5})?)"
     r"|(?P<time>\d{4}-\d\d-\d\d[t ]\d\d:\d\d:\d\d(?:\.\d+)?z?)"
-    r"|(?P<hex>\b(?:0x)?(?=[0-9a-f:]*\d)[0-9a-f]{2}(?::?[0-9a-f]{2}){3,}\b)"
+    r"|(?P<hex>\b(?:0x)?(?=[0-9a-f:]{0,32}\d)[0-9a-f]{2}(?::?[0-9a-f]{2}){3,}\b)"
     r"|(?P<number>\d+)"
 )
+# What is not known to be of a side is tried on the rules of either side first.
+_OF_A_SIDE: Final = {one: Anchored(rules) for one, rules in BY_IMPLEMENTATION.items()}
+_OF_EITHER_SIDE: Final = {one: Anchored(rules) for one, rules in EITHER_SIDE_FIRST.items()}
+_OF_ANYONE: Final = ByWord([rule for rules in BY_IMPLEMENTATION.values() for rule in rules])
+_OF_ANYONE_OF_EITHER_SIDE: Final = ByWord([rule for rules in EITHER_SIDE_FIRST.values() for rule in rules])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,38 +110,26 @@ class Recognised:
 
     failure: Failure
     signature: Signature | Unknown
-
-    @property
-    def voice(self) -> Voice | None:
-        return self.signature.voice if isinstance(self.signature, Signature) else None
+    voice: Voice | None
 
 
 def recognise(failure: Failure) -> Recognised:
     text = plain(failure.text)
     origin = failure.implementation or origin_of(text)
-    if origin is not None:
-        failure = failure if failure.implementation else replace(failure, implementation=origin)
-        return Recognised(failure, _within(origin, failure, text) or Unknown(shape(failure.text)))
-    for implementation in Implementation:
-        if found := _within(implementation, failure, text):
-            return Recognised(replace(failure, implementation=implementation), found)
-    return Recognised(failure, Unknown(shape(failure.text)))
+    found = _first_that_takes(_looked_at(failure, text), origin)
+    if origin is None and found is not None:
+        origin = found.implementation
+    if failure.implementation is not origin:
+        failure = replace(failure, implementation=origin)
+    if found is None:
+        return Recognised(failure, Unknown(shape(failure.text)), None)
+    return Recognised(failure, found, found.voice)
 
 
-def origin_of(text: str) -> Implementation | None:
-    """Who wrote the text, which is plain already."""
-    return next((one for one, mark in MARKS if mark.search(text)), None)
-
-
-def shape(text: str) -> str:
-    """The text with what varies taken out: names, addresses, instants, hexadecimal, numbers."""
-    return _VARIES.sub(lambda found: f"<{found.lastgroup}>", " ".join(plain(text).split()))[:MAX_SHAPE]
-
-
-def _within(implementation: Implementation, failure: Failure, text: str) -> Signature | None:
+def _looked_at(failure: Failure, text: str) -> Failure:
     """Without what no signature looks at: on a bad day many records differ in nothing else."""
     completed = bool(failure.theirs.spiffe_id or failure.theirs.not_after)
-    told = Failure(
+    return Failure(
         text,
         side=failure.side,
         build=failure.build,
@@ -119,10 +138,25 @@ def _within(implementation: Implementation, failure: Failure, text: str) -> Sign
         details=failure.details,
         theirs=_SOMEBODY if completed else NOBODY,
     )
-    return _first_that_takes(implementation, told)
 
 
 @lru_cache(MOST_REMEMBERED)
-def _first_that_takes(implementation: Implementation, told: Failure) -> Signature | None:
-    rules = BY_IMPLEMENTATION if told.side is not None else EITHER_SIDE_FIRST
-    return next((rule for rule in rules[implementation] if rule.match.takes(told, told.text)), None)
+def _first_that_takes(told: Failure, origin: Implementation | None) -> Signature | None:
+    of_a_side = told.side is not None
+    if origin is not None:
+        return (_OF_A_SIDE if of_a_side else _OF_EITHER_SIDE)[origin].first(told, told.text)
+    return (_OF_ANYONE if of_a_side else _OF_ANYONE_OF_EITHER_SIDE).first(told, told.text)
+
+
+def origin_of(text: str) -> Implementation | None:
+    """Who wrote the text, which is plain already."""
+    for one, words, pattern in MARKS:
+        if any(word in text for word in words) and (pattern is None or pattern.search(text)):
+            return one
+    return None
+
+
+def shape(text: str) -> str:
+    """The text with what varies taken out: names, addresses, instants, hexadecimal, numbers."""
+    begins = " ".join(plain(text[:MAX_SHAPED]).split())
+    return _VARIES.sub(lambda found: f"<{found.lastgroup}>", begins)[:MAX_SHAPE]

@@ -23,6 +23,9 @@ class Voice(Enum):
     SILENCE = "silence"  # the side that was refused, told nothing
     OWN = "own"  # something wrong on this side alone; nothing about the other
 
+    # Looked up several times for each failure; by its name, as Enum does it, that is a tenth of a diagnosis.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Match:

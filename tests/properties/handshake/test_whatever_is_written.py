@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustplane.fault import Place
-from trustplane.handshake.catalogue import CATALOGUE
+from trustplane.handshake.catalogue import BY_IMPLEMENTATION, CATALOGUE, EITHER_SIDE_FIRST
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.diagnosis import diagnose
 from trustplane.handshake.failure import MAX_TEXT, Failure, Implementation, Side, Tls
@@ -17,8 +17,8 @@ from trustplane.handshake.join import Pair, join
 from trustplane.handshake.readers import envoy_config, event
 from trustplane.handshake.readers.formats import READERS, Format, format_of
 from trustplane.handshake.readers.line import Line
-from trustplane.handshake.recognise import recognise
-from trustplane.handshake.signature import Voice
+from trustplane.handshake.recognise import Unknown, origin_of, recognise
+from trustplane.handshake.signature import Voice, plain
 
 WORDS = sorted({word for one in CATALOGUE for word in one.match.words})
 # Real fragments in an order nobody wrote, between anything at all.
@@ -43,6 +43,17 @@ def test_every_failure_has_a_signature_and_causes_that_exist(failure: Failure) -
     assert all(one.cause in CAUSES and 0 < one.confidence < 1 for one in found.suspects)
     assert sum(one.confidence for one in found.suspects) <= 1
     assert found.sure or found.cause in CAUSES
+
+
+@given(FAILURES)
+def test_the_signature_is_the_first_that_takes_the_text_however_it_is_looked_up(failure: Failure) -> None:
+    text = plain(failure.text)
+    origin = failure.implementation or origin_of(text)
+    rules = BY_IMPLEMENTATION if failure.side is not None else EITHER_SIDE_FIRST
+    tried = rules[origin] if origin else [rule for of in rules.values() for rule in of]
+    first = next((rule for rule in tried if rule.match.takes(failure, text)), None)
+    found = recognise(failure).signature
+    assert found is first if first else isinstance(found, Unknown)
 
 
 @given(FAILURES)
