@@ -37,6 +37,7 @@ from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.registry.uptake import Uptake, is_otherwise, uptake
 from trustplane.rotation.change_root import Event, Excused, GoneBack, Paused, Resumed, feed
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Survey, Waiver, begun
@@ -219,6 +220,13 @@ class MemoryDoor:
 
     async def holdings(self) -> Sequence[Holding]:
         return self.held
+
+    async def uptake(self) -> Uptake:
+        return uptake(self.held)
+
+    async def holdings_about(self, participant: str, thing: str, limit: int) -> Sequence[Holding]:
+        about = [one for one in self.held if participant == one.participant or thing == one.thing]
+        return sorted(about, key=lambda one: not is_otherwise(one))[:limit]
 
     async def hostings(self) -> Sequence[Hosting]:
         return self.hosted

@@ -13,7 +13,8 @@ from trustplane.flows.clock_skew import Skew
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import RenewalFigures
 from trustplane.registry.model import DesiredState
-from trustplane.registry.records import Agent, Holding
+from trustplane.registry.records import Agent
+from trustplane.registry.uptake import Uptake
 from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.names import NodeName
 
@@ -55,7 +56,7 @@ class Known:
     state: DesiredState | None
     agents: Sequence[Agent]
     connected: Mapping[NodeName, Skew | None]
-    holdings: Sequence[Holding]
+    uptake: Uptake
     change: RootChange | None
 
 
@@ -128,7 +129,7 @@ def _nodes(known: Known) -> Iterator[Attention]:
 
 
 def _held(known: Known) -> Iterator[Attention]:
-    refused = [f"{one.participant} on {one.node}" for one in known.holdings if one.refusal]
+    refused = [f"{one.participant} on {one.node}" for one in known.uptake.otherwise if one.refusal]
     if refused:
         yield Attention(
             Urgency.SOON,

@@ -11,6 +11,7 @@ from datetime import datetime
 from trustplane.console.services import Held, held
 from trustplane.handshake.causes import CAUSES, Cause
 from trustplane.registry.records import Holding
+from trustplane.registry.uptake import Uptake
 from trustplane.xds.cross_check import PROXY
 
 MOST_GROUPS = 50
@@ -33,16 +34,19 @@ class Group:
 class Failures:
     groups: tuple[Group, ...]
     left_off: int
+    unread: int  # things that may belong to these groups, or to others
     causes: tuple[Cause, ...]
 
 
-def failures(holdings: Sequence[Holding]) -> Failures:
+def failures(uptake: Uptake) -> Failures:
     by_shape: defaultdict[str, list[Holding]] = defaultdict(list)
-    for one in holdings:
+    for one in uptake.otherwise:
         if one.refusal:
             by_shape[_VARIES.sub("#", one.refusal[:500])].append(one)
     groups = sorted(map(_group, by_shape.values()), key=lambda one: (-one.count, one.said))
-    return Failures(tuple(groups[:MOST_GROUPS]), max(0, len(groups) - MOST_GROUPS), tuple(CAUSES.values()))
+    return Failures(
+        tuple(groups[:MOST_GROUPS]), max(0, len(groups) - MOST_GROUPS), uptake.left_off, tuple(CAUSES.values())
+    )
 
 
 def _group(alike: Sequence[Holding]) -> Group:

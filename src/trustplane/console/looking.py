@@ -1,10 +1,13 @@
-"""One look at the server for everyone who asks within a moment: many open pages cost what one does."""
+"""One look at the server for everyone who asks within a moment: many open pages cost what one does.
+
+A fleet that takes long to look at is looked at less often.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from trustplane.clock import Clock
@@ -14,6 +17,8 @@ from trustplane.console.port import Server
 from trustplane.console.trust import Trust, trust
 
 FRESH = timedelta(seconds=1)
+SHARE = 10
+NEVER = datetime.max.replace(tzinfo=UTC)
 REVISIONS = 5
 PAST_CHANGES = 20
 MOST_EXPIRIES = 100_000
@@ -22,6 +27,8 @@ T = TypeVar("T")
 
 
 class Once(Generic[T]):
+    """What is read stays for a second, or for as long as it takes to be worth it: reading has a tenth of the time."""
+
     def __init__(self, read: Callable[[], Awaitable[T]], clock: Clock) -> None:
         self._read = read
         self._clock = clock
@@ -30,14 +37,23 @@ class Once(Generic[T]):
 
     def forget(self) -> None:
         """Whoever acted sees what became of it."""
-        self._fresh_until = None
+        self._looking = None
 
     async def now(self) -> T:
-        looking, at = self._looking, self._clock.now()
-        if looking is None or (looking.done() and (self._fresh_until is None or at >= self._fresh_until)):
-            looking = self._looking = asyncio.ensure_future(self._read())
-            self._fresh_until = at + FRESH
+        looking = self._looking
+        is_stale = looking is not None and looking.done() and self._clock.now() >= (self._fresh_until or NEVER)
+        if looking is None or is_stale:
+            looking = self._looking = asyncio.ensure_future(self._timed())
         return await asyncio.shield(looking)  # who goes away does not end it for the others
+
+    async def _timed(self) -> T:
+        began = self._clock.now()
+        self._fresh_until = began + FRESH
+        try:
+            return await self._read()
+        finally:
+            ended = self._clock.now()
+            self._fresh_until = max(began + FRESH, ended + SHARE * (ended - began))
 
 
 class Looking:
@@ -45,6 +61,9 @@ class Looking:
         self._server = server
         self._clock = clock
         self.overview = Once(self._overview, clock)
+        self.uptake = Once(server.uptake, clock)
+        self.budget = Once(server.outage_budget, clock)
+        self.hostings = Once(server.hostings, clock)
         self.trust = Once(self._trust, clock)
         self.dry_run = Once(server.dry_run, clock)
         self.expiries = Once(self._expiries, clock)
@@ -61,18 +80,18 @@ class Looking:
             at=self._clock.now(),
             cannot_issue=await server.cannot_issue(),
             to_be_mended=await server.to_be_mended(),
-            budget=await server.outage_budget(),
+            budget=await self.budget.now(),
             renewals=await server.renewals(),
             state=current[1] if current else None,
             agents=await server.agents(),
             connected=await server.connected(),
-            holdings=await server.holdings(),
+            uptake=await self.uptake.now(),
             change=changes[0] if changes else None,
         )
-        return overview(known, await server.revisions(REVISIONS), await server.hostings())
+        return overview(known, await server.revisions(REVISIONS), await self.hostings.now())
 
     async def _expiries(self) -> Timeline:
-        budget, current = await self._server.outage_budget(), await self._server.current()
+        budget, current = await self.budget.now(), await self._server.current()
         return timeline(budget, current[1] if current else None, self._clock.now(), MOST_EXPIRIES)
 
     async def _trust(self) -> Trust:

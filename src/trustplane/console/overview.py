@@ -80,8 +80,8 @@ def overview(known: Known, revisions: Sequence[Revision], hostings: Sequence[Hos
         agents=len(counted),
         connected=sum(one.node in known.connected for one in counted),
         banned=len(known.agents) - len(counted),
-        held=sum(one.held == one.desired for one in known.holdings),
-        differing=sum(one.held != one.desired for one in known.holdings),
+        held=known.uptake.held,
+        differing=known.uptake.differing,
         revisions=tuple(revisions),
         can_issue=not known.cannot_issue,
     )

@@ -22,7 +22,14 @@ from trustplane.console.markdown import blocks
 from trustplane.console.port import Server
 from trustplane.console.proof import Prove
 from trustplane.console.search import MAX_QUERY, found, serial_of
-from trustplane.console.services import MOST_CERTIFICATES, ServicePage, service_list, service_page
+from trustplane.console.services import (
+    MOST_CERTIFICATES,
+    MOST_HELD,
+    ServicePage,
+    known_by,
+    service_list,
+    service_page,
+)
 from trustplane.fault import Refused
 from trustplane.knowledge.library import Library
 from trustplane.people.account import Role, how_to_become
@@ -100,12 +107,12 @@ class Pages:
         return Page("trust.html", "Trust", {"of": of, "now": of.at})
 
     async def services(self, asked: Asked) -> Page:
-        current, server = await self._server.current(), self._server
+        current = await self._server.current()
         of = service_list(
             current[1] if current else None,
-            await server.hostings(),
-            await server.outage_budget(),
-            await server.holdings(),
+            await self._looking.hostings.now(),
+            await self._looking.budget.now(),
+            (await self._looking.uptake.now()).otherwise,
             (asked.text("words"), asked.number("page") or 1),
         )
         return Page("services.html", "Services", {"of": of})
@@ -131,7 +138,8 @@ class Pages:
             raise _unknown(f"there is no service {name}", "/services lists those of the applied trust repository")
         certificates = await server.certificates_of(service.spiffe_id, MOST_CERTIFICATES)
         issued = (certificates, (await server.revocations())[0])
-        return service_page(current[1], service, await server.hostings(), await server.holdings(), issued)
+        things = await server.holdings_about(*known_by(service), MOST_HELD + 1)
+        return service_page(current[1], service, await self._looking.hostings.now(), things, issued)
 
     async def certificate(self, asked: Asked) -> Page:
         serial = serial_of(asked.path("serial"))
@@ -157,7 +165,8 @@ class Pages:
     async def failures(self, asked: Asked) -> Page:
         failed, groups = await self._server.handshakes().explained(asked.at - LATELY)
         shown = failed_handshakes(failed, groups)
-        return Page("failures.html", "Failures", {"of": failures(await self._server.holdings()), "handshakes": shown})
+        of = failures(await self._looking.uptake.now())
+        return Page("failures.html", "Failures", {"of": of, "handshakes": shown})
 
     async def runbooks(self, asked: Asked) -> Page:
         query = asked.text("q")

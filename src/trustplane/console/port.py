@@ -16,6 +16,7 @@ from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.registry.uptake import Uptake
 from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -60,7 +61,11 @@ class StandingPort(Protocol):
 
     async def connected(self) -> Mapping[NodeName, Skew | None]: ...
 
-    async def holdings(self) -> Sequence[Holding]: ...
+    async def uptake(self) -> Uptake: ...
+
+    async def holdings_about(self, participant: str, thing: str, limit: int) -> Sequence[Holding]:
+        """What one participant holds and who holds one thing; what differs comes first."""
+        ...
 
     async def hostings(self) -> Sequence[Hosting]: ...
 

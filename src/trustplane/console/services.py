@@ -65,7 +65,7 @@ class ServicePage:
     callees: tuple[ServiceName, ...]
     hosted_on: tuple[str, ...]
     held: tuple[Held, ...]
-    held_left_off: int
+    has_more_held: bool
     certificates: tuple[IssuedCertificate, ...]
     revoked: frozenset[int] = field(default_factory=frozenset)
     is_blocked: bool = False
@@ -105,7 +105,7 @@ def service_page(
     issued: tuple[Sequence[IssuedCertificate], Revocations],
 ) -> ServicePage:
     certificates, revoked = issued
-    about = [held(one) for one in holdings if is_about(one, service)]
+    about = [held(one) for one in holdings]
     about.sort(key=lambda one: (one.state == "holds it", one.participant, one.node, one.thing))
     return ServicePage(
         service=service,
@@ -113,16 +113,16 @@ def service_page(
         callees=tuple(sorted({one.service for one in service.calls})),
         hosted_on=tuple(sorted(one.node.name for one in hostings if one.service == service.name)),
         held=tuple(about[:MOST_HELD]),
-        held_left_off=max(0, len(about) - MOST_HELD),
+        has_more_held=len(about) > MOST_HELD,
         certificates=tuple(certificates[:MOST_CERTIFICATES]),
         revoked=frozenset(one.serial for one in revoked.certificates),
         is_blocked=any(one.spiffe_id == service.spiffe_id for one in revoked.ids),
     )
 
 
-def is_about(holding: Holding, service: Service) -> bool:
-    """Secrets are named after their SPIFFE ID; a sidecar is named after its service."""
-    return holding.thing == f"secret/{service.spiffe_id}" or holding.participant == f"sidecar {service.name}"
+def known_by(service: Service) -> tuple[str, str]:
+    """As which participant, and by which thing: a sidecar is named after its service, a secret after its SPIFFE ID."""
+    return f"sidecar {service.name}", f"secret/{service.spiffe_id}"
 
 
 def held(one: Holding) -> Held:

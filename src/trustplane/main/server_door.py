@@ -39,6 +39,7 @@ from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.parcels import Losses
 from trustplane.registry.records import Agent, Holding, Hosting, Revision
+from trustplane.registry.uptake import VIEW, Uptake
 from trustplane.registry.view import NodeView
 from trustplane.rotation.root_change import Order as RotationOrder
 from trustplane.rotation.root_change import RootChange, Waiver
@@ -229,9 +230,16 @@ class Door:
     async def holdings(self) -> Sequence[Holding]:
         return [self._as_desired_now(one) for one in await self._store.holdings()]
 
+    async def uptake(self) -> Uptake:
+        views = [self._as_desired_now(one) for one in await self._store.views_held()]
+        return (await self._store.uptake()).with_views(views)
+
+    async def holdings_about(self, participant: str, thing: str, limit: int) -> Sequence[Holding]:
+        return [self._as_desired_now(one) for one in await self._store.holdings_about(participant, thing, limit)]
+
     def _as_desired_now(self, holding: Holding) -> Holding:
         """An agent reports the view it holds; what it should hold is ours to say."""
-        if holding.thing != "view":
+        if holding.thing != VIEW:
             return holding
         return replace(holding, desired=self._behind.desired.views.digest_of(holding.node))
 

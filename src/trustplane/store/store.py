@@ -19,6 +19,7 @@ from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.parcels import Losses
 from trustplane.registry.presence import Presence, ServerLife
 from trustplane.registry.records import Agent, Holding, Hosting, JoinToken, Lease, Revision
+from trustplane.registry.uptake import Uptake
 from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -169,6 +170,17 @@ class Store(StoredPeople, StoredHandshakes, StoredRollouts):
 
     async def holdings(self) -> Sequence[Holding]:
         return await self._read(uptake.everything)
+
+    async def uptake(self) -> Uptake:
+        """Of everything but views."""
+        return await self._read(uptake.figures)
+
+    async def views_held(self) -> Sequence[Holding]:
+        return await self._read(uptake.views)
+
+    async def holdings_about(self, participant: str, thing: str, limit: int) -> Sequence[Holding]:
+        """What one participant holds and who holds one thing; what differs comes first."""
+        return await self._read(lambda at: uptake.about(at, participant, thing, limit))
 
     async def drop_participants(self, node: NodeName, participants: Sequence[str]) -> None:
         await self._write(lambda to: uptake.drop_participants(to, node, participants))

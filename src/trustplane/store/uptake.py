@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, tuple_
+from sqlalchemy import Connection, Row, and_, case, delete, func, or_, select, tuple_
 
 from trustplane.registry.records import Holding
+from trustplane.registry.uptake import MOST_OTHERWISE, VIEW, Uptake
 from trustplane.spiffe.names import NodeName
 from trustplane.store.tables import holdings
 from trustplane.store.transaction import Transaction
@@ -29,6 +30,31 @@ def put(transaction: Transaction, reported: Sequence[Holding]) -> None:
 
 def everything(connection: Connection) -> tuple[Holding, ...]:
     ordered = select(holdings).order_by(*(holdings.c[name] for name in _KEY))
+    return tuple(_holding(row) for row in connection.execute(ordered))
+
+
+def figures(connection: Connection) -> Uptake:
+    """Of everything but views: what those should hold is not in the database. Counted where the rows are."""
+    others = holdings.c.thing != VIEW
+    differs = holdings.c.held != holdings.c.desired
+    otherwise = or_(differs, holdings.c.refusal != "")
+    counted = select(func.count(), func.sum(case((differs, 1), else_=0)), func.sum(case((otherwise, 1), else_=0)))
+    everything, differing, apart = connection.execute(counted.select_from(holdings).where(others)).one()
+    ordered = select(holdings).where(others, otherwise).order_by(*(holdings.c[name] for name in _KEY))
+    shown = tuple(_holding(row) for row in connection.execute(ordered.limit(MOST_OTHERWISE)))
+    return Uptake(everything - (differing or 0), differing or 0, shown, (apart or 0) - len(shown))
+
+
+def views(connection: Connection) -> tuple[Holding, ...]:
+    found = select(holdings).where(holdings.c.thing == VIEW).order_by(holdings.c.node)
+    return tuple(_holding(row) for row in connection.execute(found))
+
+
+def about(connection: Connection, participant: str, thing: str, limit: int) -> tuple[Holding, ...]:
+    """What one participant holds, wherever it is, and who holds one thing. What differs comes first."""
+    found = select(holdings).where(or_(holdings.c.participant == participant, holdings.c.thing == thing))
+    apart = case((and_(holdings.c.held == holdings.c.desired, holdings.c.refusal == ""), 1), else_=0)
+    ordered = found.order_by(apart, *(holdings.c[name] for name in _KEY)).limit(limit)
     return tuple(_holding(row) for row in connection.execute(ordered))
 
 

@@ -20,6 +20,7 @@ from tests.contracts.store.records import (
     opened,
 )
 from trustplane.registry.records import Hosting
+from trustplane.registry.uptake import VIEW, Uptake, uptake
 from trustplane.spiffe.names import NodeName
 
 MOMENT = timedelta(microseconds=1)
@@ -123,6 +124,23 @@ async def test_dropping_participants_leaves_those_of_other_nodes(url: str) -> No
         await store.drop_participants(NODE, [HOLDING.participant, "never-seen"])
         await store.drop_participants(NODE, [])
         assert await store.holdings() == (other, elsewhere)
+
+
+async def test_what_is_held_is_counted_where_it_is_kept_and_what_is_not_is_named(url: str) -> None:
+    held, doubted = replace(HOLDING, thing="route", held="aa"), replace(HOLDING, thing="xds", held="aa", refusal="no")
+    view = replace(HOLDING, participant="agent node-a", thing=VIEW, held="aa")
+    secret = replace(held, node=OTHER_NODE, participant="sidecar:shop/other", thing="secret/web")
+    async with await opened(url) as store:
+        assert await store.uptake() == Uptake()
+        everything = [HOLDING, held, doubted, view, secret]
+        await store.put_holdings(everything)
+        expected = uptake([one for one in everything if one.thing != VIEW])
+        assert await store.uptake() == expected
+        assert expected.otherwise == (HOLDING, doubted)
+        assert await store.views_held() == (view,)
+        about = await store.holdings_about(HOLDING.participant, "secret/web", 10)
+        assert about == (HOLDING, doubted, held, secret)
+        assert await store.holdings_about(HOLDING.participant, "secret/web", 2) == (HOLDING, doubted)
 
 
 async def test_two_replicas_may_report_the_same_holdings_at_once(url: str) -> None:

@@ -12,6 +12,7 @@ from trustplane.flows.clock_skew import Skew
 from trustplane.issuance.outage_budget import outage_budget
 from trustplane.issuance.record import RenewalFigures
 from trustplane.registry.records import Agent, Holding
+from trustplane.registry.uptake import Uptake, uptake
 from trustplane.spiffe.names import ServiceName
 
 STATE = admitted(repository(trustdomain="{trust_domain: acme.example, mttd: 2h, mttr: 10m}"))
@@ -25,7 +26,7 @@ CALM = Known(
     state=STATE,
     agents=(AGENT,),
     connected={NODE: None},
-    holdings=(Holding(NODE, "agent node-a", "view", "aa", "aa", "", NOON),),
+    uptake=Uptake(held=1),
     change=None,
 )
 
@@ -57,7 +58,7 @@ def test_late_renewals_away_nodes_wrong_clocks_and_refusals_are_looked_into() ->
     skew = Skew(timedelta(seconds=-9), timedelta(0), NOON)
     assert only(replace(CALM, connected={NODE: skew}))[1].startswith("1 clock is off")
     refused = Holding(NODE, "sidecar shop/web", "listener", "aa", "", "no such filter", NOON)
-    assert only(replace(CALM, holdings=(refused,)))[1].startswith("1 thing was refused")
+    assert only(replace(CALM, uptake=uptake([refused])))[1].startswith("1 thing was refused")
 
 
 def test_a_banned_node_is_missed_by_nobody() -> None:
