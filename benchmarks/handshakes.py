@@ -15,7 +15,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter, process_time
@@ -146,24 +146,36 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
+_ROWS = """
+WITH RECURSIVE number(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM number WHERE i + 1 < :events)
+INSERT INTO handshake_failures (at, kind, connection, times, record)
+SELECT :first + i * :step, kind, connection(i / 2), 1, CAST(
+  head || strftime('%Y-%m-%dT%H:%M:%fZ', (:first + i * :step) / 1000000.0, 'unixepoch')
+  || middle || (i / 2) || tail AS BLOB)
+FROM number CROSS JOIN template ON template.place = i % :templates
+"""
+
+
 def _fill(path: Path, envoys: Sequence[Failure], events: int) -> None:
     """Rows as `store.handshakes` writes them, in the order of time and without its bounds: a day when all fail."""
     kinds = [stored(NodeName(f"node-{place % NODES}"), one) for place, one in _spread(envoys)]
-    template = [(one, *_halves(one)) for one in kinds]
-    step = timedelta(days=DAYS) / events
+    told = {"events": events, "templates": len(kinds), "step": int(DAYS * 86_400_000_000 / events)}
     with sqlite3.connect(path, isolation_level=None) as database:
-        database.execute("PRAGMA synchronous=OFF")
-        database.execute("BEGIN")
-        rows = (
-            _row(template[number % len(template)], number, NOW - step * (events - number)) for number in range(events)
-        )
-        database.executemany(
-            "INSERT INTO handshake_failures (at, kind, connection, times, record) VALUES (?, ?, ?, 1, ?)", rows
-        )
-        database.execute("COMMIT")
-        database.execute("BEGIN")
+        for setting in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-500000"):
+            database.execute(f"PRAGMA {setting}")
+        where = "FROM sqlite_master WHERE type = 'index' AND tbl_name = 'handshake_failures'"
+        indexes = dict(database.execute(f"SELECT name, sql {where}"))
+        for name in indexes:
+            database.execute(f"DROP INDEX {name}")
+        database.execute("CREATE TEMP TABLE template (place INTEGER PRIMARY KEY, kind, head, middle, tail)")
+        rows = [(place, one.kind.id, *_parts(one)) for place, one in enumerate(kinds)]
+        database.executemany("INSERT INTO template VALUES (?, ?, ?, ?, ?)", rows)
+        database.create_function("connection", 1, lambda port: connection_of(f"10.0.0.1:{port}"))
+        database.execute(_ROWS, {**told, "first": int((NOW - timedelta(days=DAYS)).timestamp() * 1e6)})
+        for made_again in indexes.values():
+            database.execute(made_again)
         _count(database, kinds)
-        database.execute("COMMIT")
+        database.execute("PRAGMA journal_mode=WAL")
 
 
 def _spread(envoys: Sequence[Failure]) -> Iterator[tuple[int, Reported]]:
@@ -171,24 +183,17 @@ def _spread(envoys: Sequence[Failure]) -> Iterator[tuple[int, Reported]]:
     yield from enumerate(islice(_reported(envoys), 50 if small() else 1000))
 
 
-def _halves(one: Stored) -> tuple[str, str, str]:
-    """The record's JSON around its instant and the client's address."""
+def _parts(one: Stored) -> tuple[str, str, str]:
+    """The record's JSON around its instant and the port of the client's address."""
     shape = record_of(one)
-    text = msgspec.json.encode(msgspec.structs.replace(shape, at=None, **_ends(shape, "~PORT~"))).decode()
-    before, _, after = text.partition('"text":')
-    head, _, tail = ('"text":' + after if after else "").partition("~PORT~")
-    return before + '"at":"', '",' + head, tail
+    text = msgspec.json.encode(msgspec.structs.replace(shape, **_ends(shape, "~"))).decode()
+    head, _, after = text.partition(f'"at":"{shape.at:%Y}')
+    middle, _, tail = after.partition('"')[2].partition("~")
+    return head + '"at":"', '"' + middle, tail
 
 
 def _ends(shape: RecordShape, port: str) -> dict[str, str]:
     return {"peer": f"10.0.0.1:{port}"} if shape.side is Side.SERVER else {"local": f"10.0.0.1:{port}"}
-
-
-def _row(template: tuple[Stored, str, str, str], number: int, at: datetime) -> tuple[int, bytes, bytes, bytes]:
-    one, before, middle, after = template
-    end = f"10.0.0.1:{1024 + number // 2}"
-    record = f"{before}{at:%Y-%m-%dT%H:%M:%S.%fZ}{middle}{1024 + number // 2}{after}"
-    return int(at.timestamp() * 1e6), one.kind.id, connection_of(end), record.encode()
 
 
 def _count(database: sqlite3.Connection, kinds: Sequence[Stored]) -> None:

@@ -22,6 +22,7 @@ FIGURES = {
     "diagnosis": ("both_sides", "one_side", "classified_a_core_second"),
     "policy_difference": ("cpu_seconds",),
     "policy_live": ("live_p99_s",),
+    "handshakes": ("recognised_a_core_second", "asked_hour_s", "asked_all_s"),
     "policy_proxy": ("p99_1000_to_one_rule",),
 }
 

@@ -65,10 +65,15 @@ def kinds(
     connection: Connection, since: datetime, until: datetime, limit: int
 ) -> tuple[tuple[FailureKind, Counted], ...]:
     """From the beginning of that hour to the end of this one, those with most failures first."""
-    count, first = func.sum(handshake_hours.c["count"]).label("failures"), func.min(handshake_hours.c.first)
-    by = [handshake_hours.c[name] for name in _ALL_PARTS]
-    asked = select(*by, count, first.label("began"), func.max(handshake_hours.c.last).label("ended"))
-    asked = asked.where(*_within(since, until)).group_by(*by).order_by(count.desc(), *by).limit(limit)
+    of = handshake_hours.c
+    failures = func.sum(of["count"]).label("failures")
+    times = func.min(of.first).label("began"), func.max(of.last).label("ended")
+    by_kind = select(of.kind, failures, *times, func.max(of.hour).label("newest")).where(*_within(since, until))
+    largest = by_kind.group_by(of.kind).order_by(failures.desc(), of.kind).limit(limit).subquery()
+    # A kind is the same in each of its hours: to group by all its parts would take three times as long.
+    same = (of.hour == largest.c.newest) & (of.kind == largest.c.kind)
+    asked = select(*(of[name] for name in _ALL_PARTS), largest.c.failures, largest.c.began, largest.c.ended)
+    asked = asked.join_from(largest, handshake_hours, same).order_by(largest.c.failures.desc(), largest.c.kind)
     rows: Iterable[Row[Any]] = connection.execute(asked)
     return tuple((_kind(row), Counted(int(row.failures), row.began, row.ended)) for row in rows)
 
