@@ -11,7 +11,7 @@ from trustplane.cli.arguments import as_input
 from trustplane.cli.output import note, say_json
 from trustplane.cli.sockets import AsJson
 from trustplane.flows.diagnose import failures_of
-from trustplane.handshake.readers.event import shape_of
+from trustplane.handshake.readers.event import fitting
 from trustplane.handshake.readers.formats import Format
 from trustplane.host.log_files import LogFile
 
@@ -34,7 +34,7 @@ def command(kind: KindGiven, file: File, *, as_json: AsJson = False) -> None:
     count = 0
     with as_input():
         for failure in failures_of(LogFile(file), Format(kind.value)):
-            say_json(shape_of(failure))
+            say_json(fitting(failure))
             count += 1
     if not as_json:
         note(f"{count} failed handshake{'s' if count != 1 else ''}")

@@ -6,6 +6,7 @@ that it cannot move the cursor, recolour the screen or hide what it says.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -50,9 +51,9 @@ def note(text: str) -> None:
 
 
 def say_json(body: object) -> None:
-    # Unprintable characters are escapes in JSON already, except DEL and C1, which terminals obey too.
+    # Unprintable characters are escapes in JSON already, except DEL, C1 and those of Unicode, which terminals obey too.
     text = msgspec.json.encode(body).decode()
-    sys.stdout.write("".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + "\n")
+    sys.stdout.write("".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text) + "\n")
     sys.stdout.flush()
 
 

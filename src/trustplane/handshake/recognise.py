@@ -36,7 +36,8 @@ MARKS: Final[tuple[tuple[Implementation, tuple[str, ...], re.Pattern[str] | None
     ),
     (
         Implementation.NGINX,
-        ("ssl certificate verify error", "while ssl handshak", "client sent no r", "client sent plain"),
+        ("ssl certificate verify error", "while ssl handshak", "upstream ssl certificate", "client sent no r",
+         "client sent plain", "from upstream", "to upstream"),
         None,
     ),
     (

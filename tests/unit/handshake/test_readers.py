@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.kit.fault_records import VECTORS
 from trustplane.fault import Place
 from trustplane.handshake.failure import Claims, Failure, Implementation, Side, Tls
 from trustplane.handshake.readers import event
 from trustplane.handshake.readers.formats import READERS, Format, format_of
 from trustplane.handshake.readers.line import Line, instant_in
-from trustplane.handshake.recognise import recognise
+from trustplane.handshake.recognise import Unknown, recognise
 
 
 def lines(text: str) -> list[Line]:
@@ -126,6 +127,31 @@ def test_each_format_is_read_and_seen(format_: Format, text: str, found: list[tu
     failures = read(format_, text)
     assert [(recognise(one).signature.id, one.side) for one in failures] == found
     assert READERS[format_of(lines(text))] is READERS[format_]
+
+
+def found_lines() -> list[list[str]]:
+    blocks = (VECTORS / "found.txt").read_text().split("\n\n")[1:]
+    return [[line for line in block.splitlines() if not line.startswith("# ")] for block in blocks]
+
+
+@pytest.mark.parametrize(("wanted", "text"), found_lines())
+def test_lines_that_people_found(wanted: str, text: str) -> None:
+    written, *rest = wanted.split()
+    seen = [
+        [signature_of(one), one.side.value if one.side else "-", one.peer or "-"] for one in read(Format(written), text)
+    ]
+    assert seen == ([] if rest == ["-"] else [rest])
+    assert READERS[format_of(lines(text))] is READERS[Format(written)]
+
+
+def signature_of(failure: Failure) -> str:
+    found = recognise(failure).signature
+    return "?" if isinstance(found, Unknown) else found.id
+
+
+def test_what_our_proxy_had_with_the_program_behind_it_is_no_failed_handshake() -> None:
+    line = '{"log":"inbound","flags":"UF","details":"upstream_reset_before_response_started{connection_failure}"}'
+    assert read(Format.ENVOY, line) == []
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,17 @@ _GRPC: Final = (
         "the words behind it, which are not in this catalogue",
     ),
 )  # fmt: skip
+_NGINX_ALERTED: Final[tuple[tuple[str, str, Causes], ...]] = (
+    ("expired", "alert certificate expired", ALERTED_EXPIRED),
+    ("unknown-ca", "alert unknown ca", ALERTED_CA),
+    ("unknown-certificate", "alert certificate unknown", ALERTED_UNKNOWN),
+    ("bad-certificate", "alert bad certificate", ALERTED_BAD),
+    ("usage", "alert unsupported certificate", (("wrong-usage", 1.0),)),
+    ("revoked", "alert certificate revoked", (("revoked", 1.0),)),
+    ("certificate-required", "alert certificate required", NO_CERTIFICATE),
+    ("protocol", "alert protocol version", (("version-mismatch", 1.0),)),
+    ("handshake", "alert handshake failure", (("no-client-certificate", 0.6), ("no-shared-cipher", 0.4))),
+)
 _NGINX: Final = (
     *(
         Signature(
@@ -127,15 +138,47 @@ _NGINX: Final = (
         V,
         "who connects", C,
     ),
-    Signature(
-        "nginx-alert-unknown-ca", 76, N, Match(("alert unknown ca",)),
-        (("rejected-by-client", 0.5), ("unknown-issuer", 0.4), ("missing-intermediate", 0.1)), A,
-        "the client's record", B,
+    *(
+        Signature(
+            f"nginx-upstream-{name}", 76, N, Match((f"upstream ssl certificate verify error: ({number}:",)), causes, V,
+            "the upstream's chain against proxy_ssl_trusted_certificate", B,
+        )
+        for number, name, causes in _NUMBERS
     ),
     Signature(
         "nginx-upstream-verify", 76, N, Match(("upstream ssl certificate verify error:",)),
         (("unknown-issuer", 0.4), ("leaf-expired", 0.3), ("missing-intermediate", 0.2), ("not-yet-valid", 0.1)), V,
         "the number in the brackets", B,
+    ),
+    *(
+        Signature(
+            f"nginx-upstream-alert-{id_}", 76, N, Match((said,), side=C), causes, A, "the upstream's record", C,
+        )
+        for id_, said, causes in _NGINX_ALERTED
+    ),
+    *(
+        Signature(
+            f"nginx-alert-{id_}", 76, N, Match((said,)), causes, A, "the other side's record, and what runs there", B,
+        )
+        for id_, said, causes in _NGINX_ALERTED
+    ),
+    Signature(
+        "nginx-unknown-name", 76, N, Match(("unrecognized name", "handshaking to upstream")),
+        (("no-filter-chain", 0.95), ("peer-closed", 0.05)), A,
+        "proxy_ssl_server_name and proxy_ssl_name against the names that the upstream knows",
+    ),
+    Signature(
+        "nginx-upstream-closed", 76, N, Match(("peer closed connection in ssl handshake", "to upstream")),
+        (("rejected-by-server", 0.4), ("peer-closed", 0.4), ("secret-not-delivered", 0.2)), S, "the upstream's record",
+    ),
+    Signature(
+        "nginx-upstream-broken-pipe", 76, N, Match(("broken pipe", "to upstream")),
+        (("rejected-by-server", 0.7), ("peer-closed", 0.3)), S,
+        "the upstream's record: in TLS 1.3 nginx writes before it has read the alert", C,
+    ),
+    Signature(
+        "nginx-client-closed", 76, N, Match(("peer closed connection in ssl handshake",)),
+        (("peer-closed", 0.7), ("rejected-by-client", 0.3)), S, "the client's record",
     ),
     Signature(
         "nginx-upstream-name", 76, N, Match(("upstream ssl certificate does not match",)), (("wrong-san", 1),), V,

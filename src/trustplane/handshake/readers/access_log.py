@@ -16,6 +16,9 @@ from trustplane.handshake.readers.line import Line, instant_in
 
 # What the other side of a proxy did: no connection, or an end before an answer.
 BROKEN_OFF: Final = frozenset({"UF", "UC", "URX", "DPE", "NR"})
+# What a listener says of a connection that no filter chain of it takes; our own log of those leaves it out.
+NO_CHAIN: Final = "filter_chain_not_found"
+UNMATCHED: Final = frozenset({NO_CHAIN, ""})
 _TLS: Final = {"TLSv1.2": Tls.V1_2, "TLSv1.3": Tls.V1_3}
 _ABSENT: Final = ("", "-")
 # Our names for the fields, and Envoy's own, which Istio uses.
@@ -56,11 +59,21 @@ def read(lines: Iterable[Line]) -> Iterator[Failure]:
 def of_entry(entry: Mapping[str, object], line: Line) -> Failure | None:
     written = {name: _first(entry, keys) for name, keys in _NAMES.items()}
     side = _side(entry, written)
-    refused = written["details"].startswith("rbac_access_denied")
-    broken = bool(BROKEN_OFF & set(written["flags"].split(",")))
-    if side is None or not (written["failure"] or broken or refused or entry.get("log") == "handshake"):
-        return None
-    return _record(entry, written, side, line)
+    wanted = written["failure"] or _refused(written) or _broken_off(entry, written) or entry.get("log") == "handshake"
+    return _record(entry, written, side, line) if side is not None and wanted else None
+
+
+def _refused(written: Mapping[str, str]) -> bool:
+    return written["details"].startswith("rbac_access_denied")
+
+
+def _broken_off(entry: Mapping[str, object], written: Mapping[str, str]) -> bool:
+    """By the flags alone, these are no failures between sidecars: what a proxy had with the program behind it, and a
+    request that no route took."""
+    flags = BROKEN_OFF & set(written["flags"].split(","))
+    if entry.get("log") == "inbound" or _text(entry, "upstream_cluster").startswith("inbound|"):
+        return False
+    return bool(flags - {"NR"}) or (bool(flags) and written["details"] in UNMATCHED)
 
 
 def worked(line: Line) -> Failure | None:
@@ -102,7 +115,9 @@ def _side(entry: Mapping[str, object], written: Mapping[str, str]) -> Side | Non
         case "inbound" | "handshake":
             return Side.SERVER
         case None:
-            if _text(entry, "downstream_transport_failure_reason"):
+            if _text(entry, "downstream_transport_failure_reason") or _refused(written):
+                return Side.SERVER
+            if written["details"] == NO_CHAIN:
                 return Side.SERVER
             return Side.CLIENT if written["flags"] or written["failure"] else None
         case _:

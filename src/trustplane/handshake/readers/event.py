@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from trustplane.fault import Place
 from trustplane.handshake.failure import MAX_FIELD, MAX_TEXT, Claims, Failure, Implementation, Side, Tls
-from trustplane.handshake.readers.line import Line
+from trustplane.handshake.readers.line import MAX_LINE, Line
 from trustplane.handshake.reported import MOST_TIMES
 
 
@@ -41,11 +42,46 @@ class FailureShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     line: int = 0
 
 
+# One byte of what is printed may become as many: DEL and C1 are two bytes, and six as an escape.
+MOST_ESCAPED: Final = 3
+MOST_OF_A_TEXT: Final = 400
+MOST_OF_A_FIELD: Final = 64
 _decoder = msgspec.json.Decoder(FailureShape)
 
 
 def shape_of(failure: Failure) -> FailureShape:
     return FailureShape(**fields_of(failure))
+
+
+def fitting(failure: Failure) -> FailureShape:
+    """As much of it as is read again: a line is cut, and what was cut is no event. Only a text made of characters that
+    JSON writes as escapes is that long."""
+    shape = shape_of(failure)
+    if MOST_ESCAPED * len(msgspec.json.encode(shape)) <= MAX_LINE:
+        return shape
+    return shape_of(
+        replace(
+            failure,
+            text=failure.text[:MOST_OF_A_TEXT],
+            flags=failure.flags[:MOST_OF_A_FIELD],
+            details=failure.details[:MOST_OF_A_FIELD],
+            local=failure.local[:MOST_OF_A_FIELD],
+            peer=failure.peer[:MOST_OF_A_FIELD],
+            theirs=_shortened(failure.theirs),
+            ours=_shortened(failure.ours),
+            place=failure.place and Place(failure.place.file[-MOST_OF_A_FIELD:], failure.place.line),
+        )
+    )
+
+
+def _shortened(claims: Claims) -> Claims:
+    return Claims(
+        claims.spiffe_id[:MOST_OF_A_FIELD],
+        claims.serial[:MOST_OF_A_FIELD],
+        claims.issuer_serial[:MOST_OF_A_FIELD],
+        claims.not_after,
+        claims.issuer_key[:MOST_OF_A_FIELD],
+    )
 
 
 def fields_of(failure: Failure) -> dict[str, Any]:

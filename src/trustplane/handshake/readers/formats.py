@@ -59,6 +59,7 @@ _LOOKS: Final = (
         Format.ENVOY,
         re.compile(
             r'\{.*"(?:log|response_flags|flags)":|\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "|\[\d{4}-\d\d-\d\d [\d:.]+\]\[\d+\]'
+            r"|\d{4}-\d\d-\d\dT[\d:.]+Z\t\w+\tenvoy "
         ),
     ),
     (Format.NGINX, re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+:")),

@@ -16,7 +16,8 @@ _ENTRY: Final = re.compile(
 )
 _ISTIO: Final = re.compile(r'(?P<details>\S{1,512}) (?P<ended>\S{1,512}) "(?P<failure>[^"]{0,4096})" .*')
 _AFTER: Final = re.compile(
-    r'"(?P<upstream>[^" ]{1,128})" \S{1,512} (?P<upstream_local>\S{1,128}) \S{1,128} \S{1,128} \S{1,256} \S{1,256}$'
+    r'"(?P<upstream>[^" ]{1,128})" (?P<cluster>\S{1,512}) (?P<upstream_local>\S{1,128}) (?P<local>\S{1,128})'
+    r" (?P<remote>\S{1,128}) \S{1,256} \S{1,256}$"
 )
 _UPSTREAM: Final = re.compile(r'"(?P<upstream>[^" ]{1,128})"\s*$')
 _OWN: Final = re.compile(r"TLS[ _]error|update rejected|initial fetch timed out|Secret is not supplied", re.IGNORECASE)
@@ -25,6 +26,7 @@ _NGINX: Final = re.compile(
     r"(?:, client: (?P<client>[^,]{1,64}))?(?:, server: (?P<server>[^,]{0,256}))?(?:, .*)?$"
 )
 _NGINX_TLS: Final = re.compile(r"ssl|certificate|plain http", re.IGNORECASE)
+_NGINX_UPSTREAM: Final = re.compile(r', upstream: "(?P<scheme>[a-z]{1,16})://(?P<address>[^/",]{1,128})')
 _HAPROXY: Final = re.compile(
     r"(?:^|\s)(?P<client>[0-9a-fA-F.:]{2,45}:\d{1,5}) \[(?P<when>[^\]]{1,40})\] (?P<text>.*SSL .*)$"
 )
@@ -50,7 +52,13 @@ def _entry(found: re.Match[str], line: Line) -> Failure | None:
         entry["response_code_details"] = istio["details"]
         entry["upstream_transport_failure_reason"] = istio["failure"]
     if after := _AFTER.search(found["rest"]):
-        entry |= {"upstream_host": after["upstream"], "upstream_local_address": after["upstream_local"]}
+        entry |= {
+            "upstream_host": after["upstream"],
+            "upstream_cluster": after["cluster"],
+            "upstream_local_address": after["upstream_local"],
+            "downstream_local_address": after["local"],
+            "downstream_remote_address": after["remote"],
+        }
     elif upstream := _UPSTREAM.search(found["rest"]):
         entry["upstream_host"] = upstream["upstream"]
     return access_log.of_entry(entry, line)
@@ -59,16 +67,22 @@ def _entry(found: re.Match[str], line: Line) -> Failure | None:
 def read_nginx(lines: Iterable[Line]) -> Iterator[Failure]:
     for line in lines:
         found = _NGINX.match(line.text)
-        if found and _NGINX_TLS.search(found["text"]):
-            side = Side.CLIENT if "upstream" in line.text else Side.SERVER
+        upstream = _NGINX_UPSTREAM.search(line.text)
+        if found and (_NGINX_TLS.search(found["text"]) or _hung_up(upstream, found["text"])):
+            asks = upstream is not None or "upstream" in found["text"]
             yield Failure(
                 found["text"],
                 Implementation.NGINX,
-                side,
+                Side.CLIENT if asks else Side.SERVER,
                 at=instant_in(found["when"]),
-                peer=found["client"] or "",
+                peer=(upstream["address"] if upstream else "") if asks else found["client"] or "",
                 place=line.place,
             )
+
+
+def _hung_up(upstream: re.Match[str] | None, text: str) -> bool:
+    """An upstream that was spoken to over TLS and ended the connection: what a refusal under TLS 1.3 looks like."""
+    return upstream is not None and upstream["scheme"] in {"https", "grpcs"} and "Broken pipe" in text
 
 
 def read_haproxy(lines: Iterable[Line]) -> Iterator[Failure]:
