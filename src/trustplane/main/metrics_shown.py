@@ -16,6 +16,7 @@ from trustplane.main import (
     rotation_metrics,
     server_metrics,
     store_metrics,
+    telemetry,
 )
 from trustplane.main.measure import Measure
 
@@ -34,5 +35,6 @@ SERVER = _declared(
     rotation_metrics,
     federation_metrics,
     store_metrics,
+    telemetry,
 )
-AGENT = _declared(agent_metrics, decision_metrics)
+AGENT = _declared(agent_metrics, decision_metrics, telemetry)
