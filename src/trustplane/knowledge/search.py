@@ -89,7 +89,7 @@ class Index:
         object.__setattr__(self, "mean", sum(one.total() for one in counts) / len(counts) if counts else 1)
 
     def search(self, query: str, kinds: Sequence[str] = KINDS) -> list[Hit]:
-        """The best first; those without any of the words are left out."""
+        """The best first; what has none of the words is left out."""
         wanted = {word for word in _words(query[:MAX_QUERY]) if word not in _EMPTY}
         hits = [
             Hit(entry, round(score, 3), _line(entry, wanted))
@@ -97,7 +97,8 @@ class Index:
             if entry.kind in kinds
             and (score := _PRIOR[entry.kind] * sum(self._score(word, count) for word in wanted)) > 0
         ]
-        return sorted(hits, key=lambda hit: (-hit.score, KINDS.index(hit.entry.kind), hit.entry.name))
+        hits.sort(key=lambda hit: (-hit.score, KINDS.index(hit.entry.kind), hit.entry.name))
+        return _without_echoes(hits)
 
     def _score(self, word: str, count: Counter[str]) -> float:
         times = count[word]
@@ -107,6 +108,18 @@ class Index:
         rarity = math.log(1 + (len(self.counts) - among + 0.5) / (among + 0.5))
         length = 1 - _LENGTH + _LENGTH * count.total() / self.mean
         return rarity * times * (_SATURATION + 1) / (times + _SATURATION * length)
+
+
+def _without_echoes(hits: Sequence[Hit]) -> list[Hit]:
+    """A dozen programs say the same of one fault: of signatures that lead to one runbook only the best stays in its
+    place, the others go to the end, so that they do not push away the runbook itself."""
+    seen, first, echoes = set[str](), list[Hit](), list[Hit]()
+    for hit in hits:
+        is_echo = hit.entry.kind == "signature" and hit.entry.page in seen
+        (echoes if is_echo else first).append(hit)
+        if hit.entry.kind == "signature":
+            seen.add(hit.entry.page)
+    return first + echoes
 
 
 def _counted(entry: Entry) -> Counter[str]:

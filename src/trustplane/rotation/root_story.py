@@ -103,7 +103,9 @@ class _Teller:
         seen = tuple(
             self._proven(one, {lack for who, lack in lacks if who == one.participant}) for one in self._world.seen
         )
-        self._world = replace(self._world, seen=seen)
+        # A link that was waited for is used no more, so nobody sees it; a doubt is cleared by whoever clears it.
+        links = tuple(one for one in self._world.links if (one.participant, Lack.LINK) not in lacks)
+        self._world = replace(self._world, seen=seen, links=links)
         self._at = max([self._at, *(one.until + INSTANT for one in waiting if one.until is not None)])
 
     def _proven(self, one: Seen, lacks: set[Lack]) -> Seen:
@@ -111,6 +113,8 @@ class _Teller:
         coming = frozenset({self._change.coming} if self._change.coming else ())
         for lack in lacks:
             match lack:
+                case Lack.DOUBT:
+                    one = replace(one, doubt="")
                 case Lack.ROOT:
                     one = replace(one, trusts=one.trusts | coming)
                 case Lack.PROBE:

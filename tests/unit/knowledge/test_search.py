@@ -46,6 +46,22 @@ QUESTIONS = {
     "issuing authority was not replaced": "runbook authority-not-replaced",
     "wildcard certificate outage": "postmortem epic-wildcard-2021",
     "secret never arrives, SDS": "signature envoy-secret-missing",
+    # Written after the ranking; 13 of these 15 were found at once.
+    "x509: certificate signed by unknown authority": "runbook unknown-issuer",
+    "pods are ready but every call gives 503 after a year": "postmortem istio-root-one-year",
+    "we replaced the secret but linkerd still uses the old issuer": "postmortem linkerd-issuer-not-reloaded",
+    "laptop suspended overnight, agent cannot attest": "postmortem spire-agent-token-deadlock",
+    "how do I undo a revocation": "runbook revocation",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "runbook no-client-certificate",
+    "key values mismatch": "runbook delivery",
+    "one site lost its connection to the servers": "runbook agents-away",
+    "hostname mismatch": "runbook wrong-name",
+    "load balancer health check fails handshake": "runbook closed",
+    "server lost its database what now": "runbook server-absent",
+    "JWT key about to end": "runbook chain-ends",
+    "sidecar does not trust the new root yet": "runbook bundle-behind",
+    "403 from the callee": "runbook denied",
+    "unsupported protocol version": "runbook parameters",
 }
 
 

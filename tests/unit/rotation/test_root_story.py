@@ -9,10 +9,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from trustplane.rotation.change_root import MakeRoot, PrepareIssuers, Publish, Remake, Retire, Switch
-from trustplane.rotation.root_change import Order, Participant, Phase, RootChange, Seen, Survey, begun
+from trustplane.rotation.root_change import LinkBelow, Order, Participant, Phase, RootChange, Seen, Survey, begun
+from trustplane.rotation.root_gates import Lack
 from trustplane.rotation.root_story import TO_COME, Chapter, story
 from trustplane.rotation.root_story_text import COLOURS, NAMED, STYLE, markdown, picture
-from trustplane.spiffe.names import ClusterName
+from trustplane.spiffe.names import ClusterName, NodeName
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -54,6 +55,15 @@ def test_only_the_drain_has_a_length_and_it_counts_the_last_leaf_and_its_connect
     lengths = {one.phase: one.ends - one.begins for one in told() if one.ends > one.begins}
     assert list(lengths) == [Phase.DRAIN]
     assert HOUR + AGE <= lengths[Phase.DRAIN] < HOUR + AGE + timedelta(seconds=1)
+
+
+def test_a_link_in_use_and_a_participant_in_doubt_are_waited_for_and_do_not_keep_the_story_from_its_end() -> None:
+    doubted = replace(WEB, doubt="its /certs shows another leaf")
+    links = (LinkBelow(Participant("link web -> pay"), "caller", "0a", OLD, NodeName("node-a"), NOON),)
+    chapters = story(CHANGE, replace(survey(AGENT, doubted), links=links), NOON)
+    assert [one.phase for one in chapters] == [phase for phase in Phase if not phase.is_over]
+    waited = {each.lack for one in chapters for each in one.waits}
+    assert {Lack.DOUBT, Lack.LINK} <= waited
 
 
 def test_where_connections_are_measured_the_drain_is_as_long_as_the_last_leaf() -> None:
