@@ -35,7 +35,7 @@ MOST_KINDS = 2000  # of one service in one hour
 MOST_WITHOUT_PEERS = 500  # beside those
 MOST_WHOLE = 5000  # records of one service in one hour, beside the first of each kind
 MOST_RECORDS = 10_000_000  # in all
-PRUNED_AT_ONCE = 20_000  # so that no writer waits long
+PRUNED_AT_ONCE = 10_000  # so that no writer waits long
 PARTS = ("service", "node", "side", "signature", "cause", "rejecter", "peer", "issuer", "own_issuer", "build", "tls")
 _ALL_PARTS = (*PARTS, "bundle", "revision")
 _HOUR = timedelta(hours=1)
@@ -139,17 +139,30 @@ def losses(connection: Connection, since: datetime) -> dict[NodeName, Losses]:
 
 
 def prune(transaction: Transaction, records_before: datetime, hours_before: datetime) -> int:
-    """How many records went: at most so many at once, the oldest first; also beyond those that are kept in all."""
+    """How many records went: whole hours, the oldest first, so many at once; also beyond those that are kept in all."""
     for table in (handshake_hours, handshakes_completed):
         transaction.write(delete(table).where(table.c.hour < hour_of(hours_before)))
     parcel_streams.forget_before(transaction, handshake_streams, hours_before)
-    at = handshake_failures.c["at"]
-    oldest = select(handshake_failures.c.id).order_by(at, handshake_failures.c.id)
-    gone = _let_go(transaction, oldest.where(at < records_before).limit(PRUNED_AT_ONCE))
-    room = int(transaction.read(select(func.coalesce(func.sum(handshake_hours.c.kept), 0))).scalar_one()) - MOST_RECORDS
-    if room > 0:
-        gone += _let_go(transaction, oldest.limit(min(room, PRUNED_AT_ONCE)))
-    return gone
+    while True:
+        ends = _kept_from(transaction, hour_of(records_before))
+        at = handshake_failures.c["at"]
+        oldest = select(handshake_failures.c.id).where(at < ends).order_by(at).limit(PRUNED_AT_ONCE)
+        gone = transaction.write(delete(handshake_failures).where(handshake_failures.c.id.in_(oldest)))
+        if gone == PRUNED_AT_ONCE:
+            return gone
+        # The hours go on counting what is not there any more.
+        there = (handshake_hours.c.hour < ends, handshake_hours.c.kept > 0)
+        if gone or not transaction.write(update(handshake_hours).where(*there).values(kept=0)):
+            return gone
+
+
+def _kept_from(transaction: Transaction, hour: datetime) -> datetime:
+    """From when on records are kept; an hour later than they are now, while there are too many."""
+    of = handshake_hours.c
+    asked = select(func.min(of.hour).label("oldest"), func.sum(of.kept).label("records")).where(of.kept > 0)
+    row = transaction.read(asked).mappings().one()
+    is_too_much = int(row["records"] or 0) > MOST_RECORDS
+    return max(hour, row["oldest"] + _HOUR) if is_too_much else hour
 
 
 def hour_of(at: datetime) -> datetime:
@@ -277,22 +290,6 @@ def _put_completed(transaction: Transaction, parcel: HandshakeParcel, hour: date
 
 def _completed_row(hour: datetime, node: NodeName, told: Completed, of: tuple[ServiceName, Side]) -> dict[str, Any]:
     return {"hour": hour, "node": node.name, "service": str(of[0]), "side": of[1].value, "count": told[of]}
-
-
-def _let_go(transaction: Transaction, oldest: Any) -> int:  # noqa: ANN401 - SQLAlchemy's select
-    """The hours go on counting them."""
-    which = list(transaction.read(oldest).scalars())
-    if not which:
-        return 0
-    of = select(handshake_failures.c.kind, handshake_failures.c["at"]).where(handshake_failures.c.id.in_(which))
-    by_hour: dict[tuple[bytes, datetime], int] = defaultdict(int)
-    for row in transaction.read(of):
-        by_hour[bytes(row.kind), hour_of(row.at)] += 1
-    transaction.write(delete(handshake_failures).where(handshake_failures.c.id.in_(which)))
-    for (kind, hour), count in sorted(by_hour.items()):
-        hours = update(handshake_hours).where(handshake_hours.c.kind == kind, handshake_hours.c.hour == hour)
-        transaction.write(hours.values(kept=handshake_hours.c.kept - count))
-    return len(which)
 
 
 def _records(rows: Iterable[Row[Any]]) -> tuple[Stored, ...]:
