@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,12 @@ class MemoryFailures:
 
     async def failures_counted(self, since: datetime, until: datetime) -> int:
         return sum(one.reported.failure.times for one in self._within(since, until))
+
+    async def failures_by_hour(self, since: datetime, until: datetime) -> Mapping[datetime, int]:
+        hours: Counter[datetime] = Counter()
+        for one in self._within(since, until):
+            hours[one.reported.at.replace(minute=0, second=0, microsecond=0)] += one.reported.failure.times
+        return hours
 
     async def failures_of(
         self, kinds: Iterable[bytes], since: datetime, until: datetime, each: int

@@ -101,6 +101,8 @@ class _Console:
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
             ("/pictures/expiry.csv", pages.expiry_figures, False),
+            ("/pictures/failures.svg", pages.trend, False),
+            ("/pictures/failures.csv", pages.trend_figures, False),
             ("/pictures/calls/{namespace}/{name}.svg", pages.calls, False),
             ("/pictures/calls/{namespace}/{name}.csv", pages.calls_figures, False),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -21,6 +22,7 @@ SHARE = 10
 NEVER = datetime.max.replace(tzinfo=UTC)
 REVISIONS = 5
 PAST_CHANGES = 20
+HOURS = 24
 MOST_EXPIRIES = 100_000
 
 T = TypeVar("T")
@@ -88,7 +90,9 @@ class Looking:
             uptake=await self.uptake.now(),
             change=changes[0] if changes else None,
         )
-        return overview(known, await server.revisions(REVISIONS), await self.hostings.now())
+        failures = await server.handshakes().by_hour(HOURS)
+        found = overview(known, await server.revisions(REVISIONS), await self.hostings.now())
+        return replace(found, failures=failures)
 
     async def _expiries(self) -> Timeline:
         budget, current = await self.budget.now(), await self._server.current()

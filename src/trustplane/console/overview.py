@@ -56,6 +56,7 @@ class Overview:
     differing: int
     revisions: tuple[Revision, ...]
     can_issue: bool
+    failures: tuple[tuple[datetime, int], ...] = ()  # of handshakes, by the hour
 
     @property
     def is_calm(self) -> bool:

@@ -15,6 +15,7 @@ from trustplane.console import pictures, spreadsheet
 from trustplane.console.acts import MAX_TARGET, Acts, by
 from trustplane.console.attention import SKEW_SHOWN
 from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
+from trustplane.console.failure_trend import failure_trend
 from trustplane.console.failures import failures
 from trustplane.console.handshakes import LATELY, failed_handshakes
 from trustplane.console.looking import Looking
@@ -91,7 +92,14 @@ class Pages:
     async def overview(self, _: Asked) -> Page:
         of = await self._looking.overview.now()
         picture = Markup(pictures.expiry_timeline(of.timeline))  # noqa: S704 - drawn by us, its words escaped
-        return Page("overview.html", "Overview", {"of": of, "picture": picture, "now": of.at})
+        trend = Markup(failure_trend(of.failures))  # noqa: S704 - likewise
+        return Page("overview.html", "Overview", {"of": of, "picture": picture, "trend": trend, "now": of.at})
+
+    async def trend(self, _: Asked) -> Saved:
+        return Saved(failure_trend((await self._looking.overview.now()).failures), "failures", "svg")
+
+    async def trend_figures(self, _: Asked) -> Saved:
+        return Saved(spreadsheet.failures((await self._looking.overview.now()).failures), "failures", "csv")
 
     async def expiry(self, _: Asked) -> Saved:
         of = await self._looking.overview.now()

@@ -26,10 +26,10 @@ def expiry_timeline(timeline: Timeline) -> str:
     rows = len(timeline.bars)
     height = _TOP + _ROW * max(rows, 1) + (34 if timeline.left_off else 14)
     said = [f"{one.service} {span(one.left)}" for one in timeline.bars]
-    words = "; ".join(said) or "no service has a certificate yet"
-    parts = [*_opening(height, "When certificates end, the soonest first", words)]
+    told = "; ".join(said) or "no service has a certificate yet"
+    parts = [*opening(height, "When certificates end, the soonest first", told)]
     if not rows:
-        parts.append(_words(16, _TOP + 18, "no service has a certificate yet"))
+        parts.append(words(16, _TOP + 18, "no service has a certificate yet"))
     longest = max((one.lifetime or one.left for one in timeline.bars), default=timedelta(0))
     longest = max(longest, timeline.mttr or timedelta(0), timedelta(seconds=1))
     for row, bar in enumerate(timeline.bars):
@@ -37,7 +37,7 @@ def expiry_timeline(timeline: Timeline) -> str:
     if rows and timeline.mttr:
         parts += _repair(timeline.mttr, longest, _TOP + rows * _ROW)
     if timeline.left_off:
-        parts.append(_words(16, height - 12, f"and {timeline.left_off:,} services whose certificates last longer"))
+        parts.append(words(16, height - 12, f"and {timeline.left_off:,} services whose certificates last longer"))
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -48,9 +48,9 @@ def neighbours(page: ServicePage) -> str:
     rows = max(min(len(callers), _MOST_BOXES + 1), min(len(callees), _MOST_BOXES + 1), 1)
     height = 64 + rows * (_TALL + 12)
     name = str(page.service.name)
-    words = f"{name} is called by {', '.join(callers) or 'nobody'} and calls {', '.join(callees) or 'nobody'}"
+    told = f"{name} is called by {', '.join(callers) or 'nobody'} and calls {', '.join(callees) or 'nobody'}"
     middle = 52 + rows * (_TALL + 12) / 2 - 6
-    parts = [*_opening(height, f"Who calls {name}, and whom it calls", words)]
+    parts = [*opening(height, f"Who calls {name}, and whom it calls", told)]
     parts += _column(16, callers, (16 + _BOX, WIDTH / 2 - _BOX / 2), middle, "nobody declares a call to it")
     parts += _box(WIDTH / 2 - _BOX / 2, middle - _TALL / 2, name, is_self=True)
     parts += _column(WIDTH - 16 - _BOX, callees, (WIDTH / 2 + _BOX / 2, WIDTH - 16 - _BOX), middle, "it calls nobody")
@@ -63,11 +63,11 @@ def _bar(bar: Bar, y: float, longest: timedelta, mttr: timedelta | None) -> Iter
     wide = max(whole * (bar.left / longest), 2.0)
     full = whole * ((bar.lifetime or bar.left) / longest)
     yield f"<g><title>{_text(f'{bar.service} on {bar.node}: ends {instant(bar.at)}')}</title>"
-    yield _words(_LEFT - 10, y + 17, _short(bar.service, 30), anchor="end")
+    yield words(_LEFT - 10, y + 17, _short(bar.service, 30), anchor="end")
     yield f'<rect class="track" x="{_LEFT}" y="{y + 4}" width="{full:.1f}" height="18" fill="{FAINT}"/>'
     yield f'<rect class="{kind}" x="{_LEFT}" y="{y + 4}" width="{min(wide, whole):.1f}" height="18" fill="{colour}"/>'
     left = span(bar.left) if bar.left else "expired"
-    yield _words(_LEFT + max(wide, full) + 8, y + 17, left)
+    yield words(_LEFT + max(wide, full) + 8, y + 17, left)
     yield "</g>"
 
 
@@ -85,13 +85,13 @@ def _repair(mttr: timedelta, longest: timedelta, bottom: float) -> Iterator[str]
         f'<line class="line" x1="{x:.1f}" y1="{_TOP - 6}" x2="{x:.1f}" y2="{bottom}" stroke="{INK}" '
         'stroke-dasharray="4 4"/>'
     )
-    yield _words(x + 5, _TOP - 10, f"time to repair, {span(mttr)}", size=12)
+    yield words(x + 5, _TOP - 10, f"time to repair, {span(mttr)}", size=12)
 
 
 def _column(x: float, names: Sequence[str], edge: tuple[float, float], middle: float, empty: str) -> Iterator[str]:
     shown = [*names[:_MOST_BOXES], *([f"and {len(names) - _MOST_BOXES} more"] if len(names) > _MOST_BOXES else [])]
     if not shown:
-        yield _words(x + _BOX / 2, middle + 5, empty, anchor="middle")
+        yield words(x + _BOX / 2, middle + 5, empty, anchor="middle")
         return
     top = middle - (len(shown) * (_TALL + 12) - 12) / 2
     for number, name in enumerate(shown):
@@ -111,26 +111,26 @@ def _box(x: float, y: float, name: str, *, is_self: bool = False) -> Iterator[st
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{_BOX}" height="{_TALL}" rx="5" fill="{GROUND}" '
         f'stroke="{colour}" stroke-width="2"/>'
     )
-    yield _words(x + _BOX / 2, y + _TALL / 2 + 5, _short(name, 28), anchor="middle")
+    yield words(x + _BOX / 2, y + _TALL / 2 + 5, _short(name, 28), anchor="middle")
 
 
-def _opening(height: float, title: str, words: str) -> Iterator[str]:
+def opening(height: float, title: str, told: str) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" role="img" viewBox="0 0 {WIDTH} {height:.0f}" '
         f'width="{WIDTH}" height="{height:.0f}" font-family="system-ui, sans-serif" font-size="14" '
-        f'aria-label="{_text(f"{title}: {words}")}">'
+        f'aria-label="{_text(f"{title}: {told}")}">'
     )
     yield (
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         f'<path class="ink" d="M0,0 L8,4 L0,8 z" fill="{INK}"/></marker></defs>'
     )
     yield f'<rect class="ground" width="{WIDTH}" height="{height:.0f}" fill="{GROUND}"/>'
-    yield _words(16, 26, title, size=16, weight="600")
+    yield words(16, 26, title, size=16, weight="600")
 
 
-def _words(x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, weight: str = "400") -> str:
+def words(x: float, y: float, text: str, *, anchor: str = "start", size: int = 14, weight: str = "400") -> str:
     style = f'font-size="{size}" text-anchor="{anchor}" font-weight="{weight}"'
-    return f'<text class="ink" x="{x:.1f}" y="{y:.1f}" {style} fill="{INK}">{_text(words)}</text>'
+    return f'<text class="ink" x="{x:.1f}" y="{y:.1f}" {style} fill="{INK}">{_text(text)}</text>'
 
 
 def _short(words: str, most: int) -> str:

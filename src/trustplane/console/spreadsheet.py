@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from trustplane.console.overview import Timeline
 from trustplane.console.services import ServicePage
@@ -29,6 +30,10 @@ def expiries(timeline: Timeline) -> str:
         for one in timeline.bars
     )
     return _written(("service", "node", "serial", "ends", "seconds_left", "lifetime_seconds"), rows)
+
+
+def failures(by_hour: Sequence[tuple[datetime, int]]) -> str:
+    return _written(("hour", "failed_handshakes"), ((machine_instant(hour), count) for hour, count in by_hour))
 
 
 def calls(page: ServicePage) -> str:

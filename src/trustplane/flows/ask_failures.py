@@ -40,6 +40,8 @@ class Store(Protocol):
 
     async def failures_counted(self, since: datetime, until: datetime) -> int: ...
 
+    async def failures_by_hour(self, since: datetime, until: datetime) -> Mapping[datetime, int]: ...
+
     async def failures_of(
         self, kinds: Iterable[bytes], since: datetime, until: datetime, each: int
     ) -> Mapping[bytes, Sequence[Stored]]: ...
@@ -94,6 +96,13 @@ class AskFailures:
         else:
             found = await self._sampled(_hour(since), min(_hour(ends) + HOUR, self.now()))
         return await self._beside(found)
+
+    async def by_hour(self, hours: int) -> tuple[tuple[datetime, int], ...]:
+        """How many there were in each of the last hours, the newest last; it has only begun."""
+        newest = _hour(self.now())
+        every = [newest - HOUR * (hours - 1 - number) for number in range(hours)]
+        found = await self._store.failures_by_hour(every[0], newest + HOUR)
+        return tuple((hour, found.get(hour, 0)) for hour in every)
 
     async def _sampled(self, since: datetime, until: datetime) -> Failed:
         kinds = dict(await self._store.failure_kinds(since, until, MOST_KINDS))

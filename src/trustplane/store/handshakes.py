@@ -91,6 +91,12 @@ def total(connection: Connection, since: datetime, until: datetime) -> int:
     return int(connection.execute(asked).scalar_one())
 
 
+def by_hour(connection: Connection, since: datetime, until: datetime) -> dict[datetime, int]:
+    """All failures of each of those hours that had any."""
+    asked = select(handshake_hours.c.hour, func.sum(handshake_hours.c["count"])).where(*_within(since, until))
+    return {hour: int(count) for hour, count in connection.execute(asked.group_by(handshake_hours.c.hour))}
+
+
 def newest(connection: Connection, since: datetime, until: datetime, limit: int) -> tuple[Stored, ...]:
     at = handshake_failures.c["at"]
     asked = select(handshake_failures.c.record, handshake_failures.c.times).where(at >= since, at < until)

@@ -32,6 +32,10 @@ class StoredHandshakes:
         """All of those hours."""
         return await self._database.read(lambda at: handshakes.total(at, since, until))
 
+    async def failures_by_hour(self, since: datetime, until: datetime) -> Mapping[datetime, int]:
+        """Of those hours, the ones that had any."""
+        return await self._database.read(lambda at: handshakes.by_hour(at, since, until))
+
     async def failure_records(self, since: datetime, until: datetime, limit: int) -> int:
         """How many whole records there are, as far as the limit."""
         return await self._database.read(lambda at: handshakes.records_within(at, since, until, limit))

@@ -64,6 +64,10 @@ async def test_kinds_are_counted_by_the_hour_with_all_their_parts(url: str) -> N
         assert found == ((kind, Counted(5, AT, AT + 2 * HOUR)), (elsewhere, Counted(1, AT, AT)))
         assert await store.failure_kinds(LATER, AT + HOUR, 1) == ((kind, Counted(4, AT, LATER)),)
         assert await store.failures_counted(LATER, AT + HOUR) == 5
+        begins = AT.replace(minute=0, second=0, microsecond=0)
+        by_hour = {begins: 5, begins + 2 * HOUR: 1}
+        assert await store.failures_by_hour(FROM, TO) == by_hour
+        assert await store.failures_by_hour(begins + HOUR, begins + 2 * HOUR) == {}
         newest = await store.failures_of([kind.id], FROM, TO, 2)
         assert [one.reported.failure.peer for one in newest[kind.id]] == ["10.0.0.1:3", "10.0.0.1:2"]
 

@@ -14,6 +14,7 @@ from tests.kit.handshakes import hidden, refused
 from tests.kit.policies import PAYMENTS
 from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
 from trustplane.console import spreadsheet
+from trustplane.console.failure_trend import failure_trend
 from trustplane.console.overview import Bar, Timeline
 from trustplane.fault import Broken, Finding
 from trustplane.handshake.failure import Claims, Side
@@ -110,12 +111,12 @@ def test_no_page_has_script_or_style_of_its_own(signed_in: Browser) -> None:
         assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", page))
 
 
-def test_every_picture_of_a_page_can_be_saved(signed_in: Browser) -> None:
-    for path in ("/", "/services/shop/web"):
-        page = signed_in.get(path).text
-        saved = re.findall(r'href="(/pictures/[^"]+)" download', page)
-        vector, pixels, figures = saved
-        assert page.count("<svg") == 1
+@pytest.mark.parametrize(("path", "count"), [("/", 2), ("/services/shop/web", 1)])
+def test_every_picture_of_a_page_can_be_saved(signed_in: Browser, path: str, count: int) -> None:
+    page = signed_in.get(path).text
+    saved = re.findall(r'href="(/pictures/[^"]+)" download', page)
+    assert (page.count("<svg"), len(saved)) == (count, 3 * count)
+    for vector, pixels, figures in zip(saved[::3], saved[1::3], saved[2::3], strict=True):
         assert vector == pixels  # a browser draws them from it
         answer = signed_in.get(vector)
         assert answer.headers["content-type"].startswith("image/svg+xml")
@@ -123,6 +124,16 @@ def test_every_picture_of_a_page_can_be_saved(signed_in: Browser) -> None:
         answer = signed_in.get(figures)
         assert answer.headers["content-type"].startswith("text/csv")
         assert answer.headers["content-disposition"].startswith("attachment;")
+
+
+def test_failed_handshakes_are_drawn_by_the_hour() -> None:
+    hours = [(NOON - timedelta(hours=23 - number), 1000 if number == 20 else 0) for number in range(24)]
+    drawn = failure_trend(hours)
+    assert 'aria-label="Failed handshakes of the last 24 hours: 1,000 in all, at most 1,000 in an hour"' in drawn
+    assert drawn.count('class="bad"') == 1
+    assert "1,000 from 2030-01-01 09:00:00 UTC" in drawn
+    assert 'class="bad"' not in failure_trend([(hour, 0) for hour, _ in hours])
+    assert spreadsheet.failures(hours).splitlines()[21] == "2030-01-01T09:00:00Z,1000"
 
 
 def test_the_figures_behind_a_picture_are_those_of_the_server(signed_in: Browser) -> None:
