@@ -12,7 +12,8 @@ from trustplane.cli import admin, status_text
 from trustplane.cli.arguments import host_ports, node, trust_domain
 from trustplane.cli.output import say, say_json
 from trustplane.cli.sockets import AgentSocket, AsJson, run_dir, state_dir
-from trustplane.main.settings import AgentSettings
+from trustplane.cli.telemetry_options import OtlpEndpoint, OtlpHeaders
+from trustplane.main.settings import AgentSettings, TelemetrySettings
 from trustplane.wire.http_shapes import AgentStatusShape
 
 group = typer.Typer(name="agent", help="Run this node's agent, and look at it.", no_args_is_help=True)
@@ -100,6 +101,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     address: Address = "127.0.0.1",
     loopback: Loopback = "127.0.0.1",
     envoy: Envoy = None,
+    otlp_endpoint: OtlpEndpoint = None,
+    otlp_headers_file: OtlpHeaders = None,
 ) -> None:
     """Run this node's agent until it is told to stop."""
     settings = AgentSettings(
@@ -118,6 +121,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         address=address,
         loopback=loopback,
         envoy=envoy,
+        telemetry=TelemetrySettings(otlp_endpoint, otlp_headers_file),
     )
     from trustplane.main.agent import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

@@ -11,7 +11,14 @@ from trustplane.cli import admin, status_text
 from trustplane.cli.arguments import as_input, duration, host_port, node, trust_domain
 from trustplane.cli.output import instant, note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket, state_dir
-from trustplane.main.settings import ConsoleSettings, FederationSettings, HostPort, ServerSettings
+from trustplane.cli.telemetry_options import OtlpEndpoint, OtlpHeaders
+from trustplane.main.settings import (
+    ConsoleSettings,
+    FederationSettings,
+    HostPort,
+    ServerSettings,
+    TelemetrySettings,
+)
 from trustplane.trust.lifecycle import Lifetimes
 from trustplane.wire.http_shapes import ServerStatusShape, TokenRequest, TokenShape
 
@@ -130,6 +137,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     console_certificate: ConsoleCertificate = None,
     console_key: ConsoleKey = None,
     console_oidc: ConsoleOidc = None,
+    otlp_endpoint: OtlpEndpoint = None,
+    otlp_headers_file: OtlpHeaders = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
@@ -153,6 +162,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
             listen_federation, listen_federation_web, federation_web_certificate, federation_web_key, federation_web_ca
         ),
         console=ConsoleSettings(_if_given(listen_console), console_certificate, console_key, console_oidc),
+        telemetry=TelemetrySettings(otlp_endpoint, otlp_headers_file),
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

@@ -125,6 +125,7 @@ class CompareFailures:
             _alone((one.address, one.node) for one in agents),
             _alone((one.ports.mesh, one.name) for one in desired.services.values() if one.ports),
             {str(one.spiffe_id): one.name for one in desired.services.values()},
+            _alone((one.service, one.node) for one in facts),
         )
 
     async def _own(self, since: datetime) -> Iterable[Rollout]:

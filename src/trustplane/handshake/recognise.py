@@ -70,7 +70,7 @@ class Unknown:
 
     @property
     def id(self) -> str:
-        return f"unknown-{hashlib.sha256(self.shape.encode()).hexdigest()[:12]}"
+        return f"unknown-{hashlib.sha256(self.shape.encode(errors='replace')).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

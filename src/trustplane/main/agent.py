@@ -27,6 +27,7 @@ from trustplane.fault import Unavailable
 from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.clock_watch import ClockWatch, LatestClock
 from trustplane.flows.deliver_parcels import DeliverParcels
+from trustplane.flows.export_telemetry import WaitingFailures
 from trustplane.flows.feed import Feed
 from trustplane.flows.follow_server import FollowServer, Outbox
 from trustplane.flows.keep_leaves import KeepLeaves
@@ -65,6 +66,7 @@ from trustplane.main.collected_metrics import CollectedMetrics
 from trustplane.main.decision_metrics import DecisionMetrics
 from trustplane.main.first_fault import first_fault
 from trustplane.main.settings import AgentSettings
+from trustplane.main.telemetry import telemetry_of
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId
@@ -315,8 +317,10 @@ async def _open_sockets(
     metrics = agent_metrics(watched)
     metrics.register(DecisionMetrics(local.decisions, local.decided))
     metrics.register(CollectedMetrics(local.handshakes, local.failed))
+    whose = ("agent", settings.node.name, settings.trust_domain)
+    told = telemetry_of(settings.telemetry, whose, metrics, clock, doors, waiting=WaitingFailures())
     http = HttpServer(agent_application(door, metrics), admin.listener)
-    return [workloads.run(), proxies.run(), http.run_until_cancelled()]
+    return [workloads.run(), proxies.run(), http.run_until_cancelled(), *told]
 
 
 def _xds_server(settings: AgentSettings, ports: XdsPorts, told: Listeners, inner: Path) -> grpc.aio.Server:

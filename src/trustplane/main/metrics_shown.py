@@ -18,6 +18,7 @@ from trustplane.main import (
     rotation_metrics,
     server_metrics,
     store_metrics,
+    telemetry,
 )
 from trustplane.main.measure import Measure
 
@@ -37,5 +38,6 @@ SERVER = _declared(
     federation_metrics,
     store_metrics,
     handshake_metrics,
+    telemetry,
 )
-AGENT = _declared(agent_metrics, decision_metrics, collected_metrics)
+AGENT = _declared(agent_metrics, decision_metrics, collected_metrics, telemetry)

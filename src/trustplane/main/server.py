@@ -45,6 +45,7 @@ from trustplane.main.server_following import follow_revocations, follow_standing
 from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.server_shows import metrics_of
 from trustplane.main.settings import ServerSettings
+from trustplane.main.telemetry import telemetry_of
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.names import NodeName
@@ -201,6 +202,9 @@ async def _open_doors(
     door = _door(settings, flows, clock)
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     metrics = metrics_of(flows, clock)
+    whose = ("server", settings.instance.name, settings.trust_domain)
+    for work in telemetry_of(settings.telemetry, whose, metrics.registry, clock, doors, waiting=flows.told_on):
+        in_background(work, tasks, doors)
     await _open_agent_doors(settings, flows, clock, (key, metrics), doors)
     admin = listen(settings.admin_socket, PRIVATE)
     doors.callback(admin.close)

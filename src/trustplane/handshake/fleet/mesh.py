@@ -36,13 +36,14 @@ class Sidecar:
 @dataclass(frozen=True, slots=True)
 class Mesh:
     """`facts` are of each sidecar, by dimension. `calls` are as declared. A host is an address without its port; where
-    several nodes have one, none is meant. `ports` are those that a service takes mTLS at."""
+    several nodes have one, none is meant. `ports`: where a service takes mTLS. `alone`: services on one node."""
 
     facts: Mapping[Sidecar, Mapping[str, str]]
     calls: frozenset[tuple[ServiceName, ServiceName]]
     hosts: Mapping[str, NodeName]
     ports: Mapping[int, ServiceName]
     names: Mapping[str, ServiceName]
+    alone: Mapping[ServiceName, NodeName]
 
 
 @dataclass(slots=True)
@@ -115,14 +116,21 @@ def _callee(mesh: Mesh, address: str, claimed: str) -> Sidecar | str:
     host, _, port = address.rpartition(":")
     node = mesh.hosts.get(host)
     service = mesh.ports.get(int(port)) if port.isascii() and port.isdigit() and len(port) <= 5 else None
-    service = service or mesh.names.get(claimed)
-    return Sidecar(service, node) if node and service else claimed or host
+    return _placed(mesh, service or mesh.names.get(claimed), node) or claimed or host
 
 
 def _caller(mesh: Mesh, address: str, claimed: str) -> Sidecar | str:
     host = address.rpartition(":")[0]
-    node, service = mesh.hosts.get(host), mesh.names.get(claimed)
-    return Sidecar(service, node) if node and service else claimed or host
+    return _placed(mesh, mesh.names.get(claimed), mesh.hosts.get(host)) or claimed or host
+
+
+def _placed(mesh: Mesh, service: ServiceName | None, node: NodeName | None) -> Sidecar | None:
+    """An address may have been rewritten on the way: a service that runs on one node is there all the same."""
+    if service is None:
+        return None
+    if node is not None and Sidecar(service, node) in mesh.facts:
+        return Sidecar(service, node)
+    return Sidecar(service, mesh.alone[service]) if service in mesh.alone else None
 
 
 def _declared(mesh: Mesh, completed: Completed) -> Iterator[_Ends]:
