@@ -21,7 +21,10 @@ def failure_trend(by_hour: Sequence[tuple[datetime, int]]) -> str:
 
 def _bars(by_hour: Sequence[tuple[datetime, int]], most: int) -> Iterator[str]:
     wide = (WIDTH - _LEFT - _RIGHT) / max(len(by_hour), 1)
-    yield words(_LEFT - 10, _TOP + 12, f"{most:,}", anchor="end")
+    if most:
+        yield words(_LEFT - 10, _TOP + 12, f"{most:,}", anchor="end")
+    else:
+        yield words(_LEFT, _TOP + 40, "none was told of")
     yield words(_LEFT - 10, _BOTTOM, "0", anchor="end")
     for place, (hour, count) in enumerate(by_hour):
         x = _LEFT + place * wide
