@@ -25,6 +25,7 @@ from trustplane.spiffe.names import NodeName, ServiceName
 
 MOST_JOINED = 5000
 MOST_KINDS = 500
+MOST_SAMPLED = 1500  # of all kinds; with the other sides of the same connections at most twice as many
 MOST_OF_A_KIND = 20
 HOUR = timedelta(hours=1)
 
@@ -106,10 +107,10 @@ class AskFailures:
 
     async def _sampled(self, since: datetime, until: datetime) -> Failed:
         kinds = dict(await self._store.failure_kinds(since, until, MOST_KINDS))
-        each = max(1, min(MOST_OF_A_KIND, MOST_JOINED // len(kinds)))
+        each = max(1, min(MOST_OF_A_KIND, MOST_SAMPLED // len(kinds)))
         newest = await self._store.failures_of([one.id for one in kinds], since, until, each)
         sampled = [one for some in newest.values() for one in some]
-        beside = await self._store.failures_beside(sampled, since, until, MOST_JOINED)
+        beside = await self._store.failures_beside(sampled, since, until, 2 * MOST_SAMPLED)
         counts = {kind.id: counted.count for kind, counted in kinds.items()}
         records = tuple(_standing(_by_kind(newest, beside), counts))
         total = await self._store.failures_counted(since, until)

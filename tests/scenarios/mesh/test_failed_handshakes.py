@@ -21,6 +21,7 @@ from tests.kit.mesh import PORTS, Mesh, Node, until
 from tests.kit.mesh_peers import REFUSED, answer, client_context, forged
 from tests.kit.mesh_repository import Member, Repository
 from tests.kit.mesh_traffic import status
+from trustplane.cli import admin
 from trustplane.main.demo_directory import free_loopback
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("traffic")]
@@ -32,6 +33,9 @@ def test_why_handshakes_failed_is_asked_of_the_server(mesh: Mesh, tmp_path: Path
     strangers(callee, web, tmp_path)
     until(lambda: len(causes(mesh)) == 3, "three strangers are told of")
     assert causes(mesh) == {"plaintext-to-tls": 1, "no-client-certificate": 1, "missing-intermediate": 1}
+    metrics = admin.server(mesh.server.admin).raw("/metrics").decode()
+    labels = 'cause="plaintext-to-tls",side="server",signature="envoy-plaintext"'
+    assert f"trustplane_handshake_failures_total{{{labels}}} 1.0" in metrics
 
     with stopped(mesh.node):  # so that it cannot give its sidecar another certificate
         revoke(mesh, web)
