@@ -38,6 +38,7 @@ Examples:
   trustplane ingest nginx error.log | trustplane diagnose - --json
 """
 
+NOBODY_TOLD = "no sidecar told of a failed handshake in that time"
 NOTHING_THERE = "no failed handshake is in there"
 
 Sources = Annotated[
@@ -82,8 +83,7 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     Without logs or words, of what the sidecars told the server. Both sides' records are joined by connection. An
     answer of 0.9 or more is in the refusing side's own words; below that it says what would tell the remaining causes
-    apart. Show the refused chain and what the other side trusts to have them checked too, or what a side itself has:
-    one side's log with what that side has often tells what the other side's log would.
+    apart. Show the refused chain and what the other side trusts to have them checked too, or what a side itself has.
     """
     now = datetime.now(UTC)  # noqa: TID251 - a person asks about now
     known = Known(shown_state(chain, bundle, crl, expect, now), held_files(client_holds, server_holds), now)
@@ -92,14 +92,12 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter per option
     window = _window(since, begins, ends, now)
     if fleet:
         fleet_failures.refuse_what_is_of_one(words=words, known=known)
-        in_logs = fleet_failures.in_logs(logs, written, window) if logs else None
-        found = in_logs or fleet_failures.ask(server_socket, _asked(since or "1h", window))
-        fleet_failures.say_fleet(found, as_json=as_json)
+        read = (logs, written, window) if logs else _asked(since or "1h", window)
+        fleet_failures.compare(server_socket, read, as_json=as_json)
     elif sources:
         _say_found(_in_logs(logs, words, written, window, known), NOTHING_THERE, as_json=as_json)
     else:
-        asked = kept_failures.ask(server_socket, _asked(since, window), known)
-        _say_found(asked, "no sidecar told of a failed handshake in that time", as_json=as_json)
+        _say_found(kept_failures.ask(server_socket, _asked(since, window), known), NOBODY_TOLD, as_json=as_json)
 
 
 def _in_logs(

@@ -29,6 +29,11 @@ def refuse_what_is_of_one(*, words: Sequence[Failure], known: Known) -> None:
         )
 
 
+def compare(socket: Path, what: Asked | tuple[Sequence[LogFile], Format | None, Window], *, as_json: bool) -> None:
+    """What the server is asked for, or what is read."""
+    say_fleet(ask(socket, what) if isinstance(what, Asked) else in_logs(*what), as_json=as_json)
+
+
 def in_logs(logs: Sequence[LogFile], written: Format | None, window: Window) -> FleetShape:
     with as_input():
         found = rank_logs(logs, written, window)
