@@ -25,7 +25,7 @@ from trustplane.spiffe.names import NodeName, ServiceName
 
 MOST_JOINED = 5000
 MOST_KINDS = 500
-MOST_SAMPLED = 1500  # of all kinds; with the other sides of the same connections at most twice as many
+MOST_SAMPLED = 800  # of all kinds; with the other sides of the same connections at most twice as many
 MOST_OF_A_KIND = 20
 HOUR = timedelta(hours=1)
 
