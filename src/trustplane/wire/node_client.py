@@ -39,8 +39,12 @@ def _options(trust_domain: TrustDomain) -> list[tuple[str, str | int]]:
     return [
         ("grpc.ssl_target_name_override", server_dns_name(trust_domain)),
         ("grpc.max_receive_message_length", MAX_UPDATE_BYTES),
+        # A server that lives and does not answer is given up after half a minute. Without the two below, gRPC stops
+        # asking after two pings on a stream that says nothing, and waits a minute for a ping that measures the line.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.enable_retries", 0),
         ("grpc.use_local_subchannel_pool", 1),
     ]

@@ -1,4 +1,5 @@
-"""The demo is broken in three ways while it runs. Each is named within a minute, and its runbook's commands end it.
+"""The demo is broken in five ways while it runs. Each is named within a minute, and what was broken is ended by its
+runbook's commands.
 
 Nobody looks into a process: what is known comes from commands and from the console, as for whoever is on call.
 """
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 NAMED_WITHIN = 60.0
 UP_WITHIN = 180.0
 PASSWORD = "seven plain words that nobody guesses"  # noqa: S105 - of an account that ends with the test
-WEB = 20101  # where customers order, in the example
+WEB, PAYMENTS_PORT = 20101, 20203  # where customers order, and where payments lets callers in, in the example
 PAYMENTS = "spiffe://shop.example/ns/shop/sa/payments"
 _EXPORT = re.compile(r"export (\w+)=(\S+)")
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]+)"')
@@ -129,11 +130,13 @@ class Console:
         return answer
 
 
-def test_three_faults_are_named_within_a_minute_and_ended_by_their_runbooks(demo: Demo) -> None:
+def test_five_faults_are_named_within_a_minute_and_ended_by_their_runbooks(demo: Demo) -> None:
     console = Console(demo)
     _an_agent_stops(demo, console)
     _a_proxy_stops(demo, console)
     _an_identity_is_revoked_by_mistake(demo, console)
+    _a_caller_speaks_plain_text(demo, console)
+    _the_server_stops(demo)
     until(demo.is_paid, "orders are paid at the end")
 
 
@@ -175,3 +178,22 @@ def _an_identity_is_revoked_by_mistake(demo: Demo, console: Console) -> None:
         play.types_one("trustplane audit show")
         play.types("Revoked")
         until(demo.is_paid, "orders are paid again")
+
+
+def _a_caller_speaks_plain_text(demo: Demo, console: Console) -> None:
+    """What its runbook says is played in test_what_is_declared.py; here, only who notices."""
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(f"http://{demo.address}:{PAYMENTS_PORT}/", timeout=10)
+    demo.is_named(lambda: "plaintext-to-tls" in demo.run("diagnose", "--since", "10m"), "diagnose names it")
+    demo.is_named(lambda: "plaintext" in console.get("/failures"), "so does the console")
+
+
+def _the_server_stops(demo: Demo) -> None:
+    left = {"trustplane server status": "nobody answers on a process that is stopped"}
+    with stopped(demo.process("server run")) as go_on, demo.play("server-absent", left) as play:
+        demo.is_named(
+            lambda: "away since" in demo.run("agent", "status"), "the agent says since when no server answers"
+        )
+        play.types_one("trustplane agent status", ends=1)
+        play.by_hand("Start it", go_on)
+        play.is_over(lambda said: " away " not in said[0])
