@@ -91,7 +91,10 @@ class CompareFailures:
             since = min(one.reported.at for one in records)
         completed = await self._records.handshakes_completed(since, until)
         told = await self._records.rollouts(until - VERSIONS_FROM, 1000)
-        mesh = await self._mesh(told)
+        hosting = await self._records.hosting()
+        mesh = await self._mesh(told, hosting)
+        # Before the first sidecar came nothing could fail: that time is no evidence against what changed then.
+        since = max(since, min((one.since for one in hosting if one.since < until), default=since))
         changes = (*_of_others(told, mesh, since), *await self._own(since))
         return Compared(
             await asyncio.to_thread(_ranked, mesh, records, completed, changes, Window(since, until)),
@@ -101,12 +104,12 @@ class CompareFailures:
             left_out,
         )
 
-    async def _mesh(self, told: Sequence[ToldRollout]) -> Mesh:
+    async def _mesh(self, told: Sequence[ToldRollout], hosting: Sequence[Hosting]) -> Mesh:
         desired, agents = self._desired(), await self._records.agents()
         issued = {(one.spiffe_id, one.node): one for one in await self._records.newest_certificates()}
         builds, skews = self._connected.builds(), self._connected.skews()
         facts = {}
-        for one in await self._records.hosting():
+        for one in hosting:
             service = desired.services.get(one.service)
             sidecar, cluster = Sidecar(one.service, one.node), desired.clusters.of_node(one.node)
             leaf = issued.get((service.spiffe_id, one.node)) if service else None

@@ -98,6 +98,14 @@ def test_more_records_than_are_looked_at_are_told() -> None:
     assert found.since > AT + timedelta(minutes=10)
 
 
+def test_a_change_from_before_the_first_sidecar_is_not_blamed() -> None:
+    early = [Revision(1, "d", {}, "ada", AT - timedelta(minutes=5))]
+    broken = [failure(client, NODES[3], 40) for client in NODES]
+    found = compared(MemoryFleet(broken, applied=early))
+    assert ("server node", "east-3") in names(found)
+    assert all(not one.since for one in found.findings)
+
+
 def test_without_failures_there_is_nothing_to_say() -> None:
     found = compared(MemoryFleet())
     assert (found.failures, found.findings, found.why_not_more) == (0, (), "")
