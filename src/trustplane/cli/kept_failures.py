@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from trustplane.handshake.groups import grouped
 from trustplane.handshake.known import Known
 from trustplane.handshake.record_shape import failure_in
 from trustplane.wire.http_handshakes import HandshakesShape
+from trustplane.wire.http_issuer import issuer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +41,6 @@ def ask(socket: Path, asked: Asked, known: Known) -> Found:
         )
     if shape.left_out:
         note(f"note: {shape.left_out} are of kinds that were not looked at; ask for a shorter time")
+    known = replace(known, issuer=issuer_of(shape.issuer))
     groups = grouped(map(failure_in, shape.records), known)
     return Found(groups, shape.failures, shape.left_out)

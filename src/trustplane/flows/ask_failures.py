@@ -18,6 +18,8 @@ from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.handshake.failure import Side
 from trustplane.handshake.groups import Group, grouped
+from trustplane.handshake.issuer import NOBODY_ISSUED, Issuer
+from trustplane.handshake.known import Known
 from trustplane.handshake.record_shape import standing_for
 from trustplane.handshake.stored import Counted, FailureKind, Stored, to_diagnose
 from trustplane.registry.parcels import Losses
@@ -71,11 +73,20 @@ class Failed:
     is_whole: bool = True
     losses: Mapping[NodeName, Losses] = field(default_factory=dict)
     completed: Mapping[tuple[ServiceName, Side], int] = field(default_factory=dict)
+    issuer: Issuer = NOBODY_ISSUED
+
+
+class LookUp(Protocol):
+    async def about(self, failed: Sequence[Stored]) -> Issuer:
+        """What the issuer knows of the certificates in these records."""
+        ...
 
 
 class AskFailures:
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, look_up: LookUp | None = None) -> None:
+        """Without `look_up`, records alone are diagnosed."""
         self._store = store
+        self._look_up = look_up
         self._clock = clock
 
     def now(self) -> datetime:
@@ -84,7 +95,8 @@ class AskFailures:
     async def explained(self, since: datetime) -> tuple[Failed, list[Group]]:
         """Joined and diagnosed beside the event loop: thousands of records take a good part of a second."""
         found = await self.failed(since)
-        return found, await asyncio.to_thread(grouped, map(to_diagnose, found.records))
+        known = Known(at=self.now(), issuer=found.issuer)
+        return found, await asyncio.to_thread(grouped, map(to_diagnose, found.records), known)
 
     async def failed(self, since: datetime, until: datetime | None = None) -> Failed:
         ends = min(until or self.now(), self.now())
@@ -131,6 +143,7 @@ class AskFailures:
             found.is_whole,
             {node: one for node, one in losses.items() if one.dropped or one.folded},
             completed,
+            await self._look_up.about(found.records) if self._look_up is not None else NOBODY_ISSUED,
         )
 
 

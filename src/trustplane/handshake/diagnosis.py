@@ -15,12 +15,14 @@ from typing import Final
 from cryptography.x509 import Certificate
 
 from trustplane.handshake import held as holdings
+from trustplane.handshake import issuer as issuers
 from trustplane.handshake import records
 from trustplane.handshake import state as states
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.clue import Clue, Weighs
 from trustplane.handshake.failure import Failure, Side
 from trustplane.handshake.holding import NOTHING as NOTHING_HELD
+from trustplane.handshake.issuer import NOBODY_ISSUED
 from trustplane.handshake.join import Pair
 from trustplane.handshake.known import NOTHING, Known
 from trustplane.handshake.recognise import Recognised, Unknown, recognise
@@ -93,9 +95,10 @@ def diagnose(pair: Pair, known: Known = NOTHING) -> Diagnosis:
     recognised = sorted(map(recognise, pair.failures), key=lambda one: _FIRST[one.voice])
     speaker, others = recognised[0], recognised[1:]
     shown = _of_that_moment(known.shown, speaker)
-    state = shown
     clues = records.clues(pair, speaker.failure, judges=speaker.voice in JUDGING)
-    clues += states.clues(shown) if shown is not None else []
+    shown, issued = _as_issued(known, pair, speaker, shown)
+    state = shown
+    clues += [*issued, *(states.clues(shown) if shown is not None else ())]
     suspects = _weighed_suspects(clues, speaker, others)
     if (both := _between(known, speaker)) is not None:
         state = _shown_first(shown, holdings.state_of(both))
@@ -162,6 +165,16 @@ def _is_the_judged(chain: Sequence[Certificate], speaker: Recognised, asked: dat
         return claims.serial.lstrip("0").lower() == f"{chain[0].serial_number:x}"
     end = chain[0].not_valid_after_utc
     return claims.not_after is None or abs(claims.not_after - end) < timedelta(seconds=1)
+
+
+def _as_issued(known: Known, pair: Pair, speaker: Recognised, shown: State | None) -> tuple[State | None, list[Clue]]:
+    """What the issuer knows of the certificate that was judged, beside what was shown of it."""
+    judged, at = _judged(speaker), speaker.failure.at or known.at
+    if known.issuer is NOBODY_ISSUED or judged is None or at is None:
+        return shown, []
+    of = issuers.judged(known.issuer, pair, judged)
+    state = _shown_first(shown, issuers.state_of(known.issuer, of, at))
+    return state, issuers.clues(known.issuer, of, pair, at)
 
 
 def _shown_first(shown: State | None, held: State) -> State:

@@ -70,7 +70,8 @@ NOBODY = Claims()
 class Failure:
     """`local` and `peer` are the addresses of this record's own end and of the other; with both sides at hand, one's
     local is the other's peer. `implementation` is unset where a text came without its origin. `times`: how many
-    alike it stands for, itself among them. `writer`: whose proxy wrote it, where a server keeps it."""
+    alike it stands for, itself among them. `writer`: whose proxy wrote it, where a server keeps it; then `node`
+    is where it runs, and `bundle` the digest of the roots that it had."""
 
     text: str
     implementation: Implementation | None = None
@@ -87,6 +88,8 @@ class Failure:
     times: int = 1
     place: Place | None = field(default=None, compare=False)
     writer: str = field(default="", compare=False)
+    node: str = field(default="", compare=False)
+    bundle: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.text[:MAX_TEXT])

@@ -84,7 +84,8 @@ def stored_of(shape: RecordShape) -> Stored:
 
 def failure_in(shape: RecordShape) -> Failure:
     """To diagnose: with whose proxy wrote it."""
-    return replace(failure_of(shape, None), writer=f"{shape.service} on {shape.node}")
+    writer = f"{shape.service} on {shape.node}"
+    return replace(failure_of(shape, None), writer=writer, node=shape.node, bundle=shape.bundle)
 
 
 def encoded(one: Stored) -> bytes:

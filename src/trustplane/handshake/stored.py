@@ -74,7 +74,8 @@ class Counted:
 
 def to_diagnose(one: Stored) -> Failure:
     """With whose proxy wrote it."""
-    return replace(one.reported.failure, writer=f"{one.reported.service} on {one.node}")
+    writer = f"{one.reported.service} on {one.node}"
+    return replace(one.reported.failure, writer=writer, node=str(one.node), bundle=one.reported.held.bundle)
 
 
 def stored(node: NodeName, reported: Reported) -> Stored:

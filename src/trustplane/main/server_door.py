@@ -26,6 +26,7 @@ from trustplane.flows.keep_accounts import KeepAccounts
 from trustplane.flows.keep_authorities import KeepAuthorities
 from trustplane.flows.keep_revocations import KeepRevocations
 from trustplane.flows.keep_rollouts import KeepRollouts
+from trustplane.flows.look_up_issued import LookUpIssued
 from trustplane.flows.publish_bundle import PublishBundle
 from trustplane.flows.revoke import Order, Revoke
 from trustplane.flows.share_presence import SharePresence
@@ -303,7 +304,9 @@ class Door:
         return await self._store.decision_losses(since)
 
     def handshakes(self) -> AskFailures:
-        return AskFailures(self._store, self._behind.clock)
+        behind = self._behind
+        issuer = LookUpIssued(self._store, behind.authorities, behind.revocations, behind.connected)
+        return AskFailures(self._store, behind.clock, issuer)
 
     async def audit_head(self) -> tuple[int, tuple[bytes, ...]]:
         return await self._store.audit_head()

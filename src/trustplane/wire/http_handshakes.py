@@ -10,6 +10,7 @@ from trustplane.flows.ask_failures import AskFailures, Failed
 from trustplane.flows.keep_handshakes import KEPT_FOR, RECORDS_KEPT_FOR
 from trustplane.handshake.failure import Side
 from trustplane.handshake.record_shape import RecordShape, record_of
+from trustplane.wire.http_issuer import IssuerShape, issuer_shape
 from trustplane.wire.http_routes import Call
 from trustplane.wire.http_shapes import Answer
 from trustplane.wire.http_traffic_shapes import LossShape
@@ -38,6 +39,7 @@ class HandshakesShape(Answer, frozen=True, kw_only=True):
     records: tuple[RecordShape, ...]
     completed: tuple[CompletedShape, ...]
     losses: tuple[LossShape, ...]
+    issuer: IssuerShape = IssuerShape()
 
 
 class Door(Protocol):
@@ -74,6 +76,7 @@ def answer(found: Failed, now: datetime) -> HandshakesShape:
             LossShape(node=str(node), dropped=one.dropped, folded=one.folded)
             for node, one in sorted(found.losses.items())
         ),
+        issuer=issuer_shape(found.issuer),
     )
 
 

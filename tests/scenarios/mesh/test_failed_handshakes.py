@@ -32,7 +32,7 @@ def test_why_handshakes_failed_is_asked_of_the_server(mesh: Mesh, tmp_path: Path
     callee = (west.address, pay.mesh)
     strangers(callee, web, tmp_path)
     until(lambda: len(causes(mesh)) == 3, "three strangers are told of")
-    assert causes(mesh) == {"plaintext-to-tls": 1, "no-client-certificate": 1, "missing-intermediate": 1}
+    assert causes(mesh) == {"plaintext-to-tls": 1, "no-client-certificate": 1, "unknown-issuer": 1}
     metrics = admin.server(mesh.server.admin).raw("/metrics").decode()
     labels = 'cause="plaintext-to-tls",side="server",signature="envoy-plaintext"'
     assert f"trustplane_handshake_failures_total{{{labels}}} 1.0" in metrics
@@ -45,6 +45,7 @@ def test_why_handshakes_failed_is_asked_of_the_server(mesh: Mesh, tmp_path: Path
     said = " ".join(found["causes"][0]["evidence"])  # type: ignore[index] # JSON
     assert "server record (envoy) of shop/pay on west" in said
     assert "client record (envoy) of shop/web on east: UC" in said
+    assert "was revoked at" in said, "the issuer knows the serial number"
     assert found["runbook"] == "revocation"
 
 
