@@ -19,7 +19,7 @@ FIGURES = {
     "issuance": ("share_of_floor",),
     "push": ("p99_s", "server_kb_an_agent"),
     "agent_memory": ("kb_a_workload",),
-    "diagnosis": ("both_sides", "one_side", "classified_a_core_second"),
+    "diagnosis": ("both_sides_held", "one_side_held", "classified_a_core_second"),
     "policy_difference": ("cpu_seconds",),
     "policy_live": ("live_p99_s",),
     "handshakes": ("recognised_a_core_second", "asked_hour_s", "asked_all_s"),

@@ -14,7 +14,7 @@ from trustplane.clock import Clock
 from trustplane.flows.feed import Feed
 from trustplane.flows.serve_identities import HeldIdentities
 from trustplane.handshake.failure import NOBODY, Claims
-from trustplane.handshake.reported import NOTHING_HELD, Held
+from trustplane.handshake.reported import NOTHING_HELD, Held, digest_or_none
 from trustplane.handshake.told import of_certificate
 from trustplane.registry.view import NodeView, Sidecar
 from trustplane.spiffe.names import ServiceName
@@ -69,10 +69,10 @@ class GivenToSidecars:
         own = sidecar.spiffe_id.trust_domain
         offer = self._offers.offered(sidecar.service)
         held = Held(
-            bundle=next((one.digest for one in view.bundles if one.trust_domain == own), ""),
+            bundle=digest_or_none(next((one.digest for one in view.bundles if one.trust_domain == own), "")),
             configuration=offer.digest if offer else "",
             revision=view.revision,
-            rollout=view.withdrawn.remake,
+            rollout=digest_or_none(view.withdrawn.order),
         )
         keyed = next((svid for entry, svid in self._identities.value.held if entry.service == sidecar.service), None)
         claims = Claims(str(sidecar.spiffe_id))

@@ -17,6 +17,11 @@ MOST_TIMES = 1 << 53
 _DIGEST = re.compile(r"[0-9A-Za-z._:/-]{0,128}")
 
 
+def digest_or_none(text: str) -> str:
+    """As a server named it, if it can be kept: one of another version must not end the agent that is told of it."""
+    return text if _DIGEST.fullmatch(text) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """`bundle` and `configuration` are digests of what the agent held for that sidecar when it heard of the failure,
