@@ -49,7 +49,6 @@ ROOT_LEASE = "make-root"
 LEASE_LIFE = timedelta(seconds=30)
 SHORTEST_WAIT = timedelta(milliseconds=200)
 LONGEST_WAIT = timedelta(seconds=60)
-KEY_ID_DIGITS = 40  # a subject key identifier, as hexadecimal digits
 MAX_STEPS = 20  # of one settling; a first start takes five
 
 
@@ -239,7 +238,7 @@ class KeepAuthorities:
         authorities = await self._records.authorities()
         at = self._clock.now()
         for root in authorities:
-            if root.state is AuthorityState.PREPARED and root.id.hex[:KEY_ID_DIGITS] == key_id:
+            if root.state is AuthorityState.PREPARED and root.id.key_id == key_id:
                 signer = await self._signer(prepared_below(authorities, self._instance.name, root.id, at))
                 if signer is not None:
                     return signer

@@ -185,13 +185,13 @@ class KeepRevocations:
                 sorted(
                     {
                         *(
-                            LeavingIssuer(each.id.hex[:40], one.cause.at, within)
+                            LeavingIssuer(each.id.key_id, one.cause.at, within)
                             for each, one in issuers
                             # Not while it signs: a leaf renewed now would be from it again.
                             if each.state is AuthorityState.TAINTED
                         ),
                         *(
-                            LeavingIssuer(each.id.hex[:40], each.state_since or each.not_before, within)
+                            LeavingIssuer(each.id.key_id, each.state_since or each.not_before, within)
                             for each in below_leaving_roots(authorities, self._clock.now())
                         ),
                     }

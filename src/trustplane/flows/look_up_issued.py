@@ -23,7 +23,6 @@ from trustplane.trust.authority import Authority, AuthorityId
 from trustplane.trust.revocation import Revocations
 
 MOST_LOOKED_UP = 200
-KEY_ID_DIGITS = 40  # of an authority's ID, as certificates below it name it
 _SERIAL = re.compile(r"[0-9a-f]{1,40}")
 
 Whose = tuple[SpiffeId, NodeName]
@@ -64,7 +63,7 @@ class LookUpIssued:
         return Issuer(
             domain=bundle.trust_domain.name,
             leaves={serial: self._leaf(one, authorities, newest) for serial, one in found.items()},
-            keys=frozenset(one.hex[:KEY_ID_DIGITS] for one in authorities),
+            keys=frozenset(one.key_id for one in authorities),
             roots={bundle.digest: bundle.x509_authorities, bundle.x509_digest: bundle.x509_authorities},
             clocks={node.name: _ahead(skew) for node, skew in self._clocks.skews().items() if skew is not None},
         )

@@ -108,7 +108,7 @@ def _probed(partners: Partners, name: TrustDomain, change: RootChange | None) ->
     asked = tuple(
         one
         for one in partners.probes
-        if change and coming and one.callee.trust_domain == name and one.root == coming.hex[:40]
+        if change and coming and one.callee.trust_domain == name and one.root == coming.key_id
     )
     return _Probed(coming, partners.called.get(name, 0) if change else 0, asked)
 

@@ -173,7 +173,7 @@ class _ChangingFleet(Fleet):
         self._now_is(replace(roots.leaving_issuer, owner=SERVER), AuthorityState.DRAINING)
         self._now_is(roots.coming, AuthorityState.ACTIVE)
         self._now_is(replace(roots.coming_issuer, owner=SERVER), AuthorityState.ACTIVE)
-        self._leaving = LeavingIssuer(roots.leaving_issuer.id.hex[:40], at, self._changed.window)
+        self._leaving = LeavingIssuer(roots.leaving_issuer.id.key_id, at, self._changed.window)
         self._call_at(turn(0, self._leaving), self._renew_server)
         self._push_to_all(at)
 

@@ -257,5 +257,5 @@ class Told:
             Holding(name, who, own, leaf, leaf, "", since),
         ]
         if probed := self._probed[node]:
-            held.append(Holding(name, who, PROBED + probed.hex[:40], probed.hex[:40], probed.hex[:40], "", since))
+            held.append(Holding(name, who, PROBED + probed.key_id, probed.key_id, probed.key_id, "", since))
         return held

@@ -340,4 +340,4 @@ def _names_a_workload(name: str, own: TrustDomain) -> bool:
 
 
 def _proves(one: Holding, root: AuthorityId) -> bool:
-    return one.thing == PROBED + root.hex[:40] and one.held == root.hex[:40]
+    return one.thing == PROBED + root.key_id and one.held == root.key_id

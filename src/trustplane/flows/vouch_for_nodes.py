@@ -29,7 +29,7 @@ class VouchForNodes:
 
     async def check(self, leaf_pem: bytes) -> None:
         """Refuses a certificate of a cut-off authority that was not issued here."""
-        cut = {one.authority.hex[:40] for one in self._keep.in_force.issuers if one.cut_at}
+        cut = {one.authority.key_id for one in self._keep.in_force.issuers if one.cut_at}
         if not cut:
             return
         leaf = x509.load_pem_x509_certificate(leaf_pem)

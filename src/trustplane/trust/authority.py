@@ -18,6 +18,8 @@ from trustplane.fault import Broken
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName
 
+_KEY_ID_DIGITS = 40
+
 
 class AuthorityKind(Enum):
     ROOT = "root"
@@ -36,9 +38,14 @@ class AuthorityState(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class AuthorityId:
-    """Hex SHA-256 of the SubjectPublicKeyInfo; its first 40 digits are the certificate's subject key identifier."""
+    """Hex SHA-256 of the SubjectPublicKeyInfo; it begins with the certificate's subject key identifier."""
 
     hex: str
+
+    @property
+    def key_id(self) -> str:
+        """Its key as certificates name it: the subject key identifier, hex."""
+        return self.hex[:_KEY_ID_DIGITS]
 
     def __str__(self) -> str:
         return self.hex[:12]
