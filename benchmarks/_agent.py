@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from benchmarks._server import DOMAIN, Server, running_command, until_healthy
-from trustplane.main.demo_doors import Door
+from trustplane.main.demo.doors import Door
 
 
 @contextlib.asynccontextmanager

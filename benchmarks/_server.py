@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import grpc
 
 from trustplane.keys.leaf import LeafKey
-from trustplane.main.demo_doors import Door
+from trustplane.main.demo.doors import Door
 from trustplane.registry.model import DesiredState, KeyKind
 from trustplane.registry.repository import read
 from trustplane.spiffe import bundle_document

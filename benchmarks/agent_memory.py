@@ -17,7 +17,7 @@ import grpc
 from benchmarks._agent import running_agent
 from benchmarks._figures import goal, load, memory_bytes, small, tell
 from benchmarks._server import repository, running_server
-from trustplane.main.demo_doors import Door
+from trustplane.main.demo.doors import Door
 from trustplane.wire.gen.workload import messages_pb2, service_pb2_grpc
 from trustplane.wire.http_shapes import AgentStatusShape
 from trustplane.wire.workload_api import HEADER

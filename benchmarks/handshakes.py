@@ -26,7 +26,7 @@ import msgspec
 from benchmarks._figures import goal, load, small, spread, tell
 from tests.kit.fault_records import VECTORS, failure_of, recorded
 from tests.kit.handshakes import HELD
-from trustplane.flows.ask_failures import AskFailures
+from trustplane.flows.records.ask_failures import AskFailures
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Failure, Implementation, Side
 from trustplane.handshake.groups import grouped

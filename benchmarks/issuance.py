@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks._figures import cpu_seconds, floor_seconds, goal, load, percentile, small, spread, tell
 from benchmarks._server import Server, read_repository, repository, running_server
-from trustplane.flows.keep_leaves import ORDERS_A_CALL
+from trustplane.flows.node.keep_leaves import ORDERS_A_CALL
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.spiffe.x509_svid import KeyedSvid

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks._agent import running_agent
 from benchmarks._figures import cpu_seconds, floor_seconds, goal, load, small, spread, tell
 from benchmarks._server import Server, free_doors, one_life, repository, server_directory
-from trustplane.main.demo_doors import Door
+from trustplane.main.demo.doors import Door
 from trustplane.wire.http_shapes import AgentStatusShape
 
 AGENTS = 2 if small() else 4

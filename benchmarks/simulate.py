@@ -11,8 +11,8 @@ from time import process_time
 from typing import Any
 
 from benchmarks._figures import load, small, tell
-from trustplane.flows.simulate import simulate
-from trustplane.flows.simulate_scenario import Outage, Restart, Rule, Scenario
+from trustplane.flows.simulation.scenario import Outage, Restart, Rule, Scenario
+from trustplane.flows.simulation.simulate import simulate
 
 WORKLOADS, HOURS = (2_000, 12) if small() else (100_000, 24)
 

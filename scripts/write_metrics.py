@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from trustplane.main.measure import Measure
-from trustplane.main.metrics_shown import AGENT, SERVER
+from trustplane.main.metrics.measure import Measure
+from trustplane.main.metrics.shown import AGENT, SERVER
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
 INTRODUCTION = """\

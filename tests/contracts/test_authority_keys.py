@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from trustplane.fault import Fault
-from trustplane.flows.keep_authorities import AuthorityKeys
+from trustplane.flows.issuing.keep_authorities import AuthorityKeys
 from trustplane.keys.authority import AuthorityKeys as SealedAuthorityKeys
 from trustplane.keys.authority import identify
 from trustplane.keys.sealing import Kek

@@ -30,9 +30,10 @@ from tests.kit.issuing_ports import (
 )
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.fault import Refused
-from trustplane.flows import keep_authorities, seal_checkpoint
-from trustplane.flows.issue import IssuanceLog, Issued, IssueX509, Request
-from trustplane.flows.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows import seal_checkpoint
+from trustplane.flows.issuing import keep_authorities
+from trustplane.flows.issuing.issue import IssuanceLog, Issued, IssueX509, Request
+from trustplane.flows.issuing.keep_authorities import Instance, KeepAuthorities
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store

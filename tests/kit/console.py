@@ -21,8 +21,8 @@ from trustplane.console.application import Behind, console_application
 from trustplane.console.guard import FORM_COOKIE, SESSION_COOKIE, Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
-from trustplane.flows.sign_in import SignIn
-from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.flows.people.sign_in import SignIn
+from trustplane.flows.people.sign_in_oidc import SignInOidc
 from trustplane.main.known import came_along
 from trustplane.people.account import Account, AccountName, Role
 from trustplane.people.password import PasswordHash

@@ -11,8 +11,8 @@ from tests.kit.ca import TestCa
 from tests.kit.clock import VirtualClock
 from tests.kit.partner import PARTNER
 from trustplane.fault import Fault, Unavailable
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.federate import Federate
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.federation.federate import Federate
 from trustplane.registry.federation import Relation
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import TrustDomain

@@ -10,7 +10,7 @@ from trustplane.spiffe.names import ServiceName
 
 @dataclass
 class Generations:
-    """Satisfies `flows.offer_configuration.Memory`."""
+    """Satisfies `flows.node.offer_configuration.Memory`."""
 
     kept: Mapping[ServiceName, tuple[str, ...]] = field(default_factory=dict)
 

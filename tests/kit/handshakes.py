@@ -69,7 +69,7 @@ def hidden(at: datetime = AT, port: int = 40_001, service: ServiceName | None = 
 
 @dataclass
 class MemoryFailures:
-    """Records as a store keeps them; satisfies `flows.ask_failures.Store`."""
+    """Records as a store keeps them; satisfies `flows.records.ask_failures.Store`."""
 
     records: list[Stored] = field(default_factory=list)
     counts: dict[tuple[NodeName, ServiceName, Side], int] = field(default_factory=dict)

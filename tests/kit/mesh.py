@@ -28,7 +28,7 @@ from trustplane.cli import admin
 from trustplane.fault import Fault
 from trustplane.host.envoy import find_envoy
 from trustplane.host.network_namespaces import Host
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 from trustplane.wire.http_shapes import AgentStatusShape, HoldingShape, ServerStatusShape
 
 TRUSTPLANE = (sys.executable, "-m", "trustplane.cli")

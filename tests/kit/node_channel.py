@@ -16,11 +16,11 @@ from tests.kit.ca import PrivateKey, TestCa
 from tests.kit.node_line import ACME, NODE, Domain
 from tests.kit.sidecars import keyed
 from trustplane.fault import Fault, Refused
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.enrol import EnrolNodes
-from trustplane.flows.issue import Issued, Request
-from trustplane.flows.push_views import ViewFeed
-from trustplane.flows.readmit import NodeEvidence
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.push_views import ViewFeed
+from trustplane.flows.issuing.enrol import EnrolNodes
+from trustplane.flows.issuing.issue import Issued, Request
+from trustplane.flows.issuing.readmit import NodeEvidence
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.host.clock import SystemClock
 from trustplane.host.node_certificates import NodeCertificateCas

@@ -14,7 +14,7 @@ from cryptography import x509
 from tests.kit.ca import PrivateKey, TestCa
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Unavailable
-from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
+from trustplane.flows.node.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.registry.view import TrustedBundle
 from trustplane.spiffe import bundle_document
@@ -69,7 +69,7 @@ def away(wait: timedelta | None = None) -> Unavailable:
 
 @dataclass
 class Line:
-    """Satisfies `flows.node_link.Link`. `faults` end the next calls; `refuses` says no to single orders."""
+    """Satisfies `flows.node.node_link.Link`. `faults` end the next calls; `refuses` says no to single orders."""
 
     domain: Domain
     clock: Clock

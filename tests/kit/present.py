@@ -1,4 +1,4 @@
-"""Who is there, said by a test; satisfies `flows.survey_trust.Present`."""
+"""Who is there, said by a test; satisfies `flows.roots.survey_trust.Present`."""
 
 from __future__ import annotations
 

@@ -25,20 +25,20 @@ from tests.kit.partner import PARTNER, Partner, federated
 from tests.kit.promtool import Recording, Series
 from tests.kit.recorded_world import IDS, LIFE, NODES, Broken, Keys, World, node_of, renewals
 from trustplane.fault import Fault, Refused, Unavailable
-from trustplane.flows.connected_agents import ConnectedAgents, Connection
-from trustplane.flows.issue import Issued, Request
-from trustplane.flows.keep_authorities import Instance, KeepAuthorities
-from trustplane.flows.keep_revocations import KeepRevocations
-from trustplane.flows.publish_bundle import PublishBundle
-from trustplane.flows.survey_trust import Published
-from trustplane.flows.watch_fleet import WatchFleet
-from trustplane.flows.watch_outage_budget import WatchOutageBudget
-from trustplane.main.chain_metrics import ChainMetrics
-from trustplane.main.crl_metrics import CrlMetrics
-from trustplane.main.federation_metrics import FederationMetrics
-from trustplane.main.fleet_metrics import FleetMetrics
-from trustplane.main.outage_gauges import OutageGauges
-from trustplane.main.server_metrics import CountedIssuer, ServerMetrics
+from trustplane.flows.desired.connected_agents import ConnectedAgents, Connection
+from trustplane.flows.issuing.issue import Issued, Request
+from trustplane.flows.issuing.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.issuing.keep_revocations import KeepRevocations
+from trustplane.flows.issuing.publish_bundle import PublishBundle
+from trustplane.flows.issuing.watch_outage_budget import WatchOutageBudget
+from trustplane.flows.roots.survey_trust import Published
+from trustplane.flows.roots.watch_fleet import WatchFleet
+from trustplane.main.metrics.chain import ChainMetrics
+from trustplane.main.metrics.crl import CrlMetrics
+from trustplane.main.metrics.federation import FederationMetrics
+from trustplane.main.metrics.fleet import FleetMetrics
+from trustplane.main.metrics.outage import OutageGauges
+from trustplane.main.metrics.server import CountedIssuer, ServerMetrics
 from trustplane.spiffe.names import NodeName
 from trustplane.store.store import Store
 from trustplane.trust.lifecycle import Lifetimes

@@ -13,13 +13,13 @@ from tests.kit.issuing_ports import ACME, NODE, authority_keys
 from tests.kit.present import Present
 from tests.kit.promtool import Recording, Series
 from tests.kit.recorded_fleet import EVERY, scraped
-from trustplane.flows.change_root import ChangeRoot
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.keep_authorities import Instance, KeepAuthorities
-from trustplane.flows.survey_trust import Published, SurveyTrust, held_by_server
-from trustplane.main.rotation_metrics import RotationMetrics
-from trustplane.main.server_metrics import ServerMetrics
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.issuing.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.roots.change_root import ChangeRoot
+from trustplane.flows.roots.survey_trust import Published, SurveyTrust, held_by_server
+from trustplane.main.metrics.rotation import RotationMetrics
+from trustplane.main.metrics.server import ServerMetrics
 from trustplane.registry.presence import Attendance
 from trustplane.registry.records import Agent
 from trustplane.registry.view import Withdrawn

@@ -1,6 +1,6 @@
 """What a server reads of a fleet in virtual time, and what is broken about it: for recordings of metrics.
 
-Leaves are asked for, promised and renewed by `flows.simulate.Fleet`, which runs the machines of production.
+Leaves are asked for, promised and renewed by `flows.simulation.simulate.Fleet`, which runs the machines of production.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tests.kit.clock import START, VirtualClock
 from tests.kit.issuing_ports import ACME
 from trustplane.fault import Unavailable
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.simulate import START as SIMULATED
-from trustplane.flows.simulate import Fleet
-from trustplane.flows.simulate_scenario import Outage, Partition, Restart, Scenario
+from trustplane.flows.simulation.scenario import Outage, Partition, Restart, Scenario
+from trustplane.flows.simulation.simulate import START as SIMULATED
+from trustplane.flows.simulation.simulate import Fleet
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.keys.authority import AuthorityKey, AuthorityKeys
 from trustplane.keys.sealing import Kek

@@ -74,7 +74,7 @@ class Domain:
             self.judged[root] = root in self.members[which % len(self.members)]
 
     def seen(self, published: Published, known: Iterable[AuthorityId], coming: AuthorityId | None) -> Seen:
-        """As `flows.partner_trust` tells of it."""
+        """As `flows.federation.partner_trust` tells of it."""
         holds = self.rule is Rule.TIME or (
             self.heard is not None and self.heard[1] and self.heard[0][1] == published[1]
         )

@@ -18,7 +18,7 @@ from tests.kit.clock import VirtualClock
 from tests.kit.handshakes import EXPIRED, HELD
 from tests.kit.policies import PAYMENTS
 from trustplane.fault import Unavailable
-from trustplane.flows.collect_handshakes import CollectHandshakes
+from trustplane.flows.records.collect_handshakes import CollectHandshakes
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import NOBODY, Claims
 from trustplane.handshake.reported import Held

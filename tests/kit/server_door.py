@@ -19,17 +19,17 @@ from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
-from trustplane.flows.admit_policies import admitted
-from trustplane.flows.ask_failures import AskFailures
-from trustplane.flows.ask_readiness import Readiness, Unreached
-from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.compare_failures import CompareFailures
-from trustplane.flows.federation_uptake import Reach
-from trustplane.flows.keep_accounts import KeepAccounts
-from trustplane.flows.keep_rollouts import KeepRollouts
-from trustplane.flows.revoke import Order
-from trustplane.flows.survey_trust import Surveyed
+from trustplane.flows.desired.admit_policies import admitted
+from trustplane.flows.issuing.revoke import Order
+from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.records.ask_failures import AskFailures
+from trustplane.flows.records.compare_failures import CompareFailures
+from trustplane.flows.records.keep_rollouts import KeepRollouts
+from trustplane.flows.roots.ask_readiness import Readiness, Unreached
+from trustplane.flows.roots.change_root import Progress, Told
+from trustplane.flows.roots.federation_uptake import Reach
+from trustplane.flows.roots.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose, RenewalFigures
 from trustplane.registry.admission.budgets import ended_waivers

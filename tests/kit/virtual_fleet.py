@@ -1,6 +1,6 @@
 """A fleet and its server in virtual time: the flows of production, joined by a line that takes no time.
 
-Nodes run `flows.keep_leaves`; the server is `flows.issue_in_turn` before `flows.issue`. Only the line, the store and
+Nodes run `flows.node.keep_leaves`; the server is `flows.issuing.issue_in_turn` before `flows.issuing.issue`. Only the line, the store and
 the clock are imagined. `Server.down` refuses every call, as a machine without the process would.
 """
 
@@ -16,14 +16,14 @@ from tests.kit.clock import VirtualClock
 from tests.kit.issuing_ports import ACME, MemoryAuthority, MemoryRecords, RightsTable, profile
 from tests.kit.node_line import away, running
 from trustplane.fault import Fault, Unavailable
-from trustplane.flows.ask_leaves import AskLeaves
 from trustplane.flows.feed import Feed
-from trustplane.flows.issue import IssueX509, Request
-from trustplane.flows.issue_in_turn import IssueInTurn
-from trustplane.flows.keep_leaves import KeepLeaves
-from trustplane.flows.node_link import LeafIssued, LeafOrder
-from trustplane.flows.serve_identities import HeldIdentities
-from trustplane.flows.signer import Signer
+from trustplane.flows.issuing.issue import IssueX509, Request
+from trustplane.flows.issuing.issue_in_turn import IssueInTurn
+from trustplane.flows.issuing.signer import Signer
+from trustplane.flows.node.ask_leaves import AskLeaves
+from trustplane.flows.node.keep_leaves import KeepLeaves
+from trustplane.flows.node.node_link import LeafIssued, LeafOrder
+from trustplane.flows.node.serve_identities import HeldIdentities
 from trustplane.issuance.admit import Right
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind, Profile

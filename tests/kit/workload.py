@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.kit.ca import TestCa, p256, pkcs8
 from tests.kit.tokens import SigningKey, sign
 from trustplane.flows.feed import Feed
-from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
+from trustplane.flows.node.serve_identities import HeldIdentities, ServeIdentities
 from trustplane.host.clock import SystemClock
 from trustplane.host.inner_socket import inner_socket
 from trustplane.host.peers import PeerTable, Pin

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from tests.kit.workload import Endpoint, Issuing, workload_endpoint
-from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.node.serve_identities import HeldIdentities
 from trustplane.registry.view import Entry
 from trustplane.spiffe.bundle import Bundle
 from trustplane.wire.gen.workload import messages_pb2 as pb

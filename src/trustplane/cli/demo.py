@@ -48,7 +48,7 @@ def command(
             why="they live from 20 seconds to one day",
             fix="trustplane demo --leaf-lifetime 60s",
         )
-    from trustplane.main import demo  # noqa: PLC0415 - its screen and its HTTP client cost every other command
+    from trustplane.main.demo import run as demo  # noqa: PLC0415 - its screen and its HTTP client cost every other command
 
     options = demo.DemoOptions(seconds, as_json, lifetime, shop, envoy)
     if not demo.run(options):

@@ -17,8 +17,8 @@ from trustplane.cli.kept_failures import Asked
 from trustplane.cli.output import WrongInput, note, say, say_json
 from trustplane.cli.shown_state import BundleFile, ChainFile, CrlFiles, Expected, shown_state
 from trustplane.cli.sockets import AsJson, ServerSocket
-from trustplane.flows.diagnose import Found, Window, diagnose_logs
-from trustplane.flows.keep_handshakes import KEPT_FOR
+from trustplane.flows.records.diagnose import Found, Window, diagnose_logs
+from trustplane.flows.records.keep_handshakes import KEPT_FOR
 from trustplane.handshake.failure import Failure, Implementation, Side, Tls
 from trustplane.handshake.known import Known
 from trustplane.handshake.readers.event import build_of

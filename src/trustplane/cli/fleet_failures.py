@@ -10,7 +10,7 @@ from trustplane.cli.arguments import as_input
 from trustplane.cli.fleet_text import fleet_text
 from trustplane.cli.kept_failures import Asked
 from trustplane.cli.output import WrongInput, note, say, say_json
-from trustplane.flows.diagnose import Window, rank_logs
+from trustplane.flows.records.diagnose import Window, rank_logs
 from trustplane.handshake.failure import Failure
 from trustplane.handshake.holding import NOTHING
 from trustplane.handshake.known import Known

@@ -10,7 +10,7 @@ import typer
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import note, say_json
 from trustplane.cli.sockets import AsJson
-from trustplane.flows.diagnose import failures_of
+from trustplane.flows.records.diagnose import failures_of
 from trustplane.handshake.readers.event import fitting
 from trustplane.handshake.readers.formats import Format
 from trustplane.host.log_files import LogFile

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trustplane.cli import admin
 from trustplane.cli.output import note
-from trustplane.flows.diagnose import Found
+from trustplane.flows.records.diagnose import Found
 from trustplane.handshake.groups import grouped
 from trustplane.handshake.known import Known
 from trustplane.handshake.record_shape import failure_in

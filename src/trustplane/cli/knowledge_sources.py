@@ -10,7 +10,7 @@ import typer
 
 from trustplane.cli.arguments import as_input
 from trustplane.cli.output import WrongInput, note, say, say_json, table
-from trustplane.flows.gather_knowledge import gathered
+from trustplane.flows.records.gather_knowledge import gathered
 from trustplane.host import alert_files, knowledge_files
 from trustplane.knowledge.library import Library
 from trustplane.knowledge.search import KINDS

@@ -15,7 +15,7 @@ from trustplane.cli.observed import Live, Since
 from trustplane.cli.output import note, say, say_json
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.fault import Fault, Unavailable
-from trustplane.flows.admit_policies import admitted, admitted_at
+from trustplane.flows.desired.admit_policies import admitted, admitted_at
 from trustplane.host.clock import SystemClock
 from trustplane.host.repository_files import read_directory
 from trustplane.policy.comparison import caller_names, compare

@@ -16,8 +16,8 @@ from trustplane.cli.sockets import AsJson
 from trustplane.flows.rehearsal import Outcome, Rehearsal, Verdict
 
 if TYPE_CHECKING:
-    from trustplane.main.rehearse import Options
-    from trustplane.main.rehearse_pair import Candidate
+    from trustplane.main.rehearsals.pair import Candidate
+    from trustplane.main.rehearsals.run import Options
 
 EXAMPLES = """\b
 Examples:
@@ -97,7 +97,7 @@ def command(  # noqa: PLR0913 - one parameter per option
     and clocks that fail, in a mesh of its own that is gone afterwards. Says for each what was done, what must happen
     and what was seen. Ends with 1 when one did not pass, or could not be played here.
     """
-    from trustplane.main import rehearse  # noqa: PLC0415 - a mesh of imports that only this command may cost
+    from trustplane.main.rehearsals import run as rehearse  # noqa: PLC0415 - a mesh of imports that only this command may cost
 
     with as_input():
         options = rehearse.Options(tuple(scenario or ()), trust, profile, envoy)
@@ -190,7 +190,7 @@ def _outcome(one: Outcome) -> OutcomeShape:
 
 
 def _list(options: Options, *, as_json: bool) -> None:
-    from trustplane.main import rehearse  # noqa: PLC0415 - as above
+    from trustplane.main.rehearsals import run as rehearse  # noqa: PLC0415 - as above
 
     rows = rehearse.listed(options)
     if as_json:

@@ -15,8 +15,8 @@ from trustplane.cli.output import Exit, fields, note, relative, say, say_json, t
 from trustplane.wire.http_rotation_shapes import ReadinessShape, WaitingShape
 
 if TYPE_CHECKING:
-    from trustplane.main.rehearse_root import PhaseSeen, RootRehearsed
-    from trustplane.main.rehearse_root_sample import Sample
+    from trustplane.main.rehearsals.root import PhaseSeen, RootRehearsed
+    from trustplane.main.rehearsals.root_sample import Sample
 
 MOST_SHOWN = 20
 MOST_WORDS = 3  # refusals in their own words
@@ -37,8 +37,9 @@ EnvoyPath = Annotated[
 
 def on_a_copy(directory: Path | None, services: int, lifetime: str, envoy: Path | None, *, as_json: bool) -> None:
     """Ends with 1 when a call failed, or the change did not come to its end."""
-    from trustplane.main import rehearse, rehearse_root  # noqa: PLC0415 - a mesh of imports that only this may cost
-    from trustplane.main.rehearse_root_sample import sample  # noqa: PLC0415 - as above
+    from trustplane.main.rehearsals import root as rehearse_root  # noqa: PLC0415 - what only this command may cost
+    from trustplane.main.rehearsals import run as rehearse  # noqa: PLC0415 - as above
+    from trustplane.main.rehearsals.root_sample import sample  # noqa: PLC0415 - as above
 
     with as_input():
         life = max(SHORTEST, duration(lifetime))

@@ -12,7 +12,7 @@ from trustplane.cli.arguments import as_input
 from trustplane.cli.knowledge_sources import Words, library, show_hits
 from trustplane.cli.output import WrongInput, say, say_json
 from trustplane.cli.sockets import AsJson
-from trustplane.flows.gather_knowledge import gathered
+from trustplane.flows.records.gather_knowledge import gathered
 from trustplane.host import knowledge_files
 from trustplane.knowledge.runbook import Runbook
 

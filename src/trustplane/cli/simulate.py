@@ -16,11 +16,11 @@ from trustplane.cli import simulate_root_change
 from trustplane.cli.arguments import as_input, duration
 from trustplane.cli.output import WrongInput, fields, note, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson
-from trustplane.flows.simulate import simulate
-from trustplane.flows.simulate_figures import Figures
-from trustplane.flows.simulate_picture import picture
-from trustplane.flows.simulate_root_scenario import Asleep, RootScenario
-from trustplane.flows.simulate_scenario import Outage, Partition, Restart, Rule, Scenario
+from trustplane.flows.simulation.figures import Figures
+from trustplane.flows.simulation.picture import picture
+from trustplane.flows.simulation.root_scenario import Asleep, RootScenario
+from trustplane.flows.simulation.scenario import Outage, Partition, Restart, Rule, Scenario
+from trustplane.flows.simulation.simulate import simulate
 from trustplane.registry.model import RenewalWindow
 
 EXAMPLES = """\b

@@ -11,9 +11,9 @@ from typing import Any
 import typer
 
 from trustplane.cli.output import Exit, fields, note, say, say_json, span, table
-from trustplane.flows.simulate_root_change import simulate_root_change
-from trustplane.flows.simulate_root_scenario import RootFigures, RootScenario
-from trustplane.flows.simulate_scenario import Scenario
+from trustplane.flows.simulation.root_change import simulate_root_change
+from trustplane.flows.simulation.root_scenario import RootFigures, RootScenario
+from trustplane.flows.simulation.scenario import Scenario
 from trustplane.main.simulated_roots import two_roots
 from trustplane.rotation.root_change import ParticipantKind, Phase
 from trustplane.rotation.root_gates import Lack

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from trustplane.console.text import serial_text
 from trustplane.fault import Refused
-from trustplane.flows.change_root import Progress
-from trustplane.flows.revoke import Order
+from trustplane.flows.issuing.revoke import Order
+from trustplane.flows.roots.change_root import Progress
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.people.account import Role, how_to_become
 from trustplane.people.session import SignedIn

@@ -36,8 +36,8 @@ from trustplane.console.pages import Asked, Page, Pages, Saved
 from trustplane.console.port import Facts
 from trustplane.console.writing import Writer
 from trustplane.fault import Fault, Finding, Refused, Unavailable
-from trustplane.flows.sign_in import SignIn
-from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.flows.people.sign_in import SignIn
+from trustplane.flows.people.sign_in_oidc import SignInOidc
 from trustplane.people.oidc import CALLBACK
 from trustplane.people.session import SignedIn, form_token
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trustplane.flows.ask_failures import Failed
+from trustplane.flows.records.ask_failures import Failed
 from trustplane.handshake.causes import CAUSES, Cause
 from trustplane.handshake.diagnosis import SURE
 from trustplane.handshake.failure import Side

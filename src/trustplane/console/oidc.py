@@ -20,7 +20,7 @@ from trustplane.console.guard import (
 )
 from trustplane.console.pages import Page
 from trustplane.console.writing import Writer
-from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.flows.people.sign_in_oidc import SignInOidc
 from trustplane.people.oidc import Attempt
 from trustplane.spiffe import base64url
 

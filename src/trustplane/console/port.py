@@ -9,9 +9,9 @@ from typing import Protocol
 from trustplane.console.acts import ActPort
 from trustplane.console.proof import LogPort
 from trustplane.fault import Finding
-from trustplane.flows.ask_failures import AskFailures
-from trustplane.flows.change_root import Progress
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.records.ask_failures import AskFailures
+from trustplane.flows.roots.change_root import Progress
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.model import DesiredState

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trustplane.console.services import Held, held
-from trustplane.flows.change_root import Progress
+from trustplane.flows.roots.change_root import Progress
 from trustplane.rotation.root_change import Phase, RootChange
 from trustplane.rotation.root_gates import Waiting
 from trustplane.spiffe.bundle import Bundle

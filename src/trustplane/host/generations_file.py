@@ -22,7 +22,7 @@ _Generations = Annotated[list[_Generation], msgspec.Meta(max_length=MAX_FORMER +
 
 
 class GenerationsFile:
-    """Satisfies `flows.offer_configuration.Memory`."""
+    """Satisfies `flows.node.offer_configuration.Memory`."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "generations.json"

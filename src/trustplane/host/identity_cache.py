@@ -17,7 +17,7 @@ import msgspec
 
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.remember_identities import KeptLeaf, Remembered
+from trustplane.flows.node.remember_identities import KeptLeaf, Remembered
 from trustplane.registry.view import NodeView
 from trustplane.rotation.leaf import Kept
 from trustplane.spiffe.ids import SpiffeId

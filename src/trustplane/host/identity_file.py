@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from trustplane.fault import Refused, Unavailable
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node.node_link import NodeIdentity
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.x509_svid import KeyedSvid, X509Svid
 

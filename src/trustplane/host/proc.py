@@ -148,7 +148,7 @@ def _name(look_up: Callable[[], str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ProcCaller:
-    """A peer whose evidence can be asked for; satisfies `flows.serve_identities.Caller`."""
+    """A peer whose evidence can be asked for; satisfies `flows.node.serve_identities.Caller`."""
 
     peer: Peer
     reader: ProcReader

@@ -24,22 +24,22 @@ import uvloop
 
 from trustplane.attest.entitlement import needs_digest
 from trustplane.fault import Unavailable
-from trustplane.flows.ask_leaves import AskLeaves
-from trustplane.flows.clock_watch import ClockWatch, LatestClock
-from trustplane.flows.deliver_parcels import DeliverParcels
-from trustplane.flows.export_telemetry import WaitingFailures
+from trustplane.flows.federation.probe_partners import CalledElsewhere, ProbePartners
 from trustplane.flows.feed import Feed
-from trustplane.flows.follow_server import FollowServer, Outbox
-from trustplane.flows.keep_leaves import KeepLeaves
-from trustplane.flows.node_identity import KeepLink, KeepNodeIdentity
-from trustplane.flows.node_link import NodeIdentity
-from trustplane.flows.probe_partners import CalledElsewhere, ProbePartners
-from trustplane.flows.probe_sidecars import Door as ProbedDoor
-from trustplane.flows.probe_sidecars import ProbeSidecars, order_probe
-from trustplane.flows.remember_identities import Remembered, RememberIdentities
-from trustplane.flows.report_trust import ReportTrust
-from trustplane.flows.serve_identities import HeldIdentities, ServeIdentities
-from trustplane.flows.sidecar_uptake import SidecarUptake
+from trustplane.flows.node.ask_leaves import AskLeaves
+from trustplane.flows.node.clock_watch import ClockWatch, LatestClock
+from trustplane.flows.node.follow_server import FollowServer, Outbox
+from trustplane.flows.node.keep_leaves import KeepLeaves
+from trustplane.flows.node.node_identity import KeepLink, KeepNodeIdentity
+from trustplane.flows.node.node_link import NodeIdentity
+from trustplane.flows.node.probe_sidecars import Door as ProbedDoor
+from trustplane.flows.node.probe_sidecars import ProbeSidecars, order_probe
+from trustplane.flows.node.remember_identities import Remembered, RememberIdentities
+from trustplane.flows.node.report_trust import ReportTrust
+from trustplane.flows.node.serve_identities import HeldIdentities, ServeIdentities
+from trustplane.flows.records.deliver_parcels import DeliverParcels
+from trustplane.flows.records.export_telemetry import WaitingFailures
+from trustplane.flows.roots.sidecar_uptake import SidecarUptake
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
@@ -60,11 +60,11 @@ from trustplane.keys.sealing import credentials_directory
 from trustplane.main.agent_door import BehindAgent, Door
 from trustplane.main.agent_enrolment import Enrolment
 from trustplane.main.agent_health import AgentHealth
-from trustplane.main.agent_metrics import Watched, agent_metrics
 from trustplane.main.agent_sidecars import Sidecars, sidecars_of
-from trustplane.main.collected_metrics import CollectedMetrics
-from trustplane.main.decision_metrics import DecisionMetrics
 from trustplane.main.first_fault import first_fault
+from trustplane.main.metrics.agent import Watched, agent_metrics
+from trustplane.main.metrics.collected import CollectedMetrics
+from trustplane.main.metrics.decisions import DecisionMetrics
 from trustplane.main.settings import AgentSettings
 from trustplane.main.telemetry import telemetry_of
 from trustplane.registry.view import NodeView

@@ -9,11 +9,11 @@ from importlib.metadata import version
 
 from trustplane.clock import Clock
 from trustplane.fault import Finding
-from trustplane.flows.leaf import Leaf
-from trustplane.flows.measure_connections import THING as CONNECTIONS
-from trustplane.flows.measure_connections import MeasureConnections
-from trustplane.flows.node_identity import KeepLink
-from trustplane.flows.sidecar_uptake import Attached, SidecarUptake
+from trustplane.flows.node.leaf import Leaf
+from trustplane.flows.node.measure_connections import THING as CONNECTIONS
+from trustplane.flows.node.measure_connections import MeasureConnections
+from trustplane.flows.node.node_identity import KeepLink
+from trustplane.flows.roots.sidecar_uptake import Attached, SidecarUptake
 from trustplane.main.agent_health import AgentHealth
 from trustplane.main.settings import AgentSettings
 from trustplane.registry.view_change import digest

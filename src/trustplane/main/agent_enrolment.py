@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trustplane.fault import Fault, Refused, Unavailable
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node.node_link import NodeIdentity
 from trustplane.main.settings import AgentSettings
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle

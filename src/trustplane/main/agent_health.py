@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trustplane.fault import Fault, Finding
-from trustplane.flows.clock_watch import ClockWatch
 from trustplane.flows.feed import Feed
-from trustplane.flows.follow_server import FollowServer
-from trustplane.flows.keep_leaves import KeepLeaves
-from trustplane.flows.leaf import Leaf
-from trustplane.flows.node_identity import KeepNodeIdentity
-from trustplane.flows.outlook import Held, invalid_by_the_clock, leaf_in_danger, node_in_danger
-from trustplane.flows.remember_identities import RememberIdentities
+from trustplane.flows.node.clock_watch import ClockWatch
+from trustplane.flows.node.follow_server import FollowServer
+from trustplane.flows.node.keep_leaves import KeepLeaves
+from trustplane.flows.node.leaf import Leaf
+from trustplane.flows.node.node_identity import KeepNodeIdentity
+from trustplane.flows.node.outlook import Held, invalid_by_the_clock, leaf_in_danger, node_in_danger
+from trustplane.flows.node.remember_identities import RememberIdentities
 from trustplane.registry.view import NodeView
 from trustplane.spiffe.names import NodeName
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from trustplane.fault import Refused
-from trustplane.flows.deliver_parcels import Numbered
+from trustplane.flows.records.deliver_parcels import Numbered
 from trustplane.host.spool import SpoolFiles, Stream
 from trustplane.spiffe.names import NodeName
 
@@ -27,7 +27,7 @@ class Codec(Protocol[P]):
 
 
 class ParcelFiles(Generic[P]):
-    """Satisfies `flows.parcels.Spool` and `flows.deliver_parcels.Outgoing`.
+    """Satisfies `flows.records.parcels.Spool` and `flows.records.deliver_parcels.Outgoing`.
 
     A parcel that an agent of before left open is complete: nobody adds to it any more.
     """

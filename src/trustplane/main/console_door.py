@@ -18,8 +18,8 @@ from trustplane.console.application import Behind, console_application
 from trustplane.console.guard import Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
-from trustplane.flows.sign_in import SignIn
-from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.flows.people.sign_in import SignIn
+from trustplane.flows.people.sign_in_oidc import SignInOidc
 from trustplane.host.certificate_files import CertificateFiles
 from trustplane.main.http_doors import in_background, serve_http
 from trustplane.main.known import came_along

@@ -1,9 +1,9 @@
-"""What the server knows of sidecars that judge by a candidate; satisfies `flows.try_candidates.Seen`."""
+"""What the server knows of sidecars that judge by a candidate; satisfies `flows.desired.try_candidates.Seen`."""
 
 from __future__ import annotations
 
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.share_presence import SharePresence
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.share_presence import SharePresence
 from trustplane.store.store import Store
 from trustplane.verdict.coverage import Fleet
 from trustplane.verdict.dry_run import DryRun

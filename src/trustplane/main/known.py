@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trustplane.flows.gather_knowledge import gathered
+from trustplane.flows.records.gather_knowledge import gathered
 from trustplane.host import alert_files, knowledge_files
 from trustplane.knowledge.library import Library
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from trustplane.flows.ask_partners import Partner
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.federate import Federate
-from trustplane.flows.keep_authorities import KeepAuthorities
-from trustplane.flows.partner_trust import Partners
-from trustplane.flows.state_uptake import Trusted
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.federation.ask_partners import Partner
+from trustplane.flows.federation.federate import Federate
+from trustplane.flows.federation.partner_trust import Partners
+from trustplane.flows.issuing.keep_authorities import KeepAuthorities
+from trustplane.flows.roots.state_uptake import Trusted
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
 from trustplane.registry.view import NodeView
@@ -40,7 +40,7 @@ class PartnerPorts:
         return current[1].federation if current else {}
 
     def asked(self) -> Mapping[TrustDomain, Partner]:
-        """Satisfies `flows.ask_partners.Partners`."""
+        """Satisfies `flows.federation.ask_partners.Partners`."""
         peers = self.federate.peers.value
         return {
             name: Partner(relation, peers[name].bundle, self.federate.endpoint_bundle(relation))

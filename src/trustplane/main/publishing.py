@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trustplane.clock import Clock
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.federate import Federate
-from trustplane.flows.federation_uptake import peers_of
-from trustplane.flows.keep_authorities import KeepAuthorities
-from trustplane.flows.keep_revocations import KeepRevocations
-from trustplane.flows.share_presence import SharePresence
-from trustplane.flows.survey_trust import Published, SurveyTrust
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.desired.share_presence import SharePresence
+from trustplane.flows.federation.federate import Federate
+from trustplane.flows.issuing.keep_authorities import KeepAuthorities
+from trustplane.flows.issuing.keep_revocations import KeepRevocations
+from trustplane.flows.roots.federation_uptake import peers_of
+from trustplane.flows.roots.survey_trust import Published, SurveyTrust
 from trustplane.main.partner_ports import PartnerPorts
 from trustplane.spiffe.names import NodeName
 from trustplane.spiffe.verify import BundleSet

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from trustplane.fault import Unavailable
 from trustplane.flows.feed import Feed
-from trustplane.flows.forget_expired import ForgetExpired
-from trustplane.flows.issue_probes import IssueProbes
-from trustplane.flows.keep_accounts import KeepAccounts
-from trustplane.flows.keep_rollouts import KeepRollouts
-from trustplane.flows.note_doubts import NoteDoubts
-from trustplane.flows.readmit import NodeEvidence
-from trustplane.flows.vouch_for_nodes import VouchForNodes
+from trustplane.flows.issuing.forget_expired import ForgetExpired
+from trustplane.flows.issuing.issue_probes import IssueProbes
+from trustplane.flows.issuing.readmit import NodeEvidence
+from trustplane.flows.issuing.vouch_for_nodes import VouchForNodes
+from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.records.keep_rollouts import KeepRollouts
+from trustplane.flows.roots.note_doubts import NoteDoubts
 from trustplane.host.clock import SystemClock
 from trustplane.host.descriptor_limit import raise_descriptor_limit
 from trustplane.host.directories import own_directory
@@ -39,10 +39,10 @@ from trustplane.main.console_door import open_console
 from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
+from trustplane.main.metrics.server import ServerMetrics
 from trustplane.main.server_door import Behind, Door
 from trustplane.main.server_flows import Flows, flows_of
 from trustplane.main.server_following import follow_revocations, follow_standing, follow_store, remake_connections
-from trustplane.main.server_metrics import ServerMetrics
 from trustplane.main.server_shows import metrics_of
 from trustplane.main.settings import ServerSettings
 from trustplane.main.telemetry import telemetry_of

@@ -11,28 +11,28 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
-from trustplane.flows.ask_failures import AskFailures
-from trustplane.flows.ask_partners import AskPartners
-from trustplane.flows.ask_readiness import AskReadiness, Readiness
-from trustplane.flows.change_root import ChangeRoot, Progress, Told
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.compare_failures import CompareFailures
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.enrol import EnrolNodes, FreshToken
-from trustplane.flows.federate import Federate
-from trustplane.flows.federation_uptake import Reach, reach
-from trustplane.flows.keep_accounts import KeepAccounts
-from trustplane.flows.keep_authorities import KeepAuthorities
-from trustplane.flows.keep_revocations import KeepRevocations
-from trustplane.flows.keep_rollouts import KeepRollouts
-from trustplane.flows.look_up_issued import LookUpIssued
-from trustplane.flows.publish_bundle import PublishBundle
-from trustplane.flows.revoke import Order, Revoke
-from trustplane.flows.share_presence import SharePresence
-from trustplane.flows.state_uptake import StateUptake
-from trustplane.flows.try_candidates import TryCandidates
-from trustplane.flows.watch_outage_budget import WatchOutageBudget
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.desired.share_presence import SharePresence
+from trustplane.flows.desired.try_candidates import TryCandidates
+from trustplane.flows.federation.ask_partners import AskPartners
+from trustplane.flows.federation.federate import Federate
+from trustplane.flows.issuing.enrol import EnrolNodes, FreshToken
+from trustplane.flows.issuing.keep_authorities import KeepAuthorities
+from trustplane.flows.issuing.keep_revocations import KeepRevocations
+from trustplane.flows.issuing.publish_bundle import PublishBundle
+from trustplane.flows.issuing.revoke import Order, Revoke
+from trustplane.flows.issuing.watch_outage_budget import WatchOutageBudget
+from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.records.ask_failures import AskFailures
+from trustplane.flows.records.compare_failures import CompareFailures
+from trustplane.flows.records.keep_rollouts import KeepRollouts
+from trustplane.flows.records.look_up_issued import LookUpIssued
+from trustplane.flows.roots.ask_readiness import AskReadiness, Readiness
+from trustplane.flows.roots.change_root import ChangeRoot, Progress, Told
+from trustplane.flows.roots.federation_uptake import Reach, reach
+from trustplane.flows.roots.state_uptake import StateUptake
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.admission.budgets import ended_waivers

@@ -7,31 +7,31 @@ from datetime import timedelta
 from functools import partial
 
 from trustplane.audit.checkpoint import NoteKey
-from trustplane.flows.ask_partners import AskPartners
-from trustplane.flows.ask_readiness import AskReadiness, Own
-from trustplane.flows.change_root import ChangeRoot
-from trustplane.flows.connected_agents import ConnectedAgents
-from trustplane.flows.desired_state import KeepDesiredState
-from trustplane.flows.enrol import EnrolNodes
-from trustplane.flows.export_telemetry import OfferedOnceKept, WaitingFailures
-from trustplane.flows.federate import Federate
-from trustplane.flows.issue import IssueX509
-from trustplane.flows.issue_in_turn import IssueInTurn
-from trustplane.flows.keep_authorities import Instance, KeepAuthorities
-from trustplane.flows.keep_decisions import KeepDecisions
-from trustplane.flows.keep_handshakes import KeepHandshakes
-from trustplane.flows.keep_revocations import KeepRevocations, UnlessRevoked
-from trustplane.flows.mint_jwt import MintJwt
-from trustplane.flows.publish_bundle import PublishBundle
-from trustplane.flows.replace_issuers import ReplaceIssuers
-from trustplane.flows.revoke import Revoke
+from trustplane.flows.desired.connected_agents import ConnectedAgents
+from trustplane.flows.desired.desired_state import KeepDesiredState
+from trustplane.flows.desired.share_presence import SharePresence
+from trustplane.flows.desired.try_candidates import TryCandidates
+from trustplane.flows.federation.ask_partners import AskPartners
+from trustplane.flows.federation.federate import Federate
+from trustplane.flows.issuing.enrol import EnrolNodes
+from trustplane.flows.issuing.issue import IssueX509
+from trustplane.flows.issuing.issue_in_turn import IssueInTurn
+from trustplane.flows.issuing.keep_authorities import Instance, KeepAuthorities
+from trustplane.flows.issuing.keep_revocations import KeepRevocations, UnlessRevoked
+from trustplane.flows.issuing.mint_jwt import MintJwt
+from trustplane.flows.issuing.publish_bundle import PublishBundle
+from trustplane.flows.issuing.replace_issuers import ReplaceIssuers
+from trustplane.flows.issuing.revoke import Revoke
+from trustplane.flows.issuing.server_identity import KeepServerIdentity
+from trustplane.flows.issuing.watch_outage_budget import WatchOutageBudget
+from trustplane.flows.records.export_telemetry import OfferedOnceKept, WaitingFailures
+from trustplane.flows.records.keep_decisions import KeepDecisions
+from trustplane.flows.records.keep_handshakes import KeepHandshakes
+from trustplane.flows.roots.ask_readiness import AskReadiness, Own
+from trustplane.flows.roots.change_root import ChangeRoot
+from trustplane.flows.roots.state_uptake import StateUptake
+from trustplane.flows.roots.watch_fleet import WatchFleet
 from trustplane.flows.seal_checkpoint import SealCheckpoint
-from trustplane.flows.server_identity import KeepServerIdentity
-from trustplane.flows.share_presence import SharePresence
-from trustplane.flows.state_uptake import StateUptake
-from trustplane.flows.try_candidates import TryCandidates
-from trustplane.flows.watch_fleet import WatchFleet
-from trustplane.flows.watch_outage_budget import WatchOutageBudget
 from trustplane.host.clock import SystemClock
 from trustplane.host.handshake_probe import knock
 from trustplane.keys.audit import FILE as AUDIT_KEY_FILE

@@ -11,7 +11,7 @@ import structlog
 
 from trustplane.fault import Refused, Unavailable
 from trustplane.flows.retry import Patience
-from trustplane.flows.survey_trust import held_by_server
+from trustplane.flows.roots.survey_trust import held_by_server
 from trustplane.host.clock import SystemClock
 from trustplane.main.server_flows import Flows
 from trustplane.rotation.leaving import signer_key_id

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from trustplane.host.clock import SystemClock
-from trustplane.main.chain_metrics import ChainMetrics
-from trustplane.main.crl_metrics import CrlMetrics
-from trustplane.main.federation_metrics import FederationMetrics
-from trustplane.main.fleet_metrics import FleetMetrics
-from trustplane.main.handshake_metrics import HandshakeMetrics
-from trustplane.main.outage_gauges import OutageGauges
-from trustplane.main.queue_metrics import QueueMetrics
-from trustplane.main.rotation_metrics import RotationMetrics
+from trustplane.main.metrics.chain import ChainMetrics
+from trustplane.main.metrics.crl import CrlMetrics
+from trustplane.main.metrics.federation import FederationMetrics
+from trustplane.main.metrics.fleet import FleetMetrics
+from trustplane.main.metrics.handshakes import HandshakeMetrics
+from trustplane.main.metrics.outage import OutageGauges
+from trustplane.main.metrics.queue import QueueMetrics
+from trustplane.main.metrics.rotation import RotationMetrics
+from trustplane.main.metrics.server import ServerMetrics
+from trustplane.main.metrics.store import StoreMetrics
 from trustplane.main.server_flows import Flows
-from trustplane.main.server_metrics import ServerMetrics
-from trustplane.main.store_metrics import StoreMetrics
 
 
 def metrics_of(flows: Flows, clock: SystemClock) -> ServerMetrics:

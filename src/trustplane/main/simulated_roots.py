@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trustplane.flows.simulate import START
-from trustplane.flows.simulate_root_scenario import TwoRoots
-from trustplane.main.rehearse_chains import Root
+from trustplane.flows.simulation.root_scenario import TwoRoots
+from trustplane.flows.simulation.simulate import START
+from trustplane.main.rehearsals.chains import Root
 from trustplane.spiffe.ids import TrustDomain
 
 DOMAIN = TrustDomain("fleet.example")

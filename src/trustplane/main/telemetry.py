@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
-from trustplane.flows.export_telemetry import ExportTelemetry, WaitingFailures
-from trustplane.main.measure import counter, gauge
+from trustplane.flows.records.export_telemetry import ExportTelemetry, WaitingFailures
+from trustplane.main.metrics.measure import counter, gauge
 from trustplane.main.settings import TelemetrySettings
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.wire.otlp import Origin

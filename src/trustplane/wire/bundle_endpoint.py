@@ -52,7 +52,7 @@ _STATEMENT = _Wanted("statement", MAX_STATEMENT_BYTES)
 
 
 class BundleEndpoints:
-    """Satisfies `flows.federate.Endpoints` and `flows.ask_partners.Endpoints`.
+    """Satisfies `flows.federation.federate.Endpoints` and `flows.federation.ask_partners.Endpoints`.
 
     `web_authorities`: PEM of who vouches for https_web; none: the system's.
     """

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
-from trustplane.flows.keep_decisions import KEPT_FOR
-from trustplane.flows.keep_handshakes import KEPT_FOR as HANDSHAKES_KEPT_FOR
+from trustplane.flows.records.keep_decisions import KEPT_FOR
+from trustplane.flows.records.keep_handshakes import KEPT_FOR as HANDSHAKES_KEPT_FOR
 from trustplane.wire import http_dry_run_shapes as dry_runs
 from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_rotation_shapes as rotations

@@ -13,13 +13,13 @@ from typing import Protocol
 from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.fault import Finding
-from trustplane.flows.ask_failures import AskFailures
-from trustplane.flows.ask_readiness import Readiness
-from trustplane.flows.change_root import Progress, Told
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.compare_failures import CompareFailures
-from trustplane.flows.federation_uptake import Reach
-from trustplane.flows.revoke import Order
+from trustplane.flows.issuing.revoke import Order
+from trustplane.flows.records.ask_failures import AskFailures
+from trustplane.flows.records.compare_failures import CompareFailures
+from trustplane.flows.roots.ask_readiness import Readiness
+from trustplane.flows.roots.change_root import Progress, Told
+from trustplane.flows.roots.federation_uptake import Reach
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.federation import Relation

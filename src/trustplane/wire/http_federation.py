@@ -13,8 +13,8 @@ from datetime import timedelta
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
-from trustplane.flows.federation_uptake import Reach
-from trustplane.flows.partner_trust import told
+from trustplane.flows.federation.partner_trust import told
+from trustplane.flows.roots.federation_uptake import Reach
 from trustplane.registry.federation import Relation
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from trustplane.flows.federation_uptake import State
+from trustplane.flows.roots.federation_uptake import State
 from trustplane.rotation.partner_story import Setting, Terms, story_picture, story_text
 from trustplane.rotation.root_change import Order
 from trustplane.spiffe.bundle import DEFAULT_REFRESH_HINT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from trustplane.flows.compare_failures import Compared, CompareFailures
+from trustplane.flows.records.compare_failures import Compared, CompareFailures
 from trustplane.handshake.fleet.ranking import Finding, Ranking
 from trustplane.wire.http_routes import Access, Call, Number, Operation
 from trustplane.wire.http_shapes import Answer

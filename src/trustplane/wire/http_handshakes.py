@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from trustplane.fault import Refused
-from trustplane.flows.ask_failures import AskFailures, Failed
-from trustplane.flows.keep_handshakes import KEPT_FOR, RECORDS_KEPT_FOR
+from trustplane.flows.records.ask_failures import AskFailures, Failed
+from trustplane.flows.records.keep_handshakes import KEPT_FOR, RECORDS_KEPT_FOR
 from trustplane.handshake.failure import Side
 from trustplane.handshake.record_shape import RecordShape, record_of
 from trustplane.wire.http_issuer import IssuerShape, issuer_shape

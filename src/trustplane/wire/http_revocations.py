@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from trustplane.fault import Refused
-from trustplane.flows.revoke import Order
+from trustplane.flows.issuing.revoke import Order
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.trust.revocation import (
     Cause,

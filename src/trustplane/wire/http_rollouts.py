@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from trustplane.change.deploy_token import MAX_LIFE, DeployToken
 from trustplane.change.rollout import KEPT_FOR, Rollout, Told
 from trustplane.fault import Refused
-from trustplane.flows.keep_rollouts import FreshDeployToken
+from trustplane.flows.records.keep_rollouts import FreshDeployToken
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.wire import http_rollout_shapes as shapes
 from trustplane.wire.http_routes import Access, Call, Number, Operation, application, bearer_of

@@ -8,7 +8,7 @@ from itertools import repeat
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused
-from trustplane.flows.change_root import Progress
+from trustplane.flows.roots.change_root import Progress
 from trustplane.registry.partner_probes import ShownProbe
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import LinkBelow, Order, Participant, RootChange, Seen, Waiver

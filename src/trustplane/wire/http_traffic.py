@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from trustplane.clock import Clock
-from trustplane.flows.keep_decisions import KEPT_FOR
+from trustplane.flows.records.keep_decisions import KEPT_FOR
 from trustplane.policy.access import Verdict
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.spiffe.names import ServiceName

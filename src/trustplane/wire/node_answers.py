@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from trustplane.fault import Broken, Fault, Unavailable
-from trustplane.flows.issue import Issued
+from trustplane.flows.issuing.issue import Issued
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
 from trustplane.wire.node_codec import duration, timestamp
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused, Unavailable
 from trustplane.flows.clock_skew import Exchange, Skew
-from trustplane.flows.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
+from trustplane.flows.node.node_link import LeafIssued, LeafOrder, Report, ViewUpdate
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
@@ -119,7 +119,7 @@ class EnrolmentClient:
 
 
 class NodeClient:
-    """One authenticated connection to one server; satisfies `flows.node_link.Link`. Open it with `connect`."""
+    """One authenticated connection to one server; satisfies `flows.node.node_link.Link`. Open it with `connect`."""
 
     def __init__(self, channel: grpc.aio.Channel, trust: ServerTrust, hello: node_pb2.Hello) -> None:
         self._channel = channel

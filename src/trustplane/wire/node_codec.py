@@ -15,7 +15,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from trustplane.fault import Broken, Fault, Refused, Unavailable
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.node_link import (
+from trustplane.flows.desired.push_views import Push
+from trustplane.flows.node.node_link import (
     HoldingsReport,
     HostingReport,
     LeafIssued,
@@ -24,7 +25,6 @@ from trustplane.flows.node_link import (
     ViewHeld,
     ViewUpdate,
 )
-from trustplane.flows.push_views import Push
 from trustplane.registry.model import KeyKind, Ports
 from trustplane.registry.records import Holding
 from trustplane.registry.view import (

@@ -20,11 +20,11 @@ from google.protobuf.message import DecodeError
 
 from trustplane.clock import Clock
 from trustplane.fault import Fault, Refused, Unavailable
-from trustplane.flows.connected_agents import ConnectedAgents, Connection
-from trustplane.flows.enrol import EnrolNodes
-from trustplane.flows.issue import Issued, Request
-from trustplane.flows.push_views import Push, ViewFeed
-from trustplane.flows.readmit import Claim
+from trustplane.flows.desired.connected_agents import ConnectedAgents, Connection
+from trustplane.flows.desired.push_views import Push, ViewFeed
+from trustplane.flows.issuing.enrol import EnrolNodes
+from trustplane.flows.issuing.issue import Issued, Request
+from trustplane.flows.issuing.readmit import Claim
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.spiffe.names import NodeName, node_of

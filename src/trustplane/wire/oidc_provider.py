@@ -17,7 +17,7 @@ import httpx
 
 from trustplane.clock import Clock
 from trustplane.fault import Refused, Unavailable
-from trustplane.flows.sign_in_oidc import Discovered
+from trustplane.flows.people.sign_in_oidc import Discovered
 from trustplane.people.id_token import SigningKey, signing_keys
 from trustplane.people.oidc import OidcSettings, is_safe_url
 from trustplane.spiffe.strict_json import parse_object
@@ -46,7 +46,7 @@ def web_context(authorities: Path | None) -> ssl.SSLContext:
 
 
 class OidcProvider:
-    """Satisfies `flows.sign_in_oidc.Provider`."""
+    """Satisfies `flows.people.sign_in_oidc.Provider`."""
 
     def __init__(self, settings: OidcSettings, verifying: ssl.SSLContext, clock: Clock) -> None:
         self._settings = settings

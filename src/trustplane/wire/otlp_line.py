@@ -29,7 +29,7 @@ Answer = TypeVar("Answer", bound=Message)
 
 
 class OtlpLine:
-    """Satisfies `flows.export_telemetry.Line`. `where`: the endpoint, and headers, which may be secrets."""
+    """Satisfies `flows.records.export_telemetry.Line`. `where`: the endpoint, and headers, which may be secrets."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from trustplane.flows.push_views import Push
+from trustplane.flows.desired.push_views import Push
 from trustplane.registry.candidate import Candidate
 from trustplane.registry.offered import Offered
 from trustplane.wire import node_codec

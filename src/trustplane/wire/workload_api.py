@@ -1,4 +1,4 @@
-"""The SPIFFE Workload API over gRPC: messages in and out of `flows.serve_identities`.
+"""The SPIFFE Workload API over gRPC: messages in and out of `flows.node.serve_identities`.
 
 Who calls is never part of a message: it is the process the kernel saw connect. Every call must carry the security
 header, which a browser or a proxy tricked into calling here would not send (Workload Endpoint §3).
@@ -14,7 +14,7 @@ import grpc
 from google.protobuf import json_format
 
 from trustplane.fault import Refused
-from trustplane.flows.serve_identities import Caller, ServeIdentities, X509Grant
+from trustplane.flows.node.serve_identities import Caller, ServeIdentities, X509Grant
 from trustplane.spiffe.ids import SpiffeId, TrustDomain
 from trustplane.wire.gen.workload import messages_pb2 as pb
 from trustplane.wire.gen.workload import service_pb2_grpc

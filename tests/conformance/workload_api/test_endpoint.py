@@ -12,7 +12,7 @@ import pytest
 
 from tests.kit.workload import entry, workload_endpoint
 from trustplane.fault import Refused
-from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.node.serve_identities import HeldIdentities
 from trustplane.registry.view import Entry
 from trustplane.wire.gen.workload import messages_pb2 as pb
 from trustplane.wire.gen.workload.service_pb2_grpc import SpiffeWorkloadAPIStub

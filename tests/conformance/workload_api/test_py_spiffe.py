@@ -13,7 +13,7 @@ from spiffe.workloadapi.errors import FetchX509SvidError, ValidateJwtSvidError
 
 from tests.kit.workload import ACME, PARTNER, Endpoint, Issuing, entry, workload_endpoint
 from trustplane.attest.evidence import Evidence
-from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.node.serve_identities import HeldIdentities
 from trustplane.host.peers import Peer
 from trustplane.host.pidfd import PidFd
 from trustplane.host.proc import ProcReader

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from tests.kit.workload import ACME, PARTNER, Issuing, entry
 from tests.kit.workload_talk import API, WEB, Talk, answered_with, ids, talk
 from trustplane.fault import Refused
-from trustplane.flows.serve_identities import HeldIdentities
+from trustplane.flows.node.serve_identities import HeldIdentities
 from trustplane.spiffe.bundle import BundleSet
 from trustplane.spiffe.certificates import certificates_from_concatenated_der
 from trustplane.spiffe.x509_svid import X509Svid

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.kit.node_channel import MemoryNodes
 from tests.properties.registry.views import VIEWS
-from trustplane.flows.follow_server import HOLDINGS_A_REPORT, Outbox
-from trustplane.flows.node_link import HoldingsReport
-from trustplane.flows.push_views import Push
+from trustplane.flows.desired.push_views import Push
+from trustplane.flows.node.follow_server import HOLDINGS_A_REPORT, Outbox
+from trustplane.flows.node.node_link import HoldingsReport
 from trustplane.host.clock import SystemClock
 from trustplane.registry.records import Holding
 from trustplane.registry.view import NodeView

@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from tests.kit.issuing_ports import ACME, NOON, MemoryAuthority, MemoryRecords, RightsTable, leaf_key, profile
-from trustplane.flows.issue import Issued, IssueX509, Request
-from trustplane.flows.signer import Signer
+from trustplane.flows.issuing.issue import Issued, IssueX509, Request
+from trustplane.flows.issuing.signer import Signer
 from trustplane.issuance.admit import Right
 from trustplane.rotation.slots import SLOT
 from trustplane.spiffe.ids import SpiffeId

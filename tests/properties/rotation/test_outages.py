@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from trustplane.flows.simulate import simulate
-from trustplane.flows.simulate_scenario import Outage, Partition, Restart, Scenario
+from trustplane.flows.simulation.scenario import Outage, Partition, Restart, Scenario
+from trustplane.flows.simulation.simulate import simulate
 from trustplane.registry.model import RenewalWindow
 
 SEEDS = range(200)

@@ -15,8 +15,8 @@ from tests.kit.alert_page import PAGE, PROVED, page, proved
 from tests.kit.alert_stories import STORIES, VECTORS
 from tests.kit.promtool import Fired, Recording, check_metrics, check_rules, fired
 from trustplane.host.alert_files import shipped
-from trustplane.main.measure import Kind, Measure
-from trustplane.main.metrics_shown import AGENT, SERVER
+from trustplane.main.metrics.measure import Kind, Measure
+from trustplane.main.metrics.shown import AGENT, SERVER
 
 pytestmark = [pytest.mark.xdist_group("promtool"), pytest.mark.timeout(900)]
 SHIPPED = shipped()

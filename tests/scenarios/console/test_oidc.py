@@ -21,7 +21,7 @@ from tests.kit.openid_provider import CLIENT, HTTP, SECRET, Running, provider
 from tests.kit.server_door import NOON
 from trustplane.console.guard import OIDC_COOKIE, SESSION_COOKIE, Place
 from trustplane.fault import Refused
-from trustplane.flows.sign_in_oidc import SignInOidc
+from trustplane.flows.people.sign_in_oidc import SignInOidc
 from trustplane.main.oidc_file import read_oidc_file
 from trustplane.people.account import AccountName, Role
 from trustplane.people.attempts import OF_ONE_ACCOUNT, WINDOW

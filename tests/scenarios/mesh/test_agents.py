@@ -12,7 +12,7 @@ from tests.kit.mesh_repository import DOMAIN, Repository
 from tests.kit.mesh_traffic import Traffic, status
 from tests.kit.sidecars import keyed
 from trustplane.cli import admin
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node.node_link import NodeIdentity
 from trustplane.host.identity_file import IdentityFile
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle

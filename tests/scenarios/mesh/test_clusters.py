@@ -20,7 +20,7 @@ from tests.kit.mesh_repository import Repository
 from tests.kit.mesh_traffic import Traffic, status
 from trustplane.cli import admin
 from trustplane.fault import Fault
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 from trustplane.wire.http_rotation_shapes import ClusterProgressShape, RotationStatusShape
 
 LIFE = "2m"  # a cluster that is silent for half a minute must not lose its leaves

@@ -22,7 +22,7 @@ from tests.kit.mesh_peers import REFUSED, answer, client_context, forged
 from tests.kit.mesh_repository import Member, Repository
 from tests.kit.mesh_traffic import status
 from trustplane.cli import admin
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("traffic")]
 

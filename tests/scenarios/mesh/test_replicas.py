@@ -10,7 +10,7 @@ from tests.contracts.store.postgres import running_server
 from tests.kit.mesh import PORTS, Mesh, until
 from tests.kit.mesh_repository import Repository
 from tests.kit.mesh_traffic import Traffic, status
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tests.kit.mesh_repository import DOMAIN, Repository
 from tests.kit.mesh_traffic import Traffic, status
 from trustplane.cli import admin
 from trustplane.fault import Fault
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import BundleSet
 from trustplane.spiffe.ids import TrustDomain

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.kit.mesh import PORTS, Mesh, access_log, until
 from tests.kit.mesh_repository import Repository
 from tests.kit.mesh_traffic import call, status
-from trustplane.main.demo_directory import free_loopback
+from trustplane.main.demo.directory import free_loopback
 
 
 def test_calls_cross_from_node_to_node(mesh: Mesh) -> None:

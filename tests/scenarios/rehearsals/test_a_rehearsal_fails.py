@@ -12,9 +12,9 @@ from tests.kit.envoy_bench import DESCRIPTOR_CACHE
 from trustplane.flows.rehearsal import Check
 from trustplane.host.clock import SystemClock
 from trustplane.host.envoy import find_envoy
-from trustplane.main import rehearse
-from trustplane.main.rehearse_certificates import Make, expired_leaf, refused_by_handshake
-from trustplane.main.rehearse_pair import pair
+from trustplane.main.rehearsals import run as rehearse
+from trustplane.main.rehearsals.certificates import Make, expired_leaf, refused_by_handshake
+from trustplane.main.rehearsals.pair import pair
 
 pytestmark = pytest.mark.scenario
 EXPIRED = "at depth 0: certificate has expired"

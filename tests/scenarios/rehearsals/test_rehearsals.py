@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from trustplane.flows.rehearsal import Outcome, Rehearsal, Verdict
-from trustplane.main import rehearse
+from trustplane.main.rehearsals import run as rehearse
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600)]
 

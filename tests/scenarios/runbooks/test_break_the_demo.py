@@ -22,7 +22,7 @@ import pytest
 from tests.kit.mesh import TRUSTPLANE, until
 from tests.kit.runbook_play import Play
 from trustplane.cli import admin
-from trustplane.main.demo_mesh import CONSOLE_PORT
+from trustplane.main.demo.mesh import CONSOLE_PORT
 from trustplane.wire.http_people_shapes import AccountRequest, AccountShape
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]

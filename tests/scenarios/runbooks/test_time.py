@@ -18,7 +18,7 @@ from tests.kit.runbook_stand import Stand, connected
 from tests.kit.tree import ROOT
 from tests.kit.wrong_clock import WrongClock
 from tests.scenarios.runbooks.test_what_is_declared import robot_calls
-from trustplane.main.rehearse_server import Shifted
+from trustplane.main.rehearsals.server import Shifted
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 LIFE = "40s"
@@ -139,7 +139,7 @@ def test_chain_ends(mesh: Mesh) -> None:
         enrolment=f"{mesh.address}:{ENROLMENT_PORT}",
         ahead_seconds=-timedelta(days=3647).total_seconds(),
     )
-    program = [sys.executable, "-m", "trustplane.main.rehearse_server", msgspec.json.encode(before).decode()]
+    program = [sys.executable, "-m", "trustplane.main.rehearsals.server", msgspec.json.encode(before).decode()]
     mesh.adopt_server(program, name).part.stop()
     stand = Stand.of(mesh, "--node-lifetime", "20s", lifetime="20s")
     old = {one.id: one.not_after for one in mesh.server.status().authorities if one.kind == "root"}

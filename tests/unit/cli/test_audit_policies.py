@@ -17,7 +17,7 @@ from tests.kit.serving import served
 from trustplane.audit import events
 from trustplane.cli import audit_policies
 from trustplane.fault import Refused
-from trustplane.flows.admit_policies import recorded
+from trustplane.flows.desired.admit_policies import recorded
 from trustplane.registry import layout
 from trustplane.wire.http_api import admin_application
 

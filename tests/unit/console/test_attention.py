@@ -7,8 +7,8 @@ from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, certificate
 from trustplane.console.attention import Known, Urgency, attention
 from trustplane.fault import Finding
-from trustplane.flows.admit_policies import admitted
 from trustplane.flows.clock_skew import Skew
+from trustplane.flows.desired.admit_policies import admitted
 from trustplane.issuance.outage_budget import outage_budget
 from trustplane.issuance.record import RenewalFigures
 from trustplane.registry.records import Agent, Holding

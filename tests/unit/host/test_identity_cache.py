@@ -15,7 +15,7 @@ from tests.kit.sidecars import authority, keyed
 from tests.properties.registry.views import VIEWS
 from trustplane.fault import Refused, Unavailable
 from trustplane.flows.clock_skew import Skew
-from trustplane.flows.remember_identities import KeptLeaf, Remembered
+from trustplane.flows.node.remember_identities import KeptLeaf, Remembered
 from trustplane.host import identity_cache
 from trustplane.host.identity_cache import NAME, IdentityCache, Seal
 from trustplane.registry.view import NodeView

@@ -16,7 +16,7 @@ from tests.kit.ca import p256, pkcs8
 from tests.kit.node_line import AGENT, Domain
 from tests.kit.sidecars import keyed
 from trustplane.fault import Refused, Unavailable
-from trustplane.flows.node_link import NodeIdentity
+from trustplane.flows.node.node_link import NodeIdentity
 from trustplane.host.identity_file import MAX_FILE_BYTES, NAME, IdentityFile
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trustplane.fault import Refused
-from trustplane.flows.admit_policies import admitted
+from trustplane.flows.desired.admit_policies import admitted
 from trustplane.host.repository_files import read_directory
 from trustplane.registry import layout
 from trustplane.registry.repository import read

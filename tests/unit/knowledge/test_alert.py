@@ -12,7 +12,7 @@ from tests.unit.knowledge.test_runbooks import RUNBOOKS, leads_to_a_command
 from trustplane.fault import Refused
 from trustplane.host.alert_files import shipped
 from trustplane.knowledge.alert import Alert, alerts_of
-from trustplane.main.metrics_shown import AGENT, SERVER
+from trustplane.main.metrics.shown import AGENT, SERVER
 
 SHIPPED = shipped()
 ALERTS = {one.name: one for one in SHIPPED.alerts}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit.repository import PAYMENTS, WEB, findings, only, repository
 from trustplane.fault import Refused
-from trustplane.flows.admit_policies import admitted
+from trustplane.flows.desired.admit_policies import admitted
 from trustplane.registry.layout import MAX_FILES
 from trustplane.registry.model import Call, KeyKind, Operation, Ports, Probe, Profile, RenewalWindow, Service
 from trustplane.registry.repository import read

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustplane.fault import Broken, Finding, Refused, Unavailable
-from trustplane.flows.node_link import SERVER_NOT_TRUSTED
+from trustplane.flows.node.node_link import SERVER_NOT_TRUSTED
 from trustplane.wire.gen.trustplane.node.v1.node_pb2 import Refusal
 from trustplane.wire.grpc_status import FAULT_KEY, MAX_TEXT, PUSHBACK_KEY, Status, answering, fault_of, status_of
 

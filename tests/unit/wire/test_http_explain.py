@@ -9,7 +9,7 @@ from tests.kit.partner import PARTNER, Partner, federated
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Refused
-from trustplane.flows.revoke import Order
+from trustplane.flows.issuing.revoke import Order
 from trustplane.registry.records import Holding
 from trustplane.trust.federation import Peer
 from trustplane.trust.revocation import Reason

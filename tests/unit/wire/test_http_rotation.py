@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
 from tests.kit.server_door import JWT_AUTHORITY, NODE, NOON, MemoryDoor
-from trustplane.flows.survey_trust import Surveyed
+from trustplane.flows.roots.survey_trust import Surveyed
 from trustplane.registry.partner_probes import Outcome, ShownProbe
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Participant, Phase, Seen

@@ -13,7 +13,7 @@ from tests.kit.node_channel import Doors
 from tests.kit.node_line import ACME, AGENT, NODE
 from tests.kit.verdicts import START, kind, tally
 from trustplane.fault import Fault, Refused, Unavailable
-from trustplane.flows.node_link import HoldingsReport, LeafIssued, LeafOrder, Report, ViewHeld
+from trustplane.flows.node.node_link import HoldingsReport, LeafIssued, LeafOrder, Report, ViewHeld
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.parcels import ParcelId

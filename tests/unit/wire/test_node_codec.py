@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.kit.node_line import ACME, AGENT, NODE, Domain
 from tests.properties.registry.views import VIEWS
 from trustplane.fault import Fault, Refused, Unavailable
-from trustplane.flows.node_link import HoldingsReport, HostingReport, LeafIssued, ViewHeld
-from trustplane.flows.push_views import Push
+from trustplane.flows.desired.push_views import Push
+from trustplane.flows.node.node_link import HoldingsReport, HostingReport, LeafIssued, ViewHeld
 from trustplane.keys.leaf import LeafKey
 from trustplane.registry.model import KeyKind
 from trustplane.registry.records import Holding

@@ -41,7 +41,7 @@ def shows(document: bytes) -> Behaviour:
 
 
 def asked(one: Endpoint, seconds: float = 20.0) -> Statement:
-    """As `flows.ask_partners` does it, with what it said a minute ago in mind."""
+    """As `flows.federation.ask_partners` does it, with what it said a minute ago in mind."""
     endpoints = BundleEndpoints(seconds=seconds)
     document = asyncio.run(endpoints.statement(relation(one.url()), US.bundle(), ACME))
     statement = verified(document, THEM.bundle(), ACME, START)

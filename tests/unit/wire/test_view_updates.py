@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from trustplane.flows.push_views import Push
+from trustplane.flows.desired.push_views import Push
 from trustplane.registry.candidate import Candidate
 from trustplane.registry.offered import Offered
 from trustplane.registry.view import NodeView

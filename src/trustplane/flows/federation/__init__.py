@@ -1,0 +1,1 @@
+"""Other trust domains: their bundles, and whether their services trust ours."""

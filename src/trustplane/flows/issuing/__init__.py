@@ -1,0 +1,1 @@
+"""What only a server does: sign, record, renew its authorities, revoke."""

@@ -1,0 +1,1 @@
+"""Who trusts what, as participants themselves tell it, and changing a root with all of them watching."""

@@ -1,0 +1,1 @@
+"""A fleet in virtual time, by the same decisions that a real one runs."""

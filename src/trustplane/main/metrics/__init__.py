@@ -1,0 +1,1 @@
+"""Every figure that a process shows, by what it is of."""

@@ -1,0 +1,1 @@
+"""Faults put in on purpose, in real processes, and what must then be seen."""
