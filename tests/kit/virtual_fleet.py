@@ -1,7 +1,7 @@
 """A fleet and its server in virtual time: the flows of production, joined by a line that takes no time.
 
-Nodes run `flows.node.keep_leaves`; the server is `flows.issuing.issue_in_turn` before `flows.issuing.issue`. Only the line, the store and
-the clock are imagined. `Server.down` refuses every call, as a machine without the process would.
+Nodes run `flows.node.keep_leaves`; the server is `flows.issuing.issue_in_turn` before `flows.issuing.issue`. Only the
+line, the store and the clock are imagined. `Server.down` refuses every call, as a machine without the process would.
 """
 
 from __future__ import annotations

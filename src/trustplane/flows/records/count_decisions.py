@@ -1,7 +1,7 @@
 """What the proxies of this node decide, counted by the minute into parcels for the server.
 
-What should be seen soon (`flows.records.parcels`) is a denial, or a candidate that would have decided otherwise. Kinds are
-bounded, and what does not fit is counted as dropped.
+What should be seen soon (`flows.records.parcels`) is a denial, or a candidate that would have decided otherwise. Kinds
+are bounded, and what does not fit is counted as dropped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A change of root in virtual time, decided by the code that decides in production.
 
 The machine is `rotation.change_root`, its gates are `rotation.root_gates`, what it is told comes from
-`flows.roots.survey_trust`, leaves are renewed by the machines of `flows.simulation.simulate` and brought forward by `rotation.leaving`.
-Imagined are the network, the keys, and how long a look at so many takes. What nodes hold is kept apart from what they
-said, and every certificate is held against what is true.
+`flows.roots.survey_trust`, leaves are renewed by the machines of `flows.simulation.simulate` and brought forward by
+`rotation.leaving`. Imagined are the network, the keys, and how long a look at so many takes. What nodes hold is kept
+apart from what they said, and every certificate is held against what is true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the servers of a simulated fleet were told by its nodes, as the records that the survey reads.
 
-The survey is production's, `flows.roots.survey_trust`, over the same records as in production. Only those who said something
-new are surveyed again: what is seen of one follows from what that one said and from what all have in common.
+The survey is production's, `flows.roots.survey_trust`, over the same records as in production. Only those who said
+something new are surveyed again: what is seen of one follows from what that one said and from what all have in common.
 """
 
 from __future__ import annotations
