@@ -13,13 +13,13 @@ from starlette.requests import Request
 from trustplane.clock import Clock
 from trustplane.console import pictures, spreadsheet
 from trustplane.console.acts import MAX_TARGET, Acts, by
-from trustplane.console.attention import SKEW_SHOWN
 from trustplane.console.audit import LOOKED_THROUGH, Filter, audit_page
 from trustplane.console.failure_trend import failure_trend
 from trustplane.console.failures import failures
 from trustplane.console.handshakes import LATELY, failed_handshakes
 from trustplane.console.looking import Looking
 from trustplane.console.markdown import blocks
+from trustplane.console.nodes import node_list
 from trustplane.console.port import Server
 from trustplane.console.proof import Prove
 from trustplane.console.search import MAX_QUERY, found, serial_of
@@ -35,11 +35,9 @@ from trustplane.fault import Refused
 from trustplane.knowledge.library import Library
 from trustplane.people.account import Role, how_to_become
 from trustplane.people.session import SignedIn
-from trustplane.registry.records import Agent
 from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.coverage import Cover
 
-MOST_NODES = 500
 MOST_DIFFERENCES = 100
 
 
@@ -161,14 +159,11 @@ class Pages:
         values = {"of": of, "service": service, "revoked": revoked}
         return Page("certificate.html", "Certificate", values)
 
-    async def nodes(self, _: Asked) -> Page:
+    async def nodes(self, asked: Asked) -> Page:
         agents, connected = await self._server.agents(), await self._server.connected()
-        rows = []
-        for one in sorted(agents, key=lambda one: (one.node in connected and not one.banned, one.node))[:MOST_NODES]:
-            skew = connected.get(one.node)
-            off = f"{skew.offset.total_seconds():+.1f} s" if skew and abs(skew.offset) >= SKEW_SHOWN else ""
-            rows.append((one, _standing(one, is_connected=one.node in connected), off or ("right" if skew else "")))
-        return Page("nodes.html", "Nodes", {"rows": rows, "left_off": len(agents) - len(rows)})
+        wanted = (asked.text("words"), asked.number("page") or 1)
+        of = node_list(agents, connected, await self._looking.hostings.now(), wanted)
+        return Page("nodes.html", "Nodes", {"of": of})
 
     async def failures(self, asked: Asked) -> Page:
         failed, groups = await self._server.handshakes().explained(asked.at - LATELY)
@@ -264,12 +259,6 @@ def _require_auditor(who: SignedIn) -> None:
             why=f"your role is {who.role.value}",
             fix=how_to_become(Role.AUDITOR, who.name),
         )
-
-
-def _standing(agent: Agent, *, is_connected: bool) -> str:
-    if agent.banned:
-        return "banned"
-    return "connected" if is_connected else "away"
 
 
 def _unknown(what: str, fix: str) -> Refused:

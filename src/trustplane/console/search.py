@@ -52,7 +52,7 @@ def found(
         *([_certificate(certificate)] if certificate else []),
         *_services(words, state),
         *(
-            Hit("node", one.node.name, one.address, "/nodes")
+            Hit("node", one.node.name, one.address, f"/nodes?words={one.node.name}")
             for one in agents
             if _has(words, one.node.name, one.address)
         ),

@@ -39,16 +39,29 @@ def machine_instant(at: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """The two largest units: 3 d 4 h, 5 min 20 s."""
+    """The two largest units: 3 d 4 h, 5 min 20 s. A year is 365 days."""
     seconds = max(int(length.total_seconds()), 0)
-    parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
-    first = next((number for number, (amount, _) in enumerate(parts) if amount), 3)
+    days = seconds // 86400
+    parts = (
+        (days // 365, "y"),
+        (days % 365, "d"),
+        (seconds // 3600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    )
+    first = next((number for number, (amount, _) in enumerate(parts) if amount), 4)
     shown_parts = [f"{amount} {unit}" for amount, unit in parts[first : first + 2] if amount]
     return " ".join(shown_parts) or "0 s"
 
 
 def relative(at: datetime, now: datetime) -> str:
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
+def sentence(text: str) -> str:
+    """With a capital, unless it begins with a name, which is not ours to respell."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isascii() and first.isalpha() else text
 
 
 def serial_text(serial: int) -> str:

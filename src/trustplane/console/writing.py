@@ -44,6 +44,7 @@ class Writer:
             "instant": text.instant,
             "machine": text.machine_instant,
             "relative": text.relative,
+            "sentence": text.sentence,
             "serial": text.serial_text,
             "span": text.span,
         }
