@@ -8,12 +8,11 @@ from datetime import datetime
 import msgspec
 
 from trustplane.cli.output import instant
-from trustplane.fault import Refused
+from trustplane.handshake.advice import command_for
 from trustplane.handshake.causes import CAUSES
 from trustplane.handshake.diagnosis import Diagnosis
 from trustplane.handshake.failure import Failure
 from trustplane.handshake.groups import Group
-from trustplane.spiffe.ids import SpiffeId
 
 SHOWN_IN_FULL = 5
 LISTED = 20
@@ -132,19 +131,3 @@ def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:
     """What came from a log may hold line breaks; here it is one line."""
     for number, line in enumerate(lines):
         yield f"  {label if number == 0 else '':<10}  {line}".replace("\n", " ").rstrip()
-
-
-def command_for(cause: str, diagnosis: Diagnosis) -> str:
-    """The cause's command, with the ID of the certificate that was judged where a record claims a well-formed one."""
-    command = CAUSES[cause].command
-    names = diagnosis.judged
-    return command.replace("<ID>", names[0]) if names and _is_id(names[0]) else command
-
-
-def _is_id(name: str) -> bool:
-    """Only what can be typed safely is put into a command: an ID has no character that a shell reads."""
-    try:
-        SpiffeId.parse(name)
-    except Refused:
-        return False
-    return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trustplane.flows.records.ask_failures import Failed
+from trustplane.handshake.advice import command_for
 from trustplane.handshake.causes import CAUSES, Cause
 from trustplane.handshake.diagnosis import SURE
 from trustplane.handshake.failure import Side
@@ -31,6 +32,7 @@ class FailedAlike:
     judged: str
     evidence: tuple[str, ...]
     missing: tuple[str, ...]
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +74,5 @@ def _alike(group: Group) -> FailedAlike:
         judged=diagnosis.judged[0] if diagnosis.judged else "",
         evidence=first.evidence[:MOST_EVIDENCE],
         missing=diagnosis.missing,
+        command=command_for(first.cause, diagnosis),
     )

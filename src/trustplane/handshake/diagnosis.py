@@ -105,7 +105,7 @@ def diagnose(pair: Pair, known: Known = NOTHING) -> Diagnosis:
         more = [*clues, *(one for one in (*states.clues(state), *holdings.clues(both)) if one not in clues)]
         suspects = _believed(_weighed_suspects(more, speaker, others), suspects[0])
     missing = _missing(suspects, speaker, pair, state)
-    return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker), speaker.failure, pair)
+    return Diagnosis(speaker.signature.id, suspects, missing, _judged_names(speaker, pair), speaker.failure, pair)
 
 
 def likeliest(alone: Recognised) -> str:
@@ -200,9 +200,9 @@ def _judged(speaker: Recognised) -> Side | None:
     return other if signature.voice in JUDGING else side
 
 
-def _judged_names(speaker: Recognised) -> tuple[str, ...]:
+def _judged_names(speaker: Recognised, pair: Pair) -> tuple[str, ...]:
     if speaker.voice in JUDGING:
-        return records.presented(speaker.failure)
+        return records.presented(speaker.failure) or records.of_the_other(pair, speaker.failure)
     ours = speaker.failure.ours.spiffe_id
     return (ours,) if ours else ()
 

@@ -31,6 +31,11 @@ def presented(failure: Failure) -> tuple[str, ...]:
     return tuple(name for name in (listed or (failure.theirs.spiffe_id,)) if name)
 
 
+def of_the_other(pair: Pair, speaker: Failure) -> tuple[str, ...]:
+    """Whom the other side took itself for, by its own record."""
+    return tuple(one.ours.spiffe_id for one in pair.failures if one is not speaker and one.ours.spiffe_id)
+
+
 def _expiry(speaker: Failure) -> Iterator[Clue]:
     end = speaker.theirs.not_after
     if end is None or speaker.at is None:
@@ -52,9 +57,7 @@ def _clocks(pair: Pair) -> Iterator[Clue]:
 
 
 def _names(pair: Pair, speaker: Failure) -> Iterator[Clue]:
-    """The other side's own record says whom it took itself for, where the verifier's does not."""
-    others = tuple(one.ours.spiffe_id for one in pair.failures if one is not speaker and one.ours.spiffe_id)
-    names, ours = presented(speaker) or others, speaker.ours.spiffe_id
+    names, ours = presented(speaker) or of_the_other(pair, speaker), speaker.ours.spiffe_id
     if not names or not ours:
         return
     if all(_domain(name) != _domain(ours) for name in names):

@@ -97,7 +97,7 @@ def test_failed_handshakes_are_joined_and_explained() -> None:
     one.door.failed.counts = {(NODE, PAYMENTS, Side.SERVER): 40}
     one.door.failed.lost = {NODE: Losses(dropped=7)}
     page = one.get("/failures").text
-    assert "it is leaf-expired: the leaf certificate is past its end" in page
+    assert "It is leaf-expired: the leaf certificate is past its end" in page
     assert "shop/payments on node-a, shop/checkout on node-b" in page
     assert "callees counted 40 handshakes" in page
     assert "7 failures could not be kept" in page
