@@ -27,7 +27,7 @@ from trustplane.main.oidc_file import read_oidc_file
 from trustplane.main.server_door import Door
 from trustplane.main.settings import ConsoleSettings, HostPort
 from trustplane.store.store import Store
-from trustplane.wire.http_rollouts import PATH, deploy_application
+from trustplane.wire.http_rollouts import PAGE, PATH, deploy_application
 from trustplane.wire.http_serve import HttpServer, tcp_listener
 from trustplane.wire.oidc_provider import OidcProvider, web_context
 
@@ -55,7 +55,7 @@ async def open_console(
     oidc = await _oidc(settings.oidc, sign_in, store, clock) if settings.oidc else None
     place = Place(files is not None, frozenset() if files else _names(settings.listen))
     shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place, oidc))
-    application = beside(shown, PATH, deploy_application(door.rollouts()))
+    application = beside(shown, (PATH, PAGE), deploy_application(door.rollouts()))
     listener = tcp_listener(settings.listen.host, settings.listen.port)
     port = listener.getsockname()[1]
     await serve_http(HttpServer(application, listener, files.context if files else None), tasks, doors)
@@ -64,11 +64,11 @@ async def open_console(
     _log.info("console", address=f"{'https' if files else 'http'}://{settings.listen.host}:{port}/")
 
 
-def beside(app: ASGIApp, path: str, other: ASGIApp) -> ASGIApp:
-    """`other` at that one path: what a machine brings a token to has no business with cookies and forms."""
+def beside(app: ASGIApp, paths: tuple[str, ...], other: ASGIApp) -> ASGIApp:
+    """`other` at those paths: what a machine brings a token to has no business with cookies and forms."""
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = other if scope["type"] == "http" and scope["path"] == path else app
+        chosen = other if scope["type"] == "http" and scope["path"] in paths else app
         await chosen(scope, receive, send)
 
     return choose

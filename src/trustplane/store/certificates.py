@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from trustplane.trust.authority import AuthorityId
 
 PRUNED_AT_ONCE = 2000
 ASKED_AT_ONCE = 100
+SERIALS_AT_ONCE = 500  # SQLite binds so many, and an index finds each
 RECENT = 8  # of one ID on one node; two live at a time where all goes well
 _ADD = insert(certificates)
 
@@ -44,6 +45,16 @@ def get(connection: Connection, serial: int) -> IssuedCertificate | None:
         return None
     row = connection.execute(select(certificates).where(certificates.c.serial == serial)).first()
     return None if row is None else _certificate(row)
+
+
+def with_serials(connection: Connection, serials: Collection[int]) -> tuple[IssuedCertificate, ...]:
+    """Those that are there, in no order."""
+    asked = sorted(filter(fits_serial, set(serials)))
+    found: list[IssuedCertificate] = []
+    for start in range(0, len(asked), SERIALS_AT_ONCE):
+        some = certificates.c.serial.in_(asked[start : start + SERIALS_AT_ONCE])
+        found += map(_certificate, connection.execute(select(certificates).where(some)))
+    return tuple(found)
 
 
 def of(connection: Connection, spiffe_id: SpiffeId, limit: int) -> tuple[IssuedCertificate, ...]:

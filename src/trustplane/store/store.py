@@ -7,7 +7,7 @@ comes out as a fault, and once it is well again so is the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from types import TracebackType
@@ -207,6 +207,10 @@ class Store(StoredPeople, StoredHandshakes, StoredRollouts):
 
     async def certificate(self, serial: int) -> IssuedCertificate | None:
         return await self._read(lambda at: certificates.get(at, serial))
+
+    async def certificates_with(self, serials: Collection[int]) -> Sequence[IssuedCertificate]:
+        """Those of them that are known, in no order."""
+        return await self._read(lambda at: certificates.with_serials(at, serials))
 
     async def certificates_of(self, spiffe_id: SpiffeId, limit: int) -> Sequence[IssuedCertificate]:
         """The newest first."""

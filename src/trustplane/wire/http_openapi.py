@@ -12,6 +12,16 @@ from trustplane.wire.http_routes import Access, Number, Operation, Text
 from trustplane.wire.http_shapes import ErrorShape
 
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
+_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
+    Access.OPEN: [],
+    Access.READ: [{"reader": []}],
+    Access.CHANGE: [],
+    Access.DEPLOY: [{"deploy": []}],
+}
+_SCHEMES = {
+    "reader": "JWT-SVID with audience trustplane-api, of an ID listed under readers",
+    "deploy": "as trustplane rollouts token create prints it",
+}
 _REFERENCE = "#/components/schemas/{name}"
 
 Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
@@ -34,11 +44,9 @@ def document(title: str, version: str, operations: Sequence[Operation]) -> bytes
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "reader": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT-SVID with audience trustplane-api, of an ID listed under readers",
-                }
+                name: {"type": "http", "scheme": "bearer", "bearerFormat": form}
+                for name, form in _SCHEMES.items()
+                if any(name in given for one in operations for given in _SECURITY[one.access])
             },
         },
     }
@@ -55,7 +63,7 @@ def _operation(one: Operation, schema_of: dict[type[msgspec.Struct], Schema]) ->
         "operationId": one.name,
         "summary": one.summary,
         "responses": {"200": {"description": "done", "content": content}, "default": error},
-        "security": [] if one.access is Access.OPEN else [{"reader": []}],
+        "security": _SECURITY[one.access],
     }
     if parameters := _parameters(one):
         described["parameters"] = parameters
@@ -63,7 +71,6 @@ def _operation(one: Operation, schema_of: dict[type[msgspec.Struct], Schema]) ->
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema_of[one.body]}}}
     if one.access is Access.CHANGE:
         described["description"] = "Only on the server's admin socket."
-        described["security"] = []
     return described
 
 

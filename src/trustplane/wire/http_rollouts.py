@@ -1,6 +1,6 @@
 """Rollouts over HTTP: told by deploy systems with their token, read and looked after at the admin socket.
 
-`deploy_application` has one path and takes one kind of body. Its token opens nothing else.
+`deploy_application` has one path for one kind of body, and a page that says which. Its token opens nothing else.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from trustplane.fault import Refused
 from trustplane.flows.records.keep_rollouts import FreshDeployToken
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.wire import http_rollout_shapes as shapes
-from trustplane.wire.http_routes import Access, Call, Number, Operation, application, bearer_of
+from trustplane.wire.http_openapi import document
+from trustplane.wire.http_routes import Access, Call, Number, Operation, Raw, application, bearer_of
 
-PATH = "/api/rollouts"
+PATH, PAGE = "/api/rollouts", "/openapi.json"
+FORM = "1"  # of what is told; which build answers is told to no stranger
 MAX_TOLD_BYTES = 256 * 1024
 
 
@@ -45,9 +47,13 @@ def deploy_application(rollouts: RolloutsPort) -> ASGIApp:
     """For a door over TLS, or on loopback."""
     tell, body = RolloutAnswers(rollouts).tell, shapes.RolloutRequest
     summary = "tell of a rollout; again with the same reference, of its end"
-    return application(
-        (Operation("POST", PATH, "tell_rollout", summary, Access.OPEN, shapes.ToldShape, tell, (), body),)
-    )
+    telling = Operation("POST", PATH, "tell_rollout", summary, Access.DEPLOY, shapes.ToldShape, tell, (), body)
+
+    async def openapi(_: Call) -> Raw:
+        return Raw(document("trustplane deploys", FORM, (telling, page)), "application/json")
+
+    page = Operation("GET", PAGE, "openapi", "this page", Access.OPEN, "application/json", openapi)
+    return application((telling, page))
 
 
 def rollout_operations(rollouts: RolloutsPort) -> tuple[Operation, ...]:

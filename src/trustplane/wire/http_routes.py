@@ -40,11 +40,13 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 class Access(Enum):
-    """Who may use an operation: anyone, a listed reader, or only whoever holds the admin socket."""
+    """Who may use an operation: anyone, a listed reader, only whoever holds the admin socket, or a deploy system, whose
+    token the operation itself asks for."""
 
     OPEN = "open"
     READ = "read"
     CHANGE = "change"
+    DEPLOY = "deploy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from tests.kit.ca import rsa2048
 from trustplane.fault import Refused
 from trustplane.issuance.record import Purpose
 from trustplane.spiffe.names import NodeName
-from trustplane.store.certificates import RECENT
+from trustplane.store.certificates import RECENT, SERIALS_AT_ONCE
 from trustplane.store.columns import SERIAL_BYTES
 from trustplane.trust.authority import AuthorityId, AuthorityState
 
@@ -42,6 +42,16 @@ async def test_a_certificate_comes_back_as_it_was_recorded(url: str, serial: int
 async def test_a_serial_that_no_certificate_has_finds_none(url: str, serial: int) -> None:
     async with await opened(url) as store:
         assert await store.certificate(serial) is None
+
+
+async def test_many_serials_are_looked_up_at_once(url: str) -> None:
+    async with await opened(url) as store:
+        await store.record_issuance(certificates(*range(1, SERIALS_AT_ONCE + 3)), [b"issued"], NOW)
+        invented = (LARGEST + 1, -1, LARGEST, 1 << 100)
+        asked = (*range(2, SERIALS_AT_ONCE + 3), 2, *invented)
+        found = await store.certificates_with(asked)
+        assert sorted(one.serial for one in found) == list(range(2, SERIALS_AT_ONCE + 3))
+        assert await store.certificates_with(invented) == await store.certificates_with(()) == ()
 
 
 async def test_a_taken_serial_is_named_and_nothing_of_the_batch_is_written(url: str) -> None:

@@ -14,7 +14,7 @@ from tests.kit.server_door import NOON, MemoryDoor
 from trustplane.change.rollout import MAX_REFERENCE, MOST_NODES
 from trustplane.main.console_door import beside
 from trustplane.wire.http_api import admin_application, public_application
-from trustplane.wire.http_rollouts import MAX_TOLD_BYTES, PATH, deploy_application
+from trustplane.wire.http_rollouts import MAX_TOLD_BYTES, PAGE, PATH, deploy_application
 
 ROLLOUT: dict[str, Any] = {
     "reference": "pipeline/812",
@@ -135,9 +135,21 @@ def test_tokens_are_made_at_the_socket_alone_and_shown_once() -> None:
     assert told.deploys.get(PATH).status_code == 405
 
 
-def test_beside_the_console_only_that_path_is_the_deploy_systems() -> None:
+def test_a_body_that_is_refused_points_to_a_page_that_lists_it() -> None:
     told = Told()
-    both = AsgiClient(beside(told.admin.app, PATH, deploy_application(told.door.rollouts())))
+    answer = told.tell(services="shop/pay")[1]
+    assert (answer["code"], PAGE in answer["fix"]) == ("bad-body", True)
+    page = told.deploys.get(PAGE).json()
+    assert set(page["paths"]) == {PATH, PAGE}
+    assert page["paths"][PATH]["post"]["security"] == [{"deploy": []}]
+    assert list(page["components"]["securitySchemes"]) == ["deploy"]
+    assert {"reference", "version", "started"} <= set(page["components"]["schemas"]["RolloutRequest"]["required"])
+
+
+def test_beside_the_console_only_those_paths_are_the_deploy_systems() -> None:
+    told = Told()
+    both = AsgiClient(beside(told.admin.app, (PATH, PAGE), deploy_application(told.door.rollouts())))
     assert both.post(PATH).json()["code"] == "bad-deploy-token"
     assert both.get("/healthz").status_code == 200
+    assert both.get(PAGE).json()["info"]["title"] == "trustplane deploys"
     assert both.post(f"{PATH}/").json()["code"] == "unknown-path"

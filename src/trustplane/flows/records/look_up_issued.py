@@ -6,7 +6,7 @@ Serial numbers are what peers claim, so how many are looked up is bounded; an in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -29,7 +29,7 @@ Whose = tuple[SpiffeId, NodeName]
 
 
 class Records(Protocol):
-    async def certificate(self, serial: int) -> IssuedCertificate | None: ...
+    async def certificates_with(self, serials: Collection[int]) -> Sequence[IssuedCertificate]: ...
 
     async def recent_certificates(self, whose: Sequence[Whose]) -> Sequence[IssuedCertificate]: ...
 
@@ -57,7 +57,7 @@ class LookUpIssued:
 
     async def about(self, failed: Sequence[Stored]) -> Issuer:
         authorities = {one.id: one for one in await self._records.authorities()}
-        found = {serial: one for serial in _serials(failed) if (one := await self._of(serial)) is not None}
+        found = await self._claimed(failed)
         newest = await self._newest({(one.spiffe_id, one.node) for one in found.values()})
         bundle = self._trust.bundle()
         return Issuer(
@@ -68,8 +68,11 @@ class LookUpIssued:
             clocks={node.name: _ahead(skew) for node, skew in self._clocks.skews().items() if skew is not None},
         )
 
-    async def _of(self, serial: str) -> IssuedCertificate | None:
-        return await self._records.certificate(int(serial, 16))
+    async def _claimed(self, failed: Sequence[Stored]) -> dict[str, IssuedCertificate]:
+        claimed = _serials(failed)
+        numbers = {int(one, 16) for one in claimed}
+        known = {one.serial: one for one in await self._records.certificates_with(numbers)} if numbers else {}
+        return {one: known[int(one, 16)] for one in claimed if int(one, 16) in known}
 
     async def _newest(self, whose: set[Whose]) -> dict[Whose, IssuedCertificate]:
         found: dict[Whose, IssuedCertificate] = {}
