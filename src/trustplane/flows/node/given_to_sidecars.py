@@ -1,13 +1,14 @@
 """What each sidecar of this node was given and when, to tell with what happened to it.
 
 A proxy tells of a failure a while after it happened, and by then the agent may have given it the next leaf. So the last
-few are remembered; what was given before this agent started is not known.
+few are remembered; what was given before this agent started is not known. In the moment after a new leaf was given,
+either may have been presented, and neither is named.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from trustplane.clock import Clock
@@ -21,6 +22,7 @@ from trustplane.spiffe.names import ServiceName
 from trustplane.xds.resources import Offer
 
 MOST_REMEMBERED = 4  # of a sidecar
+TAKEN_UP_AFTER = timedelta(seconds=1)  # a secret is used within some ten milliseconds, more on a busy machine
 
 Given = tuple[Held, Claims]
 
@@ -63,7 +65,10 @@ class GivenToSidecars:
         given = self._given.get(service)
         if not given:
             return NOTHING_HELD, NOBODY
-        return next((one for since, one in reversed(given) if since <= at), given[0][1])
+        held, claims = next((one for since, one in reversed(given) if since <= at), given[0][1])
+        first = next(since for since, (_, of) in given if of == claims)
+        is_just_renewed = first <= at < first + TAKEN_UP_AFTER and given[0][1][1] != claims
+        return held, Claims(claims.spiffe_id) if is_just_renewed else claims
 
     def _now(self, sidecar: Sidecar, view: NodeView) -> Given:
         own = sidecar.spiffe_id.trust_domain

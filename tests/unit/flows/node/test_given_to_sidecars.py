@@ -8,13 +8,19 @@ from datetime import timedelta
 import pytest
 
 from tests.kit.clock import VirtualClock
-from tests.kit.sidecars import WEB
+from tests.kit.sidecars import WEB, authority, keyed
 from trustplane.flows.feed import Feed
-from trustplane.flows.node.given_to_sidecars import GivenToSidecars
+from trustplane.flows.node.given_to_sidecars import TAKEN_UP_AFTER, GivenToSidecars
 from trustplane.flows.node.serve_identities import HeldIdentities
-from trustplane.registry.view import NodeView, TrustedBundle, Withdrawn
+from trustplane.registry.model import KeyKind
+from trustplane.registry.view import Entry, NodeView, TrustedBundle, Withdrawn
+from trustplane.spiffe.bundle import BundleSet
+from trustplane.spiffe.selectors import Selector
+from trustplane.spiffe.x509_svid import KeyedSvid
 from trustplane.xds.resources import Offer
 
+ISSUING = authority()
+ENTRY = Entry(WEB.service, WEB.spiffe_id, frozenset({Selector("unix:uid", "7")}), KeyKind.P256, "standard@1")
 ORDER = "1/20260801T130001.000000Z"
 
 
@@ -30,7 +36,12 @@ class Bench:
     def __init__(self) -> None:
         self.clock = VirtualClock()
         self.views: Feed[NodeView | None] = Feed(None)
-        self.given = GivenToSidecars((self.views, Feed(HeldIdentities.nothing_yet())), NoOffers(), self.clock)
+        self.identities = Feed(HeldIdentities.nothing_yet())
+        self.given = GivenToSidecars((self.views, self.identities), NoOffers(), self.clock)
+
+    def hold(self, svid: KeyedSvid) -> None:
+        self.identities.publish(HeldIdentities(((ENTRY, svid),), BundleSet({})))
+        self.tell(1)
 
     def tell(self, revision: int, remake: str = "", bundle: str = "b" * 64) -> None:
         trusted = (TrustedBundle(WEB.spiffe_id.trust_domain, b"{}", bundle),)
@@ -60,3 +71,22 @@ def test_what_a_server_of_another_version_names_otherwise_ends_no_agent(told: st
     bench.tell(3, told, bundle=told)
     held, _ = bench.given.of(WEB.service, bench.clock.now())
     assert (held.revision, held.rollout, held.bundle) == (3, "", "")
+
+
+def test_in_the_moment_after_a_new_leaf_neither_is_named() -> None:
+    """The proxy may have begun with the old one, and then the new one would be taken for what was refused."""
+    bench = Bench()
+    old, new = keyed(ISSUING, WEB.spiffe_id), keyed(ISSUING, WEB.spiffe_id)
+    bench.hold(old)
+    asyncio.run(bench.clock.advance(timedelta(seconds=10)))
+    renewed = bench.clock.now()
+    bench.hold(new)
+    bench.tell(2)  # another revision with the same leaf makes nothing doubtful
+    moments = [timedelta(milliseconds=-1), timedelta(milliseconds=60), TAKEN_UP_AFTER]
+    claims = [bench.given.of(WEB.service, renewed + one)[1] for one in moments]
+    assert [one.serial for one in claims] == [serial(old), "", serial(new)]
+    assert {one.spiffe_id for one in claims} == {str(WEB.spiffe_id)}
+
+
+def serial(of: KeyedSvid) -> str:
+    return f"{of.svid.leaf.serial_number:x}"
