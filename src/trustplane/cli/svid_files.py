@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trustplane.cli.output import WrongInput
 from trustplane.fault import Refused
+from trustplane.host.small_file import read_small
 from trustplane.spiffe import bundle_document
 from trustplane.spiffe.bundle import Bundle
 from trustplane.spiffe.certificates import certificates_from_pem
@@ -38,23 +39,10 @@ def read_bundle(path: Path, trust_domain: TrustDomain) -> Bundle:
 
 def read_bounded(path: Path, most: int = MAX_FILE_BYTES) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise WrongInput(
-            code="file-unreadable",
-            what=f"{path} cannot be read",
-            why=(error.strerror or str(error)).lower(),
-            fix="check the path and its permissions",
-        ) from error
-    if len(content) > most:
-        raise WrongInput(
-            code="file-too-large",
-            what=f"{path} is larger than {most} bytes",
-            why="nothing that is read here is that large",
-            fix="check that it is the right file",
-        )
-    return content
+        return read_small(path, most)
+    except Refused as refusal:
+        one = refusal.finding
+        raise WrongInput(code=one.code, what=one.what, why=one.why, fix=one.fix) from refusal
 
 
 def _in_file(path: Path, refusal: Refused) -> WrongInput:

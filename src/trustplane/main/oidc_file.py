@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trustplane.fault import Refused
+from trustplane.host.small_file import read_small
 from trustplane.people.account import Role
 from trustplane.people.oidc import GroupRole, OidcSettings
 from trustplane.registry.fields import Fields, each, one_of, text
@@ -22,7 +23,7 @@ _ROLES = {one.value: one for one in Role}
 def read_oidc_file(path: Path) -> tuple[OidcSettings, Path | None]:
     """With the file of CAs that vouch for the provider; none: this machine's. All that is wrong is said at once."""
     findings = Findings()
-    tree = parse(path.name, _content(path, MAX_BYTES), findings)
+    tree = parse(path.name, read_small(path, MAX_BYTES), findings)
     found = _settings(tree, path.parent, findings) if tree is not None else None
     findings.refuse_if_any()
     if found is None:
@@ -59,7 +60,7 @@ def _role(node: Node, findings: Findings) -> GroupRole | None:
 
 
 def _secret(path: Path) -> str:
-    secret = _content(path, MAX_SECRET).decode(errors="replace").strip()
+    secret = read_small(path, MAX_SECRET).decode(errors="replace").strip()
     if not secret or not secret.isprintable():
         raise Refused(
             code="bad-client-secret",
@@ -68,21 +69,3 @@ def _secret(path: Path) -> str:
             fix="write into it what the provider gave this client, readable by the server alone",
         )
     return secret
-
-
-def _content(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise Refused(
-            code="file-unreadable",
-            what=f"{path} cannot be read",
-            why=(error.strerror or str(error)).lower(),
-            fix="check the path and its permissions",
-        ) from error
-    if len(content) > most:
-        raise Refused(
-            code="file-too-large", what=f"{path} is huge", why=f"at most {most} bytes are read", fix="check the path"
-        )
-    return content

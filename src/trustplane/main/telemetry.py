@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.records.export_telemetry import ExportTelemetry, WaitingFailures
+from trustplane.host.small_file import read_small
 from trustplane.main.metrics.measure import counter, gauge
 from trustplane.main.settings import TelemetrySettings
 from trustplane.spiffe.ids import TrustDomain
@@ -55,15 +56,8 @@ def telemetry_of(
 
 
 def read_headers(file: Path) -> dict[str, str]:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_HEADERS_BYTES + 1)
-    except OSError as error:
-        raise _bad_headers(file, f"it cannot be read: {(error.strerror or str(error)).lower()}") from error
-    if len(content) > MAX_HEADERS_BYTES:
-        raise _bad_headers(file, f"it is longer than {MAX_HEADERS_BYTES} bytes")
     found: dict[str, str] = {}
-    for number, line in enumerate(content.decode("ascii", "replace").splitlines(), 1):
+    for number, line in enumerate(read_small(file, MAX_HEADERS_BYTES).decode("ascii", "replace").splitlines(), 1):
         if not line.strip():
             continue
         header = _HEADER.fullmatch(line)
