@@ -109,13 +109,20 @@ def failure_of(seen: Seen) -> Failure:
         seen.by,
         seen.side,
         build_of(seen.build),
-        seen.tls,
+        seen.tls if _says_version(seen) else None,
         at=NOW,
         flags=seen.flags,
         details=seen.details,
         theirs=Claims(seen.theirs, serial, not_after=end),
         ours=Claims(seen.ours),
     )
+
+
+def _says_version(seen: Seen) -> bool:
+    """No program's text has it. An Envoy logs it from the server's hello on, which a client that fails before the end
+    of a handshake takes for none."""
+    by_envoy = seen.by is Implementation.ENVOY and seen.flags != "NR"
+    return by_envoy and (seen.side is Side.SERVER or bool(seen.ends))
 
 
 def pair_of(records: Sequence[Seen], sides: Sequence[Side] = tuple(Side)) -> Pair:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tests.kit.fault_records import Seen, by_case, held_of, pair_of, state_of
+from tests.kit.fault_stored import is_kept, pair_kept
 from tests.kit.faults import Fault, all_faults, cause_for
 from trustplane.handshake.diagnosis import Diagnosis, diagnose
 from trustplane.handshake.failure import Side, Tls
@@ -15,6 +16,7 @@ from trustplane.handshake.known import Known
 
 class Given(Enum):
     TEXT = "text"  # the records alone
+    STORED = "stored"  # as a server keeps those of its own sidecars, with what its issuer knows
     HELD = "held"  # and what each side that has a record itself holds
     SHOWN = "shown"  # and the refused chain, with what its verifier trusts
 
@@ -59,6 +61,8 @@ def scored(records: Sequence[Seen]) -> Iterator[Scored]:
             if not written >= set(wanted):
                 continue
             for given in Given:
+                if given is Given.STORED and not all(is_kept(faults[name], one) for one in seen if one.side in wanted):
+                    continue
                 yield Scored(build, faults[name], tls, sides, given, _diagnosed(faults[name], seen, wanted, given))
 
 
@@ -67,6 +71,8 @@ def _diagnosed(fault: Fault, seen: Sequence[Seen], sides: Sequence[Side], given:
     match given:
         case Given.TEXT:
             return diagnose(pair)
+        case Given.STORED:
+            return diagnose(*pair_kept(fault, [one for one in seen if one.side in sides]))
         case Given.HELD:
             return diagnose(pair, Known(held=held_of(fault, seen[0].tls, build, sides)))
         case Given.SHOWN:

@@ -20,7 +20,7 @@ _NAMES: Final = re.compile(r"certificate[ _]SANs[ _]are[ _]\[([^\]]{0,1000})\]",
 def clues(pair: Pair, speaker: Failure, *, judges: bool) -> list[Clue]:
     """`judges` says that the speaker refused: then what it has of the other side is what was refused. A side that was
     refused has of the other only who refused it."""
-    about = [*_expiry(speaker), *_names(pair, speaker)] if judges else []
+    about = [*_expiry(speaker), *_nameless(speaker), *_names(pair, speaker)] if judges else []
     return [*about, *_clocks(pair), *_runtime(pair)]
 
 
@@ -44,6 +44,12 @@ def _expiry(speaker: Failure) -> Iterator[Clue]:
         yield favours("leaf-expired", f"the record has the leaf's end: {end:%Y-%m-%d %H:%M:%SZ}, before it was judged")
     else:
         yield excludes("leaf-expired", f"the record has the leaf's end: {end:%Y-%m-%d %H:%M:%SZ}, after it was judged")
+
+
+def _nameless(speaker: Failure) -> Iterator[Clue]:
+    """A proxy that has the end of a certificate has read it, and would have its SPIFFE ID too."""
+    if speaker.theirs.not_after is not None and not presented(speaker):
+        yield favours("wrong-san", "the certificate that was judged has no SPIFFE ID")
 
 
 def _clocks(pair: Pair) -> Iterator[Clue]:

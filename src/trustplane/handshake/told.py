@@ -45,6 +45,14 @@ def shown(claims: Claims, certificate: str) -> Claims:
     return of_certificate(claims, leaf)
 
 
+def given(logged: Claims, by_agent: Claims) -> Claims:
+    """What the agent had given a proxy by then. A proxy that presented another name was given it by somebody else, and
+    then what it says itself is all that is known."""
+    if not by_agent.spiffe_id or (logged.spiffe_id and logged.spiffe_id != by_agent.spiffe_id):
+        return logged
+    return by_agent
+
+
 def of_certificate(claims: Claims, leaf: x509.Certificate) -> Claims:
     key = authority_key_id(leaf)[:MOST_KEY]
     return replace(claims, serial=f"{leaf.serial_number:032x}", not_after=leaf.not_valid_after_utc, issuer_key=key)

@@ -72,6 +72,14 @@ def test_whether_a_certificate_was_withheld_is_told_by_what_runs_the_client(by: 
     assert diagnose(Pair(record, server(NO_CERTIFICATE))).cause == cause
 
 
+def test_a_certificate_that_was_read_and_named_nobody_has_the_wrong_name() -> None:
+    unexplained = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
+    read = Claims(not_after=AT + timedelta(hours=1))
+    named = replace(read, spiffe_id="spiffe://acme.example/web")
+    causes = [diagnose(Pair(None, replace(server(unexplained), theirs=one))).cause for one in (read, named, Claims())]
+    assert causes == ["wrong-san", "unknown-issuer", "unknown-issuer"]
+
+
 def test_an_alert_is_never_sure() -> None:
     alone = diagnose(Pair(replace(client(text=ALERT_EXPIRED, flags="UF"), tls=Tls.V1_2), None))
     assert not alone.sure

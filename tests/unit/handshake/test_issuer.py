@@ -98,6 +98,56 @@ def test_a_chain_that_does_not_fit_the_record_is_left_out(spoilt: dict[str, obje
     assert "the leaf ended at" not in evidence(found, "leaf-expired")
 
 
+def silent(claims: Claims = CLAIMS, at: datetime = AT) -> Pair:
+    """A client that a TLS 1.3 server refused after the handshake, as its agent reports it."""
+    details = "upstream_reset_before_response_started{connection_termination}"
+    record = Failure(
+        "", Implementation.ENVOY, Side.CLIENT, (1, 40), Tls.V1_3, at, "UC", details, "10.0.0.1:2", "10.0.0.2:1",
+        Claims("spiffe://acme.example/pay"), claims, node="node-a", bundle="new",
+    )  # fmt: skip
+    return Pair(record, None)
+
+
+def test_of_a_refusal_without_words_the_clients_own_leaf_says_more() -> None:
+    ended = CHAIN[0].not_valid_after_utc + timedelta(seconds=5)
+    revoked = replace(KNOWS, leaves={serial_of(SERIAL): Leaf(CHAIN, revoked_at=AT - timedelta(minutes=1))})
+    late = replace(KNOWS, leaves={serial_of(SERIAL): Leaf(CHAIN, revoked_at=AT + timedelta(minutes=1))})
+    stranger = replace(CLAIMS, serial="77", issuer_key="f" * 40)
+    found = {
+        "ended": diagnose(silent(at=ended), Known(issuer=replace(KNOWS, roots={}))),  # the kit's roots end with it
+        "revoked": diagnose(silent(), Known(issuer=revoked)),
+        "revoked later": diagnose(silent(), Known(issuer=late)),
+        "another issuer's": diagnose(silent(stranger), Known(issuer=KNOWS)),
+        "in order": diagnose(silent(), Known(issuer=KNOWS)),
+    }
+    assert {name: one.cause for name, one in found.items()} == {
+        "ended": "leaf-expired",
+        "revoked": "revoked",
+        "revoked later": "rejected-by-server",
+        "another issuer's": "unknown-issuer",
+        "in order": "rejected-by-server",
+    }
+    assert not any(one.sure for one in found.values())
+
+
+def test_a_root_that_ended_is_told_without_the_verifiers_bundle() -> None:
+    root = TestCa.root(DOMAIN, not_before=NOW - timedelta(hours=5), not_after=NOW - timedelta(hours=1))
+    chain, _ = root.intermediate().leaf_chain("/web")
+    claims = Claims(WEB, f"{chain[0].serial_number:x}", "", chain[0].not_valid_after_utc, authority_key_id(chain[0]))
+    knows = Issuer(DOMAIN, {serial_of(claims.serial): Leaf(chain)}, frozenset(), {"new": (root.certificate,)})
+    assert diagnose(silent(claims, NOW), Known(issuer=knows)).cause == "root-expired"
+
+
+def test_a_client_that_had_been_given_a_certificate_did_not_lack_one() -> None:
+    alert = "TLS_error:|268436496:SSL_routines:OPENSSL_internal:SSLV3_ALERT_HANDSHAKE_FAILURE:TLS_error_end"
+    given = silent().client
+    assert given is not None
+    refused = replace(given, text=alert, flags="UF", details="")
+    with_leaf = diagnose(Pair(refused, None), Known(issuer=KNOWS))
+    without = diagnose(Pair(replace(refused, ours=Claims(WEB)), None), Known(issuer=KNOWS))
+    assert (with_leaf.cause, without.cause) == ("no-shared-cipher", "no-client-certificate")
+
+
 @pytest.mark.parametrize("written", ["0A:0b", "a0B", "000a0b", "0a0B"])
 def test_serial_numbers_are_written_in_many_ways(written: str) -> None:
     assert serial_of(written) == "a0b"

@@ -20,7 +20,7 @@ from trustplane.handshake.delivery import MOST_COMPLETED, MOST_FAILURES, Handsha
 from trustplane.handshake.failure import Claims, Failure, Side
 from trustplane.handshake.recognise import shape
 from trustplane.handshake.reported import Held, Reported
-from trustplane.handshake.told import Told, failure_of, shown
+from trustplane.handshake.told import Told, failure_of, given, shown
 from trustplane.registry.parcels import NONE_LOST, Losses, ParcelId
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.xds.access_log import PEER_CERTIFICATE
@@ -119,7 +119,7 @@ class CollectHandshakes:
     def _add(self, service: ServiceName, found: Failure, told: Told, alike: _Shape) -> None:
         held, ours = self._held(service, found.at or self._clock.now())
         theirs = shown(found.theirs, told.fields.get(PEER_CERTIFICATE, ""))
-        ours = ours if ours.spiffe_id else found.ours
+        ours = given(found.ours, ours)
         try:
             self._failures.append(Reported(service, replace(found, theirs=theirs, ours=ours), held))
         except Refused:

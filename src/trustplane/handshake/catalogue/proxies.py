@@ -42,8 +42,13 @@ _NUMBERS: Final[tuple[tuple[int, str, Causes], ...]] = (
     (26, "wrong-usage", (("wrong-usage", 1.0),)),
     (47, "name-constraint", (("name-constraint", 1.0),)),
 )
-_ABOVE: Final = {"expired": (("issuer-expired", 0.7), ("root-expired", 0.25), ("clock-wrong", 0.05))}
-_LEAF: Final = {"expired": (("leaf-expired", 0.85), ("clock-wrong", 0.15))}
+_ABOVE: Final[dict[str, Causes]] = {"expired": (("issuer-expired", 0.7), ("root-expired", 0.25), ("clock-wrong", 0.05))}
+# HAProxy keeps two numbers: of the leaf and of what is above it. A leaf whose issuer is found nowhere came alone, or
+# from elsewhere; a chain that breaks off higher up brought its issuer along.
+_LEAF: Final[dict[str, Causes]] = {
+    "expired": (("leaf-expired", 0.85), ("clock-wrong", 0.15)),
+    "no-root": (("missing-intermediate", 0.5), ("unknown-issuer", 0.4), ("wrong-trust-domain", 0.1)),
+}
 
 _TSI: Final = "tsi protocol failure"
 # BoringSSL's verdicts and alerts, as gRPC's C core puts them into a call's status, and into its own log before that.

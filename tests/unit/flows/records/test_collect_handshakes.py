@@ -91,6 +91,13 @@ def test_a_record_has_what_the_proxy_wrote_and_what_it_held() -> None:
     )
 
 
+def test_a_proxy_that_presents_another_name_than_it_was_given_is_believed() -> None:
+    bench = Bench()
+    bench.fail(inbound(7, local_id="spiffe://evil.example/other"))
+    (found,) = bench.parcel().failures
+    assert found.failure.ours == Claims("spiffe://evil.example/other")
+
+
 @pytest.mark.parametrize(
     "certificate",
     ["-", "%", "\x00", "%2D" * 10_000, quote("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")],
