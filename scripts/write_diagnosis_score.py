@@ -56,11 +56,11 @@ BOUND = """\
 **Text alone cannot do more.** Of the rows of the first line, {told_both:.0%} with both records and {told_one:.0%} with
 one have evidence that comes with a single cause; the rest share theirs with another fault. With both records the score
 is the bound, and the {goals[0]:.0%} aimed at lie above it. With one it lies {below:.1f} points below, and the
-{goals[1]:.0%} aimed at lie above the bound too. What is between are guesses that fit this table and no mesh: that a silent refusal
-under TLS 1.3 is an ended revocation list, because two of the faults are; that a reset in the handshake is a name
-without a filter chain, because no load balancer and no killed process is among the faults; that a word which one
-fault's race happened to leave is that fault's. What the text lacks is on the server already, or with the side whose log
-it is: see *stored* and *held* ([0570](decisions/0570-text-has-a-bound.md)).
+{goals[1]:.0%} aimed at lie above the bound too. What is between are guesses that fit this table and no mesh: that a
+silent refusal under TLS 1.3 is an ended revocation list, because two of the faults are; that a reset in the handshake
+is a name without a filter chain, because no load balancer and no killed process is among the faults; that a word which
+one fault's race happened to leave is that fault's. What the text lacks is on the server already, or with the side whose
+log it is: see *stored* and *held* ([0570](decisions/0570-text-has-a-bound.md)).
 """
 ROWS = """\
 

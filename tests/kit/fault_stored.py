@@ -9,7 +9,7 @@ nothing else is. It is asked through the code that a server runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -100,8 +100,8 @@ class _Server:
     def bundle(self) -> Bundle:
         return self._bundle
 
-    async def certificate(self, serial: int) -> IssuedCertificate | None:
-        return self._issued.get(serial)
+    async def certificates_with(self, serials: Collection[int]) -> Sequence[IssuedCertificate]:
+        return [one for serial, one in self._issued.items() if serial in serials]
 
     async def recent_certificates(self, whose: Sequence[tuple[SpiffeId, NodeName]]) -> Sequence[IssuedCertificate]:
         return [one for one in self._issued.values() if (one.spiffe_id, one.node) in whose]
