@@ -33,7 +33,10 @@ def ask(socket: Path, asked: Asked, known: Known) -> Found:
     shape = admin.server(socket).get("/v1/handshakes", HandshakesShape, **query)
     for loss in shape.losses:
         if loss.dropped:
-            note(f"note: {loss.node} could not keep {loss.dropped} failures: its disk was full, or there were too many")
+            note(
+                f"note: {loss.node} has no record of {loss.dropped} failures: its agent was away, its disk was "
+                "full, or there were too many"
+            )
     if not shape.whole:
         note(
             f"note: there are {shape.failures} records from {shape.since:%Y-%m-%d %H:%MZ} to {shape.until:%H:%MZ}; "

@@ -42,6 +42,8 @@ class WatchedEnvoy:
         self._pidfd = pidfd
         self._admin = admin
         self._within = within
+        # Of this very process, for as long as the machine runs: a number is given again, its start is not.
+        self.identity = f"{pid}@{started_at(pid)}"
 
     @property
     def can_be_asked(self) -> bool:
@@ -52,11 +54,7 @@ class WatchedEnvoy:
 
     def is_stopped(self) -> bool:
         """Whether a signal has stopped it (SIGSTOP, SIGTSTP, a debugger): state T of proc(5)."""
-        try:
-            line = Path(f"/proc/{self._pid}/stat").read_text(errors="replace")
-        except OSError:
-            return False
-        return line.rpartition(")")[2].split()[:1] in (["T"], ["t"])
+        return _status(self._pid)[:1] in (["T"], ["t"])
 
     async def look(self) -> Shown:
         """Unavailable when nothing answers in time; Refused when it cannot be asked, or somebody else listens there."""
@@ -113,6 +111,19 @@ class WatchedEnvoy:
         listening.pidfd.close()
         if listening.pid != self._pid:
             raise _cannot_ask(str(self._admin), f"process {listening.pid} listens there, not {self._pid}")
+
+
+def started_at(pid: int) -> str:
+    """In ticks since the machine was booted; nothing if it has ended: field 22 of proc(5)."""
+    return "".join(_status(pid)[19:20])
+
+
+def _status(pid: int) -> list[str]:
+    """What follows the process's name."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def process_of(peers: PeerTable, peer: str, admin: str) -> WatchedEnvoy | None:

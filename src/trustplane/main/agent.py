@@ -272,6 +272,7 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.handshakes.run(),
         flows.sidecars.given.run(),
         flows.sidecars.completed.run(),
+        flows.sidecars.missed.run(),
         _once_enrolled(flows, flows.decided.run, random),
         _once_enrolled(flows, flows.failed.run, random),
         flows.trust.run(flows.identities),
@@ -303,7 +304,7 @@ async def _open_sockets(
     ports = XdsPorts(_Xds(callers, flows.views), local.offers, local.uptake, local.checks)
     inner = doors.enter_context(inner_socket())
     proxies = Relay(_listen(settings.xds_socket, doors), inner, peers)
-    await _start(_xds_server(settings, ports, Listeners(local.links, local.decisions, local.handshakes), inner), doors)
+    await _start(_xds_server(settings, ports, Listeners(local.links, local.decisions, local.missed), inner), doors)
 
     health = AgentHealth(
         settings.node, flows.node, flows.follower, flows.leaves, flows.views, flows.memory, flows.watch

@@ -20,9 +20,12 @@ from trustplane.flows.records import count_handshakes
 from trustplane.flows.records.collect_handshakes import CollectHandshakes
 from trustplane.flows.records.count_decisions import CountDecisions
 from trustplane.flows.records.count_handshakes import CountHandshakes
+from trustplane.flows.records.count_missed import AccountedSpool, CountMissed
 from trustplane.flows.roots.seen_links import SeenLinks
 from trustplane.flows.roots.sidecar_uptake import SidecarUptake
 from trustplane.handshake.delivery import HandshakeParcel
+from trustplane.handshake.entries import Accounted, Entries
+from trustplane.host.entries_file import EntriesFile
 from trustplane.host.generations_file import GenerationsFile
 from trustplane.host.hosting_file import HostingFile
 from trustplane.host.peers import PeerTable
@@ -36,10 +39,12 @@ from trustplane.spiffe.names import ServiceName
 from trustplane.verdict.delivery import Parcel
 from trustplane.verdict.folding import Asked
 from trustplane.wire import handshake_codec, parcel_codec
+from trustplane.xds.access_log import COUNTED, FAILED_IN, FAILED_OUT
 from trustplane.xds.open_connections import STATISTICS
 from trustplane.xds.rbac import access_to
 from trustplane.xds.surroundings import Surroundings
 
+_WRITTEN = rf"^{COUNTED}\.({FAILED_IN}|{FAILED_OUT})$"
 Held = tuple[Feed[NodeView | None], Feed[HeldIdentities]]
 
 
@@ -59,6 +64,7 @@ class Sidecars:
     failed: ParcelFiles[HandshakeParcel]
     given: GivenToSidecars
     completed: CountHandshakes
+    missed: CountMissed
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -73,12 +79,15 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     decisions = CountDecisions(settings.node, stream.id, AskedByRules(held[0]).of, decided, clock)
     given = GivenToSidecars(held, offers, clock)
     stream, failed = _spool(settings, clock, "handshakes", handshake_codec)
-    handshakes = CollectHandshakes(settings.node, stream.id, given.of, failed, clock)
+    file = EntriesFile(settings.data_dir)
+    entries = Entries(file.load())
+    spool = AccountedSpool(failed, entries, file)
+    handshakes = CollectHandshakes(settings.node, stream.id, given.of, spool, clock)
     asking = partial(_figures, checks, count_handshakes.STATISTICS)
     completed = CountHandshakes(lambda: uptake.listening, asking, handshakes, clock)
-    return Sidecars(
-        peers, uptake, offers, checks, links, connections, decisions, decided, handshakes, failed, given, completed
-    )
+    missed = CountMissed(entries, LoggingProxies(uptake, checks), handshakes, clock)
+    kept = (decisions, decided, handshakes, failed, given, completed, missed)
+    return Sidecars(peers, uptake, offers, checks, links, connections, *kept)
 
 
 def _spool(settings: AgentSettings, clock: Clock, name: str, codec: Codec[P]) -> tuple[Stream, ParcelFiles[P]]:
@@ -102,6 +111,25 @@ class AskedByRules:
             found = next((one for one in view.sidecars if one.service == service), None) if view else None
             self._known[service] = Asked.by(access_to(found)) if found else Asked()
         return self._known[service]
+
+
+class LoggingProxies:
+    """Satisfies `flows.records.count_missed.Proxies`."""
+
+    def __init__(self, uptake: SidecarUptake, checks: CrossCheckSidecars) -> None:
+        self._uptake = uptake
+        self._checks = checks
+
+    def listening(self) -> frozenset[ServiceName]:
+        return self._uptake.listening
+
+    def process(self, service: ServiceName) -> str | None:
+        process = self._checks.process(service)
+        return process.identity if isinstance(process, WatchedEnvoy) else None
+
+    async def counted(self, service: ServiceName) -> Accounted:
+        figures = await _figures(self._checks, _WRITTEN, service)
+        return Accounted(self.process(service) or "", sum(figures.values()))
 
 
 async def _figures(checks: CrossCheckSidecars, statistics: str, service: ServiceName) -> Mapping[str, int]:

@@ -33,8 +33,8 @@ class ParcelId:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Of a stream. `dropped`: not told of, as the disk had no room or a proxy told too much. `folded`: counted, but not
-    apart."""
+    """Of a stream. `dropped`: not told of, as no agent was there, the disk had no room or a proxy told too much.
+    `folded`: counted, but not apart."""
 
     dropped: int = 0
     folded: int = 0

@@ -5,6 +5,7 @@ address. Identity fields of a failed handshake are what the peer claimed, never 
 
 The agent is sent an entry of every request that came in, with what was decided about it, and of a sample of those that
 went out, with whom they met. Of connections that failed it is sent all that the files say, and the peer's certificate.
+How many those are Envoy counts as well: it sends an agent that is away nothing again, and calls that flushed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ PEER, ISSUER = "peer", "issuer"  # how an entry for the agent names what it saw
 PEER_CERTIFICATE = "peer_certificate"  # in PEM, as in a URL
 ASKED, JUDGED = "asked", "judged"  # port, method and path; what RBAC filters wrote
 FAILED_IN, FAILED_OUT = "failed-inbound", "failed-outbound"  # the logs of connections that were refused or broke
+COUNTED = "trustplane_log"  # the scope in which Envoy counts what it wrote for the agent, by the name of the log
 DECISIONS = "decisions"  # the log of every request that came in
 SAMPLED_PERCENT = 10  # of requests that went out
 DECISIONS_A_MESSAGE = 65_536  # bytes; a message costs the agent as much as dozens of entries
@@ -25,6 +27,7 @@ _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _STDOUT = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 _GRPC = "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig"
 _TCP_GRPC = "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig"
+_STATS = "envoy.extensions.access_loggers.stats.v3.Config"
 _CEL = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 
 _DOWNSTREAM_TLS = {
@@ -98,7 +101,7 @@ def of_inbound_requests(path: str) -> list[dict[str, object]]:
 
 
 def of_outbound_requests(path: str) -> list[dict[str, object]]:
-    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _sample_of_outbound(), _failed_outbound()]
+    return [_file(path, {"log": "outbound", **_REQUEST, **_UPSTREAM_TLS}), _sample_of_outbound(), *_failed_outbound()]
 
 
 def _decisions() -> dict[str, object]:
@@ -145,14 +148,21 @@ def of_failed_handshakes(path: str) -> list[dict[str, object]]:
     return [
         {**_file(path, {"log": "handshake", **fields}), **_BROKEN_OFF},
         {**_to_agent(FAILED_IN, tags, _TCP_GRPC), **_BROKEN_OFF},
+        {**_counted(FAILED_IN), **_BROKEN_OFF},
     ]
 
 
-def _failed_outbound() -> dict[str, object]:
+def _counted(log: str) -> dict[str, object]:
+    counter = {"stat": {"name": log}, "value_fixed": "1"}
+    return {"name": "count", "typed_config": typed(_STATS, stats_scope={"prefix": COUNTED}, counters=[counter])}
+
+
+def _failed_outbound() -> list[dict[str, object]]:
     """What never became a connection, or ended before an answer."""
     fields = {**{name: _REQUEST[name] for name in _FAILED_REQUEST}, **_UPSTREAM_TLS}
     tags = {**fields, PEER_CERTIFICATE: "%UPSTREAM_PEER_CERT%"}
-    return {**_to_agent(FAILED_OUT, tags), "filter": {"response_flag_filter": {"flags": ["UF", "UC"]}}}
+    failed = {"filter": {"response_flag_filter": {"flags": ["UF", "UC"]}}}
+    return [{**_to_agent(FAILED_OUT, tags), **failed}, {**_counted(FAILED_OUT), **failed}]
 
 
 def _file(path: str, fields: dict[str, str]) -> dict[str, object]:

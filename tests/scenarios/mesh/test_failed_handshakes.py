@@ -3,6 +3,8 @@
 1. Strangers come to a service: in the clear, without a certificate, with one that nobody here signed.
 2. A caller's certificate is revoked: its own proxy is told nothing, the callee's knows. Both records are joined.
 3. With the server away, failures wait on the node's disk; the agent is killed, and none is lost or counted twice.
+4. The agent is killed while handshakes fail, and is away for more: what is told and what is said to be lost are, taken
+   together, what the proxy wrote into its log.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from tests.kit.mesh_repository import Member, Repository
 from tests.kit.mesh_traffic import status
 from trustplane.cli import admin
 from trustplane.main.demo.directory import free_loopback
+from trustplane.wire.http_handshakes import HandshakesShape
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("traffic")]
 
@@ -65,6 +68,28 @@ def test_no_record_is_lost_with_an_agent_or_a_server_and_none_counts_twice(mesh:
     mesh.start(west)
     until(lambda: causes(mesh) == {"plaintext-to-tls": 41}, "each is told once")
     until(lambda: not list(west.data.glob("handshakes/*.parcel")), "nothing waits any more")
+
+
+def test_what_no_agent_took_is_counted(mesh: Mesh) -> None:
+    _, pay, west = two_nodes(mesh)
+    callee = (west.address, pay.mesh)
+    for _ in range(20):
+        assert answer(None, *callee) == REFUSED
+    until(lambda: causes(mesh) == {"plaintext-to-tls": 20}, "all are told while the agent is there")
+    for _ in range(15):
+        answer(None, *callee)
+    west.part.kill()
+    for _ in range(40):
+        assert answer(None, *callee) == REFUSED
+    mesh.start(west)
+    for _ in range(5):
+        answer(None, *callee)
+    whole = "what was told and what was lost are all that its proxy wrote"
+    until(lambda: sum(told(mesh)) == logged(west) >= 80, whole, within=120)
+    kept, lost = told(mesh)
+    assert kept >= 20
+    assert lost >= 40
+    assert lost <= 55, "what an agent had written down is not lost with it"
 
 
 def two_nodes(mesh: Mesh) -> tuple[Member, Member, Node]:
@@ -111,6 +136,16 @@ def groups(mesh: Mesh) -> list[dict[str, object]]:
 
 def causes(mesh: Mesh) -> dict[str, int]:
     return {one["causes"][0]["id"]: int(str(one["count"])) for one in groups(mesh)}  # type: ignore[index] # JSON
+
+
+def told(mesh: Mesh) -> tuple[int, int]:
+    """How many failures the server has a record of, and how many it knows that it has none of."""
+    found = admin.server(mesh.server.admin).get("/v1/handshakes", HandshakesShape, seconds=3600)
+    return found.failures, sum(one.dropped for one in found.losses)
+
+
+def logged(node: Node) -> int:
+    return node.sidecars["pay"].output.read_text().count('"log":"handshake"')
 
 
 def spooled(node: Node) -> int:

@@ -18,7 +18,7 @@ import pytest
 from trustplane.fault import Refused, Unavailable
 from trustplane.host.peers import Peer, PeerTable
 from trustplane.host.pidfd import of_number
-from trustplane.host.watched_envoy import MAX_ANSWER_BYTES, WatchedEnvoy, process_of, shown
+from trustplane.host.watched_envoy import MAX_ANSWER_BYTES, WatchedEnvoy, process_of, shown, started_at
 from trustplane.xds.cross_check import Context, Shown
 from trustplane.xds.unsaid_rejections import Subscription
 
@@ -211,3 +211,11 @@ def test_who_is_behind_a_stream_is_pinned_apart_from_the_stream(socket_dir: Path
 
 def test_an_envoys_answer_without_the_statistic_is_taken_for_connected() -> None:
     assert shown(b'{"certificates":[]}', b'{"stats":[]}') == Shown(())
+
+
+def test_a_process_is_named_beyond_its_number() -> None:
+    with contextlib.closing(WatchedEnvoy(os.getpid(), of_number(os.getpid()), None)) as one:
+        number, _, started = one.identity.partition("@")
+    assert int(number) == os.getpid()
+    assert int(started) > 0
+    assert started_at(1) != started

@@ -40,7 +40,7 @@ def test_the_log_of_what_came_in_names_caller_and_rule() -> None:
 
 
 def test_of_what_went_out_a_sample_tells_whom_it_met() -> None:
-    whole, sample, _ = of_outbound_requests("/dev/stdout")
+    whole, sample, *_ = of_outbound_requests("/dev/stdout")
     assert "filter" not in whole
     assert fields(sample, "typed_config", "common_config", "log_name") == "callee"
     assert tags(sample) == {"peer": "%UPSTREAM_PEER_URI_SAN%", "issuer": "%UPSTREAM_PEER_ISSUER%"}
@@ -48,15 +48,16 @@ def test_of_what_went_out_a_sample_tells_whom_it_met() -> None:
 
 
 def test_of_failures_the_agent_is_told_what_the_file_says_and_the_certificate() -> None:
-    whole, sent = of_failed_handshakes("/dev/stdout")
+    whole, sent, counted = of_failed_handshakes("/dev/stdout")
     written = fields(whole, "typed_config", "log_format", "json_format")
     assert isinstance(written, dict)
-    assert sent["filter"] == whole["filter"]
+    assert sent["filter"] == whole["filter"] == counted["filter"]
     assert tags(sent) == {
         **{name: value for name, value in written.items() if name != "log"},
         "peer_certificate": "%DOWNSTREAM_PEER_CERT%",
     }
-    _, _, outbound = of_outbound_requests("/dev/stdout")
+    _, _, outbound, counted_out = of_outbound_requests("/dev/stdout")
+    assert counted_out["filter"] == outbound["filter"]
     assert fields(outbound, "filter", "response_flag_filter", "flags") == ["UF", "UC"]
     assert tags(outbound).keys() >= {
         "flags",

@@ -2,7 +2,7 @@
 
 A failure is told with what the agent had given its proxy by then. So many are kept whole in a minute, and beyond those
 the first of each shape; more of a shape are counted in the `times` of the last of it. What fits nowhere is counted as
-dropped. One connection whose requests all fail has failed once.
+dropped, and so is what no agent took. One connection whose requests all fail has failed once.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class CollectHandshakes:
         self.unread = 0
         self.folded = 0
         self.dropped = 0
+        self.missed = 0
         self.begin()
         self._turn = ParcelsInTurn[HandshakeParcel](node, stream, self, spool, clock)
 
@@ -96,6 +97,15 @@ class CollectHandshakes:
         if not self.dropped:
             self._log.warning("failed handshakes that could not be kept are counted only", failures=count)
         self.dropped += count
+        self._tell_lost(count)
+
+    def miss(self, count: int) -> None:
+        """Proxies wrote so many entries that nobody took."""
+        self.missed += count
+        self._tell_lost(count)
+        self._turn.changed(prompt=True)
+
+    def _tell_lost(self, count: int) -> None:
         self._losses = Losses(self._losses.dropped + count, self._losses.folded)
         self._turn.changed()
 

@@ -17,6 +17,10 @@ FOLDED = counter(
 )
 UNREAD = counter("trustplane_agent_handshake_failures_unread", "Entries of proxies here that could not be read")
 DROPPED = counter("trustplane_agent_handshake_failures_dropped", "Failed handshakes that there was no room to keep")
+MISSED = counter(
+    "trustplane_agent_handshake_failures_missed",
+    "Entries of failed handshakes that proxies here wrote and no agent took: none was there, or it was killed",
+)
 PARCELS = gauge(
     "trustplane_agent_handshake_parcels", "Parcels of handshakes on the disk, when the oldest was last looked for"
 )
@@ -27,6 +31,7 @@ class Collecting(Protocol):
     folded: int
     unread: int
     dropped: int
+    missed: int
 
 
 class Waiting(Protocol):
@@ -48,4 +53,5 @@ class CollectedMetrics(Collector):
         yield FOLDED.of(self._collecting.folded)
         yield UNREAD.of(self._collecting.unread)
         yield DROPPED.of(self._collecting.dropped)
+        yield MISSED.of(self._collecting.missed)
         yield PARCELS.of(self._spool.waiting)

@@ -176,3 +176,18 @@ def test_what_a_full_disk_does_not_take_stays_in_memory() -> None:
         return list(bench.spool.written[1].failures)
 
     assert len(asyncio.run(play())) == 2
+
+
+def test_what_no_agent_took_is_told_as_dropped_and_soon() -> None:
+    bench = Bench()
+
+    async def play() -> None:
+        bench.collecting.miss(55)
+        await bench.collecting.keep()
+        await bench.clock.advance(timedelta(seconds=6))
+        await bench.collecting.keep()
+
+    asyncio.run(play())
+    assert bench.spool.written[1].losses == Losses(dropped=55)
+    assert bench.spool.closed == [1]
+    assert (bench.collecting.missed, bench.collecting.dropped) == (55, 0)

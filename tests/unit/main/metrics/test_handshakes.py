@@ -20,6 +20,7 @@ class Known:
     folded: int = 5
     unread: int = 6
     dropped: int = 7
+    missed: int = 9
     waiting: int = 8
 
 
@@ -36,6 +37,6 @@ def test_an_agent_shows_what_it_heard_and_what_was_lost() -> None:
     registry = CollectorRegistry()
     registry.register(CollectedMetrics(Known(), Known()))
     assert registry.get_sample_value("trustplane_agent_handshake_failures_total", {"side": "client"}) == 3
-    names = [f"trustplane_agent_handshake_failures_{name}_total" for name in ("folded", "unread", "dropped")]
-    assert [registry.get_sample_value(name) for name in names] == [5, 6, 7]
+    names = [f"trustplane_agent_handshake_failures_{name}_total" for name in ("folded", "unread", "dropped", "missed")]
+    assert [registry.get_sample_value(name) for name in names] == [5, 6, 7, 9]
     assert registry.get_sample_value("trustplane_agent_handshake_parcels") == 8
