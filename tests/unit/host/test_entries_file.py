@@ -28,3 +28,4 @@ def test_what_is_torn_is_as_nothing(tmp_path: Path, content: str) -> None:
 
 def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
     EntriesFile(tmp_path / "gone").save(LONG)
+    assert not (tmp_path / "gone").exists()
