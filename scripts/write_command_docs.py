@@ -1,81 +1,18 @@
-"""Writes docs/commands.md: every command's help, as `--help` prints it."""
+"""Writes docs/commands.md: the help of every command there is, as `--help` prints it."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from trustplane.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "commands.md"
-COMMANDS = (
-    "",
-    "demo",
-    "status",
-    "plan",
-    "apply",
-    "explain",
-    "diagnose",
-    "probe",
-    "ingest",
-    "simulate",
-    "rehearse",
-    "sidecar",
-    "server",
-    "server run",
-    "server status",
-    "server bundle",
-    "server token create",
-    "agent",
-    "agent run",
-    "agent status",
-    "svid",
-    "svid fetch",
-    "svid watch",
-    "svid show",
-    "svid verify",
-    "policy",
-    "policy check",
-    "policy test",
-    "policy diff",
-    "policy explain",
-    "policy show",
-    "policy new",
-    "policy templates",
-    "policy fmt",
-    "policy export",
-    "policy shadow",
-    "policy shadow start",
-    "policy shadow status",
-    "policy shadow stop",
-    "policy shadow promote",
-    "audit",
-    "audit show",
-    "audit verify",
-    "audit policies",
-    "federation",
-    "federation story",
-    "knowledge",
-    "knowledge search",
-    "knowledge gaps",
-    "postmortem",
-    "postmortem new",
-    "postmortem list",
-    "postmortem show",
-    "postmortem check",
-    "postmortem search",
-    "rollouts",
-    "rollouts list",
-    "rollouts token create",
-    "rollouts token revoke",
-    "runbook",
-    "runbook show",
-    "runbook search",
-    "alerts",
-    "alerts list",
-    "alerts write",
-)
 HEAD = """\
 # Commands
 
@@ -88,24 +25,19 @@ are listed in [faults.md](faults.md).
 
 
 def main() -> None:
-    sections = [HEAD]
-    for command in COMMANDS:
-        title = f"trustplane {command}".strip()
-        sections.append(f"## {title}\n\n```text\n{_help(command)}\n```\n")
-    PAGE.write_text("\n".join(sections))
+    os.environ.clear()  # no setting of whoever writes it becomes a default that is shown
+    os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "HOME": "/"}
+    sections = (f"## {name}\n\n```text\n{shown}\n```\n" for name, shown in _helps(typer.main.get_command(app)))
+    PAGE.write_text("\n".join([HEAD, *sections]))
 
 
-def _help(command: str) -> str:
-    environment = {"PATH": os.environ["PATH"], "COLUMNS": "100", "NO_COLOR": "1", "HOME": "/"}
-    shown = subprocess.run(
-        [sys.executable, "-m", "trustplane.cli", *command.split(), "--help"],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return "\n".join(line.rstrip() for line in shown.strip().splitlines())
+def _helps(command: Any, name: str = "trustplane", parent: Any = None) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - typer's own, which it does not export
+    """A command's name with its help, and those of all below it."""
+    context = command.make_context(name.rpartition(" ")[2], [], parent, resilient_parsing=True)
+    yield name, "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+    if hasattr(command, "list_commands"):
+        for below in command.list_commands(context):
+            yield from _helps(command.get_command(context, below), f"{name} {below}", context)
 
 
 if __name__ == "__main__":
