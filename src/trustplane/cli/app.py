@@ -8,44 +8,58 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
-from typing import Annotated, cast
+from collections.abc import Iterator, Mapping
+from importlib import import_module, metadata
+from typing import Annotated, Any, cast
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
-from trustplane.cli import (
-    agent,
-    alerts,
-    apply,
-    audit,
-    bundle,
-    console,
-    demo,
-    diagnose,
-    explain,
-    federation,
-    ingest,
-    knowledge,
-    plan,
-    policy,
-    postmortem,
-    probe,
-    rehearse,
-    revoke,
-    rollouts,
-    rotate,
-    runbook,
-    server,
-    sidecar,
-    simulate,
-    status,
-    svid,
-)
 from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
+# A module each, in the order of the help.
+_COMMANDS = (
+    *("demo", "status", "plan", "apply", "explain", "diagnose", "probe"),
+    *("ingest", "simulate", "rehearse", "sidecar"),
+)
+_GROUPS = (
+    *("server", "agent", "svid", "policy", "revoke", "rotate", "bundle", "federation", "audit"),
+    *("rollouts", "runbook", "alerts", "postmortem", "knowledge", "console"),
+)
+
+
+class _Commands(Mapping[str, Any]):
+    """By name, imported when one is asked for: what the others need takes most of a second."""
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer's own, which it does not export
+        if name not in {*_COMMANDS, *_GROUPS}:
+            raise KeyError(name)
+        module = import_module(f"trustplane.cli.{name}")
+        holder = typer.Typer(rich_markup_mode=None, callback=lambda: None)
+        if name in _COMMANDS:
+            holder.command(name=name, epilog=module.EXAMPLES)(module.command)
+        else:
+            holder.add_typer(module.group)
+        return cast("TyperGroup", typer.main.get_command(holder)).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_COMMANDS, *_GROUPS))
+
+    def __len__(self) -> int:
+        return len(_COMMANDS) + len(_GROUPS)
+
+
+class _Program(TyperGroup):
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - typer's own
+        super().__init__(**given)
+        self.commands = cast("dict[str, Any]", _Commands())
+
+
 app = typer.Typer(
     name="trustplane",
+    cls=_Program,
     epilog="Start with: trustplane demo",
     no_args_is_help=True,
     invoke_without_command=True,
@@ -53,14 +67,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulate, rehearse, sidecar):
-    app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
-_GROUPS = (
-    *(server, agent, svid, policy, revoke, rotate, bundle, federation, audit),
-    *(rollouts, runbook, alerts, postmortem, knowledge, console),
-)
-for group in _GROUPS:
-    app.add_typer(group.group)
 
 
 @app.callback()
