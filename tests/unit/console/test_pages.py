@@ -101,7 +101,7 @@ def test_failed_handshakes_are_joined_and_explained() -> None:
     assert "It is leaf-expired: the leaf certificate is past its end" in page
     assert "shop/payments on node-a, shop/checkout on node-b" in page
     assert "callees counted 40 handshakes" in page
-    assert "7 failures could not be kept" in page
+    assert "7 failures have no record" in page
     assert "/runbooks/expired-certificate" in page
 
 
