@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tests.kit.handshakes import AT, EXPIRED, HELD
 from trustplane.change.rollout import Rollout
 from trustplane.flows.clock_skew import Skew
 from trustplane.handshake.failure import Claims, Failure, Implementation, Side, Tls
-from trustplane.handshake.reported import Reported
+from trustplane.handshake.reported import Held, Reported
+from trustplane.handshake.setup import Became, Setup, StoredSetup
 from trustplane.handshake.stored import Stored, stored
 from trustplane.issuance.record import IssuedCertificate, Purpose
 from trustplane.registry.clusters import Cluster, Clusters, NamePattern
@@ -42,7 +43,14 @@ def address(node: NodeName) -> str:
     return f"10.0.0.{NODES.index(node) + 1}"
 
 
-def failure(client: NodeName, server: NodeName, minutes: float, side: Side = Side.SERVER) -> Stored:
+def failure(  # noqa: PLR0917 - what tells one record from another
+    client: NodeName,
+    server: NodeName,
+    minutes: float,
+    side: Side = Side.SERVER,
+    build: tuple[int, ...] = (1, 40, 0),
+    held: Held = HELD,
+) -> Stored:
     """Of a connection from `web` to `pay`, as one side told of it."""
     ends = (f"{address(client)}:{40_000 + NODES.index(server)}", f"{address(server)}:20200")
     names = (str(default_id(ACME, CALLER)), str(default_id(ACME, CALLEE)))
@@ -52,7 +60,7 @@ def failure(client: NodeName, server: NodeName, minutes: float, side: Side = Sid
         EXPIRED if is_server else "",
         Implementation.ENVOY,
         side,
-        (1, 40, 0),
+        build,
         Tls.V1_3,
         at,
         "" if is_server else "UC",
@@ -61,7 +69,7 @@ def failure(client: NodeName, server: NodeName, minutes: float, side: Side = Sid
         theirs=Claims(names[not is_server]),
         ours=Claims(names[is_server]),
     )
-    return stored(server if is_server else client, Reported(CALLEE if is_server else CALLER, record, HELD))
+    return stored(server if is_server else client, Reported(CALLEE if is_server else CALLER, record, held))
 
 
 @dataclass(slots=True)
@@ -74,6 +82,12 @@ class MemoryFleet:
     changes: list[RootChange] = field(default_factory=list)
     versions: dict[NodeName, str] = field(default_factory=dict)
     off: dict[NodeName, Skew | None] = field(default_factory=dict)
+    setups: list[StoredSetup] = field(default_factory=list)
+    hosted: dict[NodeName, datetime] = field(default_factory=dict)
+
+    def became(self, node: NodeName, at: datetime, setup: Setup) -> None:
+        """Both of its sidecars."""
+        self.setups += (StoredSetup(node, Became(name, at, setup)) for name in (CALLER, CALLEE))
 
     async def failures(self, since: object, until: object, limit: int) -> Sequence[Stored]:
         assert since is not until
@@ -94,7 +108,11 @@ class MemoryFleet:
         return [Agent(node, address(node), "join-token", AT, 7, NOW) for node in NODES]
 
     async def hosting(self) -> Sequence[Hosting]:
-        return [Hosting(node, name, AT) for node in NODES for name in (CALLER, CALLEE)]
+        return [Hosting(node, name, self.hosted.get(node, AT)) for node in NODES for name in (CALLER, CALLEE)]
+
+    async def sidecar_setups(self, since: object, until: object, limit: int) -> Sequence[StoredSetup]:
+        assert since is not until
+        return self.setups[:limit]
 
     async def newest_certificates(self) -> Sequence[IssuedCertificate]:
         authority, ends = AuthorityId("ab" * 32), NOW + timedelta(hours=1)

@@ -53,5 +53,18 @@ def failing(one: Subject, random: Random, begins: float = 0.0, cause: str = "lea
     return replace(one, causes={cause: many}, attempts=1000 + many, first=at)
 
 
+def beginning(subjects: list[Subject], random: Random, begins: float = 0.0) -> list[Subject]:
+    """A third has been there all the time; the others come at some time of the hour, after `begins`."""
+    at = [0.0 if random.random() < 1 / 3 else random.uniform(begins, 1) for _ in subjects]
+    return [replace(one, began=BEGAN + HOUR.length * share) for one, share in zip(subjects, at, strict=True)]
+
+
+def failing_since_then(one: Subject, random: Random, hazard: float, after: float = 0.0) -> Subject:
+    """At an even rate from when it began, or from `after` if that is later; `hazard` in an hour."""
+    begins = max(0.0, after, (one.began - BEGAN) / HOUR.length if one.began else 0.0)
+    at = begins + random.expovariate(hazard)
+    return replace(one, causes={"leaf-expired": 20}, attempts=1020, first=BEGAN + HOUR.length * at) if at < 1 else one
+
+
 def with_failures(subjects: list[Subject], fails: Callable[[Subject], bool], random: Random) -> list[Subject]:
     return [failing(one, random) if fails(one) else one for one in subjects]

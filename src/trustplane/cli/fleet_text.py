@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil, log10
 
 from trustplane.handshake.causes import CAUSES
-from trustplane.handshake.fleet.values import CHANGE
+from trustplane.handshake.fleet.words import Headline, links_line, named
 from trustplane.wire.http_fleet import FleetFindingShape, FleetShape, FleetValueShape
 
 SHOWN = 6  # of values that cannot be told apart
-_LEAST = 1e-300
 
 
 def fleet_text(found: FleetShape) -> str:
@@ -23,10 +21,10 @@ def fleet_text(found: FleetShape) -> str:
 
 
 def _finding(one: FleetFindingShape) -> Iterator[str]:
-    every = f"All {one.failures} failures" if one.failures == one.of_failures else _some(one)
-    yield f"{every} {_have(one)}{_since(one)} (expected by chance {one.expected:.0f}; {_chance(one.chance)})"
-    of_them = f"{one.failing_links} of {one.of_failing_links} that fail, {one.links} of all ({one.share_of_links:.1%})"
-    yield from _labelled("links", [f"{of_them}; {one.lift:.1f} times as many as by chance"])
+    first = one.values[0].dimension, one.values[0].value
+    yield str(Headline(one.failures, one.of_failures, first, one.since, one.expected, one.chance))
+    sizes = (one.failing_links, one.of_failing_links, one.links, one.share_of_links, one.lift)
+    yield from _labelled("links", [links_line(*sizes)])
     known = [f"{count} {cause}: {CAUSES[cause].meaning}" for cause, count in one.causes.items() if cause in CAUSES]
     yield from _labelled("cause", known[:3])
     same = [_named(name) for name in one.values[1:] if name.value not in one.since]
@@ -37,27 +35,8 @@ def _finding(one: FleetFindingShape) -> Iterator[str]:
     yield from _labelled("nearly", [f"{_named(name)} explains it almost as well" for name in one.nearly])
 
 
-def _some(one: FleetFindingShape) -> str:
-    return f"{one.failures} of {one.of_failures} failures"
-
-
-def _have(one: FleetFindingShape) -> str:
-    first = one.values[0]
-    return f"began after {first.value}" if first.value in one.since else f"are {_named(first)}"
-
-
-def _since(one: FleetFindingShape) -> str:
-    changes = [change for change in one.since if change != one.values[0].value]
-    return f" since {' or '.join(changes)}" if changes else ""
-
-
 def _named(one: FleetValueShape) -> str:
-    return f"of what {one.value} changed" if one.dimension == CHANGE else f"{one.dimension} {one.value}"
-
-
-def _chance(chance: float) -> str:
-    """As a power of ten that it is below."""
-    return f"p < 1e{ceil(log10(max(chance, _LEAST)) + 1e-9)}"
+    return named((one.dimension, one.value))
 
 
 def _many(count: int, what: str) -> str:

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from trustplane.clock import Clock
 from trustplane.console.attention import Known
+from trustplane.console.fleet import Shared, shared
+from trustplane.console.handshakes import LATELY
 from trustplane.console.overview import Overview, Timeline, overview, timeline
 from trustplane.console.port import Server
 from trustplane.console.trust import Trust, trust
@@ -69,6 +71,7 @@ class Looking:
         self.trust = Once(self._trust, clock)
         self.dry_run = Once(server.dry_run, clock)
         self.expiries = Once(self._expiries, clock)
+        self.in_common = Once(self._in_common, clock)
 
     def forget(self) -> None:
         self.overview.forget()
@@ -93,6 +96,9 @@ class Looking:
         failures = await server.handshakes().by_hour(HOURS)
         found = overview(known, await server.revisions(REVISIONS), await self.hostings.now())
         return replace(found, failures=failures)
+
+    async def _in_common(self) -> Shared:
+        return shared(await self._server.comparing().compare(LATELY))
 
     async def _expiries(self) -> Timeline:
         budget, current = await self.budget.now(), await self._server.current()

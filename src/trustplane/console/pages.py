@@ -169,7 +169,8 @@ class Pages:
         failed, groups = await self._server.handshakes().explained(asked.at - LATELY)
         shown = failed_handshakes(failed, groups)
         of = failures(await self._looking.uptake.now())
-        return Page("failures.html", "Failures", {"of": of, "handshakes": shown})
+        common = await self._looking.in_common.now()
+        return Page("failures.html", "Failures", {"of": of, "handshakes": shown, "common": common})
 
     async def runbooks(self, asked: Asked) -> Page:
         query = asked.text("q")

@@ -11,6 +11,7 @@ from trustplane.console.proof import LogPort
 from trustplane.fault import Finding
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.records.ask_failures import AskFailures
+from trustplane.flows.records.compare_failures import CompareFailures
 from trustplane.flows.roots.change_root import Progress
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
@@ -90,6 +91,8 @@ class IssuedPort(Protocol):
 
 class HandshakesPort(Protocol):
     def handshakes(self) -> AskFailures: ...
+
+    def comparing(self) -> CompareFailures: ...
 
 
 class Server(StandingPort, TrustPort, IssuedPort, HandshakesPort, LogPort, ActPort, Protocol):

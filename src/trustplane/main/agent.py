@@ -273,6 +273,7 @@ def _work(flows: Flows) -> list[Coroutine[None, None, None]]:
         flows.sidecars.given.run(),
         flows.sidecars.completed.run(),
         flows.sidecars.missed.run(),
+        flows.sidecars.setups.run(),
         _once_enrolled(flows, flows.decided.run, random),
         _once_enrolled(flows, flows.failed.run, random),
         flows.trust.run(flows.identities),

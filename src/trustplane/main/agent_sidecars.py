@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 
 from trustplane.clock import Clock
 from trustplane.fault import Unavailable
@@ -21,6 +22,7 @@ from trustplane.flows.records.collect_handshakes import CollectHandshakes
 from trustplane.flows.records.count_decisions import CountDecisions
 from trustplane.flows.records.count_handshakes import CountHandshakes
 from trustplane.flows.records.count_missed import AccountedSpool, CountMissed
+from trustplane.flows.records.tell_setups import SetupOf, TellSetups
 from trustplane.flows.roots.seen_links import SeenLinks
 from trustplane.flows.roots.sidecar_uptake import SidecarUptake
 from trustplane.handshake.delivery import HandshakeParcel
@@ -65,6 +67,7 @@ class Sidecars:
     given: GivenToSidecars
     completed: CountHandshakes
     missed: CountMissed
+    setups: TellSetups
 
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
@@ -86,7 +89,9 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     asking = partial(_figures, checks, count_handshakes.STATISTICS)
     completed = CountHandshakes(lambda: uptake.listening, asking, handshakes, clock)
     missed = CountMissed(entries, LoggingProxies(uptake, checks), handshakes, clock)
-    kept = (decisions, decided, handshakes, failed, given, completed, missed)
+    setup_of = SetupOf(given.of, checks.build, version("trustplane"))
+    setups = TellSetups(lambda: uptake.listening, setup_of, handshakes, clock)
+    kept = (decisions, decided, handshakes, failed, given, completed, missed, setups)
     return Sidecars(peers, uptake, offers, checks, links, connections, *kept)
 
 

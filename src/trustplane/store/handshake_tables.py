@@ -59,6 +59,20 @@ handshakes_completed = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+# From `at` on, until the next of the same sidecar.
+sidecar_setups = Table(
+    "sidecar_setups",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("envoy", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("ix_sidecar_setups_at", "at"),
+)
+
 handshake_streams = Table(
     "handshake_streams",
     metadata,

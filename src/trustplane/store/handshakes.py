@@ -22,7 +22,7 @@ from trustplane.handshake.refusal import clients_end
 from trustplane.handshake.stored import Counted, FailureKind, Stored
 from trustplane.registry.parcels import Losses, Received
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store import parcel_streams
+from trustplane.store import parcel_streams, setups
 from trustplane.store.handshake_tables import (
     handshake_failures,
     handshake_hours,
@@ -58,6 +58,7 @@ def put(transaction: Transaction, parcel: HandshakeParcel, failures: Sequence[St
         _fold(transaction, kind, hour, times)
     parcel_streams.lose(transaction, handshake_streams, parcel.id, Losses(adding.dropped, sum(adding.folded.values())))
     _put_completed(transaction, parcel, hour_of(min(parcel.since, at)))
+    setups.put(transaction, parcel.id.node, parcel.setups)
     return Received(parcel.id.number, is_new=True)
 
 
@@ -148,6 +149,7 @@ def prune(transaction: Transaction, records_before: datetime, hours_before: date
     """How many records went: whole hours, the oldest first, so many at once; also beyond those that are kept in all."""
     for table in (handshake_hours, handshakes_completed):
         transaction.write(delete(table).where(table.c.hour < hour_of(hours_before)))
+    setups.prune(transaction, records_before)
     parcel_streams.forget_before(transaction, handshake_streams, hours_before)
     while True:
         ends = _kept_from(transaction, hour_of(records_before))

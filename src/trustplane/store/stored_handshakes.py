@@ -7,10 +7,11 @@ from datetime import datetime
 
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Side
+from trustplane.handshake.setup import StoredSetup
 from trustplane.handshake.stored import Counted, FailureKind, Stored
 from trustplane.registry.parcels import Losses, Received
 from trustplane.spiffe.names import NodeName, ServiceName
-from trustplane.store import handshakes
+from trustplane.store import handshakes, setups
 from trustplane.store.database import Database
 
 
@@ -61,6 +62,11 @@ class StoredHandshakes:
     ) -> Mapping[tuple[NodeName, ServiceName, Side], int]:
         """By the hour, as the sidecar of each service counted them on each side."""
         return await self._database.read(lambda at: handshakes.completed(at, since, until))
+
+    async def sidecar_setups(self, since: datetime, until: datetime, limit: int) -> Sequence[StoredSetup]:
+        """Of sidecars that are hosted: what each was when that time began, and how that changed; the oldest first. Of
+        more changes than `limit`, the newest."""
+        return await self._database.read(lambda at: setups.since(at, since, until, limit))
 
     async def handshake_losses(self, since: datetime) -> Mapping[NodeName, Losses]:
         """Of nodes that delivered since then."""

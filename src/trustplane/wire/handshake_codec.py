@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from google.protobuf.message import DecodeError
 
 from trustplane.fault import Refused
-from trustplane.handshake.delivery import MOST_COMPLETED, MOST_FAILURES, HandshakeParcel
+from trustplane.handshake.delivery import MOST_COMPLETED, MOST_FAILURES, MOST_SETUPS, HandshakeParcel
 from trustplane.handshake.failure import NOBODY, Claims, Failure, Implementation, Side, Tls
 from trustplane.handshake.readers.event import build_of
 from trustplane.handshake.reported import Held, Reported
+from trustplane.handshake.setup import Became, Setup
 from trustplane.registry.parcels import Losses, ParcelId, bad_parcel
 from trustplane.spiffe.names import NodeName, ServiceName
 from trustplane.wire.gen.trustplane.node.v1 import node_pb2
@@ -19,6 +20,7 @@ from trustplane.wire.node_codec import timestamp
 from trustplane.wire.parcel_codec import instant
 
 MOST_BUILD = 32
+_MOST = (MOST_FAILURES, MOST_COMPLETED, MOST_SETUPS)
 _TLS = {one.value: one for one in Tls}
 
 
@@ -34,15 +36,15 @@ def encoded(parcel: HandshakeParcel) -> node_pb2.HandshakeParcel:
         ],
         dropped=parcel.losses.dropped,
         folded=parcel.losses.folded,
+        setups=map(_setup, parcel.setups),
     )
 
 
 def decoded(node: NodeName, message: node_pb2.HandshakeParcel) -> HandshakeParcel:
-    if len(message.failed) > MOST_FAILURES or len(message.completed) > MOST_COMPLETED:
-        raise bad_parcel(
-            f"a parcel tells of {len(message.failed)} failures and {len(message.completed)} counts",
-            f"{MOST_FAILURES} and {MOST_COMPLETED} fit",
-        )
+    told = (len(message.failed), len(message.completed), len(message.setups))
+    if any(many > most for many, most in zip(told, _MOST, strict=True)):
+        failed, counts, setups = told
+        raise bad_parcel(f"a parcel tells of {failed} failures, {counts} counts and {setups} setups", f"{_MOST} fit")
     failures: list[Reported] = []
     dropped = message.dropped
     for one in message.failed:
@@ -56,6 +58,7 @@ def decoded(node: NodeName, message: node_pb2.HandshakeParcel) -> HandshakeParce
         tuple(failures),
         dict(_completed(message)),
         Losses(dropped, message.folded),
+        tuple(_setups(message)),
     )
 
 
@@ -147,3 +150,23 @@ def _completed(message: node_pb2.HandshakeParcel) -> Iterator[tuple[tuple[Servic
         except Refused:
             continue
         yield (service, Side.CLIENT if one.client else Side.SERVER), one.count
+
+
+def _setup(one: Became) -> node_pb2.SidecarSetup:
+    return node_pb2.SidecarSetup(
+        service=str(one.service),
+        at=timestamp(one.at),
+        envoy=one.setup.envoy,
+        agent=one.setup.agent,
+        bundle=one.setup.bundle,
+        revision=one.setup.revision,
+    )
+
+
+def _setups(message: node_pb2.HandshakeParcel) -> Iterator[Became]:
+    for one in message.setups:
+        try:
+            setup = Setup(one.envoy, one.agent, one.bundle, one.revision)
+            yield Became(ServiceName.parse(one.service), instant(one.at), setup)
+        except Refused:
+            continue

@@ -38,6 +38,7 @@ class _Struct(Protocol):
 class _Number(Protocol):
     major_number: int
     minor_number: int
+    patch: int
 
 
 class _Build(Protocol):
@@ -95,13 +96,13 @@ class XdsMessages:
         own = fields[METADATA].struct_value.fields if METADATA in fields else {}
         return own[ADMIN].string_value if ADMIN in own else ""
 
-    def build_of(self, message: Message) -> tuple[int, int] | None:
-        """The proxy's major and minor number; none if it does not say."""
+    def build_of(self, message: Message) -> tuple[int, int, int] | None:
+        """The proxy's major and minor number and its patch; none if it does not say."""
         node = cast("_Request", message).node
         if not node.HasField("user_agent_build_version"):
             return None
         found = node.user_agent_build_version.version
-        return found.major_number, found.minor_number
+        return found.major_number, found.minor_number, found.patch
 
     def request(self, message: Message, dialect: Dialect, default_kind: Kind | None) -> Requested:
         """Refused if it is about a type we do not serve."""

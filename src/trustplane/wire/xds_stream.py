@@ -75,7 +75,7 @@ class UptakeSink(Protocol):
 class Proxies(Protocol):
     """Who watches that a sidecar still listens. A stream is `peer`'s, who says where its `admin` is."""
 
-    def attached(self, service: str, stream: int, peer: str, admin: str) -> None: ...
+    def attached(self, service: str, stream: int, peer: str, admin: str, build: tuple[int, ...]) -> None: ...
 
     def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
         """What was sent on that stream and is not answered yet."""
@@ -89,7 +89,7 @@ class Proxies(Protocol):
 
 
 class _Nobody:
-    def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
+    def attached(self, service: str, stream: int, peer: str, admin: str, build: tuple[int, ...]) -> None:
         """Nobody watches."""
 
     def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
@@ -128,7 +128,7 @@ class Stream:
         self._context = context
         self._conversation = Conversation(dialect, Unknown.WAITS if only is None else Unknown.ENDS)
         self._node = self._participant = ""
-        self._build: tuple[int, int] | None = None
+        self._build: tuple[int, int, int] | None = None
         self._number = next(_numbers)
         self._turn = asyncio.Lock()
 
@@ -147,7 +147,7 @@ class Stream:
         self._ports.uptake.opened(self._participant, managed=managed)
         if managed:
             admin = self._messages.admin_of(first)
-            self._ports.proxies.attached(self._node, self._number, self._context.peer(), admin)
+            self._ports.proxies.attached(self._node, self._number, self._context.peer(), admin, self._build or ())
         try:
             async with asyncio.TaskGroup() as tasks:
                 followers = [tasks.create_task(self._follow(look)), tasks.create_task(self._retry())]

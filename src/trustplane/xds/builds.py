@@ -11,12 +11,12 @@ from trustplane.fault import Refused
 OLDEST = (1, 39)  # tests/scenarios/policy/test_bypass_corpus.py runs on it
 
 
-def require_tried(build: tuple[int, int] | None) -> None:
-    """`build` is what the proxy says of itself: its major and its minor number."""
-    if build is not None and build >= OLDEST:
+def require_tried(build: tuple[int, ...] | None) -> None:
+    """`build` is what the proxy says of itself: its major and its minor number, and maybe its patch."""
+    if build and build >= OLDEST:
         return
     oldest = ".".join(map(str, OLDEST))
-    said = "does not say which build it is" if build is None else f"is Envoy {build[0]}.{build[1]}"
+    said = "does not say which build it is" if not build else f"is Envoy {build[0]}.{build[1]}"
     raise Refused(
         code="xds-proxy-too-old",
         what=f"the sidecar {said}",

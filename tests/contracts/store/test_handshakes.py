@@ -14,10 +14,11 @@ from tests.kit.policies import PAYMENTS
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Claims, Side
 from trustplane.handshake.reported import Reported
+from trustplane.handshake.setup import Became, Setup, StoredSetup
 from trustplane.handshake.stored import Counted, Stored, stored
 from trustplane.registry.parcels import Losses, ParcelId, Received
-from trustplane.spiffe.names import NodeName
-from trustplane.store import handshakes
+from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.store import handshakes, setups
 from trustplane.store.store import Store
 
 STREAM = "a" * 32
@@ -132,6 +133,46 @@ async def test_old_records_go_before_the_hours_that_count_them(url: str, monkeyp
         assert await store.failures_counted(FROM, TO) == 6
         await store.prune_handshakes(AT, AT + 2 * HOUR)
         assert await store.failures_counted(FROM, TO) == 4
+
+
+def became(minutes: int, setup: Setup, service: ServiceName = PAYMENTS) -> Became:
+    return Became(service, AT + timedelta(minutes=minutes), setup)
+
+
+async def test_what_a_sidecar_was_is_kept_once_for_each_change(url: str) -> None:
+    old, new = Setup("1.39.3", "0.9", "b" * 64, 17), Setup("1.40.0", "0.9", "b" * 64, 18)
+    async with await opened(url) as store:
+        await store.put_hosting(NODE, frozenset({PAYMENTS, CALLER}), AT)
+        await put(store, 1, setups=(became(0, old), became(0, old, CALLER)))
+        await put(store, 2, setups=(became(1, old), became(5, new), became(6, new), became(3, old)))
+        before = became(0, old, CALLER), became(0, old), became(5, new)
+        found = await store.sidecar_setups(AT - HOUR, AT + HOUR, 10)
+        assert sorted(found, key=str) == sorted((StoredSetup(NODE, one) for one in before), key=str)
+        inside = await store.sidecar_setups(AT + timedelta(minutes=1), AT + HOUR, 10)
+        assert sorted(inside, key=str) == sorted(found, key=str), "what it was when the time began is told too"
+        assert [one.became for one in await store.sidecar_setups(AT, AT + HOUR, 1)] == [became(5, new)]
+        late = await store.sidecar_setups(AT + HOUR, AT + 2 * HOUR, 10)
+        assert {one.became for one in late} == {became(5, new), became(0, old, CALLER)}
+
+
+async def test_of_what_a_sidecar_was_the_last_is_kept_while_it_is_there(url: str) -> None:
+    one, other, third = Setup("1"), Setup("2"), Setup("3")
+    async with await opened(url) as store:
+        await store.put_hosting(NODE, frozenset({PAYMENTS}), AT)
+        await put(store, 1, setups=(became(0, one), became(1, other), became(70, third), became(0, one, CALLER)))
+        await store.prune_handshakes(AT + HOUR, AT - HOUR)
+        found = await store.sidecar_setups(AT - HOUR, AT + 2 * HOUR, 10)
+        assert [each.became for each in found] == [became(1, other), became(70, third)]
+
+
+async def test_a_node_that_never_stops_changing_keeps_its_newest(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setups, "MOST_OF_A_NODE", 3)
+    async with await opened(url) as store:
+        await put(store, 1, setups=tuple(became(minute, Setup(str(minute))) for minute in range(9)))
+        await put(store, 1, setups=(became(0, Setup("x")),), node=OTHER_NODE)
+        found = await store.sidecar_setups(AT - HOUR, AT + HOUR, 10)
+        assert [each.became.setup.envoy for each in found if each.node == NODE] == ["6", "7", "8"]
+        assert len(found) == 4
 
 
 HOSTILE = "\x00\x1b[31m\x7f\u202e'; DROP TABLE\n" * 200

@@ -11,7 +11,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.planted_fleet import BEGAN, BUILDS, HOUR, failing, fleet, with_failures
+from tests.kit.planted_fleet import BEGAN, BUILDS, HOUR, beginning, failing, failing_since_then, fleet, with_failures
 from trustplane.handshake.fleet.chance import corrected, log_tail
 from trustplane.handshake.fleet.ranking import ALARM, LEAST, MAX_FINDINGS, ranked
 from trustplane.handshake.fleet.subject import Rollout, Subject
@@ -72,6 +72,43 @@ def test_without_a_cause_nothing_is_claimed() -> None:
         change = Rollout("change 18", "", BEGAN + timedelta(seconds=random.uniform(60, 3500)))
         alarms += bool(ranked(subjects, [change], HOUR).findings)
     assert alarms <= 2
+
+
+def test_links_that_begin_at_random_times_blame_no_change() -> None:
+    """150 fleets that grow over the hour, most of it late, each with three changes: a mesh that becomes larger has more
+    failures after any change than before it, and none of them is behind that."""
+    alarms = naive = 0
+    for seed in range(150):
+        random = Random(seed)
+        grown = beginning(fleet(random, links=300), random, random.uniform(0.5, 0.85))
+        hazard = random.choice((0.1, 0.5, 1.5))
+        subjects = [failing_since_then(one, random, hazard) for one in grown]
+        changes = [Rollout(f"change {one}", "", BEGAN + HOUR.length * random.uniform(0.02, 0.98)) for one in range(3)]
+        alarms += bool(ranked(subjects, changes, HOUR).findings)
+        naive += bool(ranked([replace(one, began=None) for one in subjects], changes, HOUR).findings)
+    assert alarms <= 2
+    assert naive > 5, "without their own beginnings a change is blamed, so this would show it"
+
+
+@FEW
+@given(SEEDS, st.floats(0.3, 0.8))
+def test_a_change_is_found_in_a_fleet_that_grows(seed: int, at: float) -> None:
+    random = Random(seed)
+    change = Rollout("change 18", "", BEGAN + HOUR.length * at)
+    grown = beginning(fleet(random, links=400), random)
+    subjects = [failing_since_then(one, random, 3.0, at) if random.random() < 0.5 else one for one in grown]
+    (found,) = ranked(subjects, [change], HOUR).findings
+    assert found.values == (("change", "change 18"),)
+
+
+def test_the_ebb_of_a_day_is_no_change_however_large_the_fleet() -> None:
+    """More begin to fail at the end of the hour than at its beginning: of 20,000 links, that is beyond chance."""
+    random = Random(3)
+    at = [BEGAN + HOUR.length * (random.random() ** 0.85) for _ in range(4000)]
+    links = [Subject(str(one), {"client node": (f"node-{one % 50}",)}, attempts=1000) for one in range(20_000)]
+    subjects = [replace(one, causes={"leaf-expired": 9}, first=first) for one, first in zip(links, at, strict=False)]
+    changes = [Rollout(f"change {one}", "", BEGAN + HOUR.length * one / 10) for one in range(1, 10)]
+    assert ranked([*subjects, *links[len(at) :]], changes, HOUR).findings == ()
 
 
 @FEW

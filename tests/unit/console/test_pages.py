@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from tests.kit.compared_fleet import NODES, failure
 from tests.kit.console import Browser, account
 from tests.kit.handshakes import hidden, refused
 from tests.kit.policies import PAYMENTS
@@ -100,8 +101,21 @@ def test_failed_handshakes_are_joined_and_explained() -> None:
     assert "It is leaf-expired: the leaf certificate is past its end" in page
     assert "shop/payments on node-a, shop/checkout on node-b" in page
     assert "callees counted 40 handshakes" in page
-    assert "7 failures could not be kept" in page
+    assert "7 failures have no record" in page
     assert "/runbooks/expired-certificate" in page
+
+
+def test_what_failures_have_in_common_is_one_line_with_its_figures() -> None:
+    one = browser()
+    assert "have in common" not in one.get("/failures").text, "nothing failed"
+    one.at(NOON + timedelta(minutes=1))
+    one.door.fleet.records += [failure(client, NODES[3], 1) for client in NODES]
+    page = one.get("/failures").text
+    assert "What failed handshakes have in common" in page
+    assert "10 of 100 links failed" in page
+    assert "All 10 failures are sidecar shop/pay on east-3 (expected by chance 1; p &lt; 1e-" in page
+    assert "10 of 10 that fail, 10 of all (10.0%); 10.0 times as many as by chance" in page
+    assert "server node east-3" in page
 
 
 def test_no_page_has_script_or_style_of_its_own(signed_in: Browser) -> None:

@@ -7,8 +7,9 @@ import pytest
 from tests.kit.handshakes import AT, CALLER, hidden, refused
 from tests.kit.policies import PAYMENTS
 from trustplane.fault import Refused
-from trustplane.handshake.delivery import HandshakeParcel
+from trustplane.handshake.delivery import MOST_SETUPS, HandshakeParcel
 from trustplane.handshake.failure import NOBODY, Claims, Side
+from trustplane.handshake.setup import Became, Setup
 from trustplane.registry.parcels import Losses, ParcelId
 from trustplane.spiffe.names import NodeName
 from trustplane.wire import handshake_codec
@@ -18,13 +19,16 @@ NODE = NodeName("node-a")
 COMPLETED = {(PAYMENTS, Side.SERVER): 7, (CALLER, Side.CLIENT): 1 << 40}
 
 
+BECAME = Became(PAYMENTS, AT, Setup("1.40.0", "0.9.1", "b" * 64, 18))
+
+
 def parcel(**told: object) -> HandshakeParcel:
     return HandshakeParcel(ParcelId(NODE, "a" * 32, 7), AT, **told)  # type: ignore[arg-type] # a parcel's fields
 
 
 def test_it_comes_back_as_it_was() -> None:
     bare = refused(theirs=NOBODY, ours=Claims("spiffe://a/b"), text="", tls=None, build=(), times=9)
-    told = parcel(failures=(refused(), hidden(), bare), completed=COMPLETED, losses=Losses(3, 4))
+    told = parcel(failures=(refused(), hidden(), bare), completed=COMPLETED, losses=Losses(3, 4), setups=(BECAME,))
     content = handshake_codec.encoded(told).SerializeToString()
     assert handshake_codec.read(NODE, content) == told
     assert handshake_codec.told_in(content) == 14
@@ -55,6 +59,21 @@ def test_one_record_that_is_none_costs_only_itself(broken: dict[str, object]) ->
     found = handshake_codec.decoded(NODE, message)
     assert len(found.failures) == 1
     assert found.losses.dropped in {1, 5}
+
+
+@pytest.mark.parametrize(
+    "broken", [{"service": "no service"}, {"at": {"seconds": 1 << 60}}, {"envoy": "1 40"}, {"bundle": "\n"}]
+)
+def test_a_setup_that_is_none_is_left_out(broken: dict[str, object]) -> None:
+    message = handshake_codec.encoded(parcel(setups=(BECAME,)))
+    message.setups.append(node_pb2.SidecarSetup(**{"service": "a/b", "at": {"seconds": 1}, **broken}))  # type: ignore[arg-type] # a message's fields
+    assert handshake_codec.decoded(NODE, message).setups == (BECAME,)
+
+
+def test_more_than_a_parcel_holds_is_refused() -> None:
+    message = node_pb2.HandshakeParcel(setups=[node_pb2.SidecarSetup()] * (MOST_SETUPS + 1))
+    with pytest.raises(Refused, match="2001 setups"):
+        handshake_codec.decoded(NODE, message)
 
 
 def test_what_is_too_long_is_cut() -> None:

@@ -93,12 +93,14 @@ class Watching:
 
     def __init__(self) -> None:
         self.attached_as: list[tuple[str, str]] = []
+        self.builds: list[tuple[int, ...]] = []
         self.sent: list[int] = []  # how many answers were on their way, each time it was told
         self.numbers: set[int] = set()
         self.refusals = 0
         self.ended: list[int] = []
 
-    def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
+    def attached(self, service: str, stream: int, peer: str, admin: str, build: tuple[int, ...]) -> None:
+        self.builds.append(build)
         assert peer.startswith("unix:")
         self.attached_as.append((service, admin))
         self.numbers.add(stream)
@@ -338,6 +340,7 @@ def test_who_watches_is_told_what_is_on_its_way_and_where_the_administration_is(
         await stream.write(asked)
         answer = await stream.read()
         assert world.watching.attached_as == [("shop/web", "/run/web/admin.sock")]
+        assert world.watching.builds
         assert world.watching.sent[-1] == 1
         await stream.write(caller.asked_delta(kind=Kind.CLUSTER, response_nonce=answer.nonce))
         await world.uptake.until(lambda: not world.watching.sent[-1])

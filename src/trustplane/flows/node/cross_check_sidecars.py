@@ -69,6 +69,7 @@ class _Watched:
 
     service: ServiceName
     process: Process
+    build: tuple[int, ...] = ()
     streams: set[int] = field(default_factory=set)
     sent: dict[tuple[int, str], datetime] = field(default_factory=dict)  # and not answered yet
     streamless: datetime | None = None
@@ -113,7 +114,7 @@ class CrossCheckSidecars:
         self._log = structlog.get_logger("cross-check")
         self.failed_looks = 0
 
-    def attached(self, service: str, stream: int, peer: str, admin: str) -> None:
+    def attached(self, service: str, stream: int, peer: str, admin: str, build: tuple[int, ...] = ()) -> None:
         """The newest process of a service is the one that is watched: the one before it is on its way out."""
         name = ServiceName.parse(service)
         process = self._process(peer, admin)
@@ -122,7 +123,7 @@ class CrossCheckSidecars:
         before = self._watched.get(name)
         if before is not None:
             before.process.close()
-        self._watched[name] = _Watched(name, process, {stream}, unreadable=before.unreadable if before else "")
+        self._watched[name] = _Watched(name, process, build, {stream}, unreadable=before.unreadable if before else "")
         self._services[stream] = name
 
     def on_its_way(self, stream: int, answers: frozenset[str]) -> None:
@@ -154,6 +155,11 @@ class CrossCheckSidecars:
         """Of its newest stream."""
         one = self._watched.get(service)
         return one.process if one is not None else None
+
+    def build(self, service: ServiceName) -> tuple[int, ...]:
+        """Of its Envoy, as that says it; empty is not known."""
+        one = self._watched.get(service)
+        return one.build if one is not None else ()
 
     def doubted(self, *, silent: bool) -> int:
         """How many have stopped listening; otherwise, how many contradict themselves."""

@@ -16,10 +16,11 @@ import structlog
 from trustplane.clock import Clock
 from trustplane.fault import Refused
 from trustplane.flows.records.parcels import ParcelsInTurn, Spool
-from trustplane.handshake.delivery import MOST_COMPLETED, MOST_FAILURES, HandshakeParcel
+from trustplane.handshake.delivery import MOST_COMPLETED, MOST_FAILURES, MOST_SETUPS, HandshakeParcel
 from trustplane.handshake.failure import Claims, Failure, Side
 from trustplane.handshake.recognise import shape
 from trustplane.handshake.reported import Held, Reported
+from trustplane.handshake.setup import Became
 from trustplane.handshake.told import Told, failure_of, given, shown
 from trustplane.registry.parcels import NONE_LOST, Losses, ParcelId
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -66,9 +67,12 @@ class CollectHandshakes:
         self._connections: set[tuple[ServiceName, str, str]] = set()
         self._completed: dict[tuple[ServiceName, Side], int] = {}
         self._losses = NONE_LOST
+        self._setups: list[Became] = []
 
     def packed(self, parcel: ParcelId, since: datetime) -> HandshakeParcel:
-        return HandshakeParcel(parcel, since, tuple(self._failures), dict(self._completed), self._losses)
+        return HandshakeParcel(
+            parcel, since, tuple(self._failures), dict(self._completed), self._losses, tuple(self._setups)
+        )
 
     def failed(self, service: ServiceName, told: Told) -> None:
         found = failure_of(told)
@@ -92,6 +96,14 @@ class CollectHandshakes:
         if count > 0 and (of in self._completed or len(self._completed) < MOST_COMPLETED):
             self._completed[of] = self._completed.get(of, 0) + count
             self._turn.changed()
+
+    def became(self, one: Became) -> bool:
+        """Soon, so that failures are not compared with what sidecars were before."""
+        if len(self._setups) >= MOST_SETUPS:
+            return False
+        self._setups.append(one)
+        self._turn.changed(prompt=True)
+        return True
 
     def lose(self, count: int) -> None:
         if not self.dropped:

@@ -14,9 +14,11 @@ from trustplane.clock import Clock
 from trustplane.flows.clock_skew import WORTH_SAYING, Skew
 from trustplane.handshake.failure import Side
 from trustplane.handshake.fleet.changes import Window
-from trustplane.handshake.fleet.mesh import Mesh, Sidecar, subjects_of
+from trustplane.handshake.fleet.mesh import Mesh, subjects_of
 from trustplane.handshake.fleet.ranking import Ranking, ranked
+from trustplane.handshake.fleet.sidecars import AGENT, Setups, Sidecar
 from trustplane.handshake.fleet.subject import Rollout
+from trustplane.handshake.setup import StoredSetup
 from trustplane.handshake.stored import Stored
 from trustplane.issuance.record import IssuedCertificate
 from trustplane.registry.model import DesiredState
@@ -25,7 +27,8 @@ from trustplane.rotation.root_change import RootChange
 from trustplane.spiffe.names import NodeName, ServiceName
 
 MOST_RECORDS = 10_000
-MOST_CHANGES = 100
+MOST_CHANGES = 200
+MOST_SETUPS = 200_000
 VERSIONS_FROM = timedelta(days=30)
 
 Key = TypeVar("Key")
@@ -40,6 +43,8 @@ class Records(Protocol):
     async def handshakes_completed(
         self, since: datetime, until: datetime
     ) -> Mapping[tuple[NodeName, ServiceName, Side], int]: ...
+
+    async def sidecar_setups(self, since: datetime, until: datetime, limit: int) -> Sequence[StoredSetup]: ...
 
     async def agents(self) -> Sequence[Agent]: ...
 
@@ -92,10 +97,11 @@ class CompareFailures:
         completed = await self._records.handshakes_completed(since, until)
         told = await self._records.rollouts(until - VERSIONS_FROM, 1000)
         hosting = await self._records.hosting()
-        mesh = await self._mesh(told, hosting)
+        setups = Setups(await self._records.sidecar_setups(since, until, MOST_SETUPS))
+        mesh = await self._mesh(told, hosting, setups)
         # Before the first sidecar came nothing could fail: that time is no evidence against what changed then.
-        since = max(since, min((one.since for one in hosting if one.since < until), default=since))
-        changes = (*_of_others(told, mesh, since), *await self._own(since))
+        since = max(since, min((one for one in mesh.began.values() if one < until), default=since))
+        changes = (*_of_others(told, mesh, since), *await self._own(since), *setups.upgrades(since))
         return Compared(
             await asyncio.to_thread(_ranked, mesh, records, completed, changes, Window(since, until)),
             since,
@@ -104,7 +110,7 @@ class CompareFailures:
             left_out,
         )
 
-    async def _mesh(self, told: Sequence[ToldRollout], hosting: Sequence[Hosting]) -> Mesh:
+    async def _mesh(self, told: Sequence[ToldRollout], hosting: Sequence[Hosting], setups: Setups) -> Mesh:
         desired, agents = self._desired(), await self._records.agents()
         issued = {(one.spiffe_id, one.node): one for one in await self._records.newest_certificates()}
         builds, skews = self._connected.builds(), self._connected.skews()
@@ -115,15 +121,18 @@ class CompareFailures:
             leaf = issued.get((service.spiffe_id, one.node)) if service else None
             found = {
                 "cluster": str(cluster or ""),
-                "agent": builds.get(one.node, ""),
+                AGENT: "" if setups.first(sidecar) else builds.get(one.node, ""),
                 "clock": _clock_of(skews.get(one.node)),
                 "issuer": leaf.authority.hex[:12] if leaf else "",
                 "profile": leaf.profile if leaf else "",
                 "version": _version_of(sidecar, told),
             }
             facts[sidecar] = {name: value for name, value in found.items() if value}
+        began = {Sidecar(one.service, one.node): one.since for one in hosting}
         return Mesh(
             facts,
+            {one: min(at, setups.first(one) or at) for one, at in began.items()},
+            setups,
             frozenset((one.name, call.service) for one in desired.services.values() for call in one.calls),
             _alone((one.address, one.node) for one in agents),
             _alone((one.ports.mesh, one.name) for one in desired.services.values() if one.ports),
@@ -148,7 +157,9 @@ def _ranked(
     changes: Sequence[Rollout],
     window: Window,
 ) -> Ranking:
-    return ranked(subjects_of(mesh, records, completed), sorted(changes, key=lambda one: one.started), window)
+    return ranked(
+        subjects_of(mesh, records, completed, window.ends), sorted(changes, key=lambda one: one.started), window
+    )
 
 
 def _steps(change: RootChange) -> Iterator[Rollout]:

@@ -110,7 +110,9 @@ def believed(state: DesiredState, parcel: HandshakeParcel, at: datetime) -> Hand
             lost += one.failure.times
     completed = {of: count for of, count in parcel.completed.items() if _may_run(state, parcel.id.node, of[0])}
     losses = Losses(parcel.losses.dropped + lost, parcel.losses.folded)
-    return replace(parcel, failures=tuple(failures), completed=completed, losses=losses)
+    own = (one for one in parcel.setups if _may_run(state, parcel.id.node, one.service))
+    setups = tuple(replace(one, at=min(one.at, at)) for one in own if one.at >= at - RECORDS_KEPT_FOR)
+    return replace(parcel, failures=tuple(failures), completed=completed, losses=losses, setups=setups)
 
 
 def _may_run(state: DesiredState, node: NodeName, name: ServiceName) -> bool:

@@ -6,6 +6,7 @@ A failure whose ends cannot both be placed is a link of its own: a stray client 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from datetime import datetime
 
 from trustplane.handshake.diagnosis import diagnose
 from trustplane.handshake.failure import Side
+from trustplane.handshake.fleet.sidecars import AGENT, ON_ITS_WAY, Setups, Sidecar, facts_of
 from trustplane.handshake.fleet.subject import Subject
 from trustplane.handshake.fleet.values import MAX_SUBJECTS
 from trustplane.handshake.join import Pair, join
+from trustplane.handshake.setup import Setup
 from trustplane.handshake.stored import Stored
 from trustplane.spiffe.names import NodeName, ServiceName
 
@@ -24,21 +27,15 @@ STRAY = "not in the mesh"
 Completed = Mapping[tuple[NodeName, ServiceName, Side], int]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Sidecar:
-    service: ServiceName
-    node: NodeName
-
-    def __str__(self) -> str:
-        return f"{self.service} on {self.node}"
-
-
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """`facts` are of each sidecar, by dimension. `calls` are as declared. A host is an address without its port; where
-    several nodes have one, none is meant. `ports`: where a service takes mTLS. `alone`: services on one node."""
+    """`facts` are of each sidecar, by dimension; `began`: since when it is there; `setups`: what it was
+    when. `calls` are as declared. A host is an address without its port; where several nodes have one, none is meant.
+    `ports`: where a service takes mTLS. `alone`: services on one node."""
 
     facts: Mapping[Sidecar, Mapping[str, str]]
+    began: Mapping[Sidecar, datetime]
+    setups: Setups
     calls: frozenset[tuple[ServiceName, ServiceName]]
     hosts: Mapping[str, NodeName]
     ports: Mapping[int, ServiceName]
@@ -50,49 +47,129 @@ class Mesh:
 class _Failed:
     causes: Counter[str] = field(default_factory=Counter)
     first: datetime | None = None
+    last: datetime | None = None  # of what is old enough to be compared with what others were
+    told: defaultdict[Side, set[Setup]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, cause: str, times: int, at: datetime | None) -> None:
-        self.causes[cause] += times
-        if at is not None:
+    def add(self, pair: Pair, records: Mapping[int, Stored], latest: datetime) -> None:
+        self.causes[diagnose(pair).cause] += max((one.times for one in pair.failures), default=1)
+        for at in (one.at for one in pair.failures if one.at is not None):
             self.first = min(self.first or at, at)
+            if at < latest:
+                self.last = max(self.last or at, at)
+        for one in (records[id(each)].reported for each in pair.failures if id(each) in records):
+            if one.at < latest:
+                build = ".".join(map(str, one.failure.build))
+                self.told[one.side].add(Setup(build, "", one.held.bundle, one.held.revision))
+
+    @property
+    def lasting(self) -> Lasting | None:
+        return (self.first, self.last) if self.first and self.last else None
 
 
 _Ends = tuple[Sidecar | str, Sidecar | str]
+Lasting = tuple[datetime, datetime]
 
 
-def subjects_of(mesh: Mesh, records: Sequence[Stored], completed: Completed) -> list[Subject]:
+def subjects_of(mesh: Mesh, records: Sequence[Stored], completed: Completed, until: datetime) -> list[Subject]:
     """Those that failed first, then those that could have, as many as can be compared."""
+    failed = _failed(mesh, records, until - ON_ITS_WAY)
+    share = _shares(mesh, completed)
+    links = list(dict.fromkeys([*failed, *_declared(mesh, completed)]))[:MAX_SUBJECTS]
+    while_others = _While(mesh, [one.lasting for one in failed.values() if one.lasting])
+    return [_subject(while_others, ends, failed.get(ends), share) for ends in links]
+
+
+def _failed(mesh: Mesh, records: Sequence[Stored], latest: datetime) -> dict[_Ends, _Failed]:
     failed: defaultdict[_Ends, _Failed] = defaultdict(_Failed)
     by_record = {id(one.reported.failure): one for one in records}
+    nameless: list[tuple[_Ends, Pair]] = []
     for pair in join([one.reported.failure for one in records]):
-        at = min((one.at for one in pair.failures if one.at), default=None)
-        times = max((one.times for one in pair.failures), default=1)
-        failed[_ends(mesh, pair, by_record)].add(diagnose(pair).cause, times, at)
-    share = _shares(mesh, completed)
-    links = dict.fromkeys([*failed, *_declared(mesh, completed)])
-    return [_subject(mesh, ends, failed.get(ends), share) for ends in list(links)[:MAX_SUBJECTS]]
+        ends = _ends(mesh, pair, by_record)
+        if pair.client is None and not isinstance(ends[0], Sidecar) and not _claimed(pair):
+            nameless.append((ends, pair))
+        else:
+            failed[ends].add(pair, by_record, latest)
+    known = _Likely(failed)
+    for ends, pair in nameless:
+        failed[known.link(ends, pair)].add(pair, by_record, latest)
+    return failed
 
 
-def _subject(mesh: Mesh, ends: _Ends, failed: _Failed | None, share: Mapping[Sidecar, float]) -> Subject:
-    client, server = ends
+def _claimed(pair: Pair) -> bool:
+    return any(one.theirs.spiffe_id for one in pair.failures)
+
+
+class _Likely:
+    """Whose a callee's record is that does not say who called: whoever refuses before it has shown its own certificate,
+    and tries again, leaves one for each time, of which its own record is one. It is taken to be of a link to the same
+    callee that failed of the same cause, the last that had begun to. Where there is none, a stray client called."""
+
+    def __init__(self, failed: Mapping[_Ends, _Failed]) -> None:
+        self._links: defaultdict[tuple[Sidecar | str, str], list[tuple[datetime, _Ends]]] = defaultdict(list)
+        for ends, one in failed.items():
+            if isinstance(ends[0], Sidecar) and one.first is not None:
+                for cause in one.causes:
+                    self._links[ends[1], cause].append((one.first, ends))
+        for links in self._links.values():
+            links.sort(key=lambda one: one[0])
+
+    def link(self, ends: _Ends, pair: Pair) -> _Ends:
+        links, at = self._links.get((ends[1], diagnose(pair).cause), []), pair.failures[0].at
+        if not links or at is None:
+            return ends
+        return links[max(0, bisect_right(links, at, key=lambda one: one[0]) - 1)][1]
+
+
+class _While:
+    """What ends were while failures lasted."""
+
+    def __init__(self, mesh: Mesh, lasting: Sequence[Lasting]) -> None:
+        self.mesh = mesh
+        self._all = (min(one[0] for one in lasting), max(one[1] for one in lasting)) if lasting else None
+        self._working: dict[Sidecar | str, frozenset[tuple[str, str]]] = {}
+
+    def working(self, end: Sidecar | str) -> frozenset[tuple[str, str]]:
+        if end not in self._working:
+            self._working[end] = frozenset((*_known(self.mesh, end), *self._was(end, self._all)))
+        return self._working[end]
+
+    def failing(self, end: Sidecar | str, failed: _Failed, side: Side) -> frozenset[tuple[str, str]]:
+        """By its own record, which has no agent in it, rather than by what it was around then."""
+        own = [fact for one in failed.told[side] for fact in facts_of(one)]
+        was = (fact for fact in self._was(end, failed.lasting) if not own or fact[0] == AGENT)
+        return frozenset((*_known(self.mesh, end), *own, *was))
+
+    def _was(self, end: Sidecar | str, lasting: Lasting | None) -> Iterator[tuple[str, str]]:
+        if isinstance(end, Sidecar) and lasting is not None:
+            for setup in self.mesh.setups.during(end, *lasting):
+                yield from facts_of(setup)
+
+
+def _subject(at: _While, ends: _Ends, failed: _Failed | None, share: Mapping[Sidecar, float]) -> Subject:
+    client = ends[0]
     facts: defaultdict[str, set[str]] = defaultdict(set)
-    for side, end in (("client", client), ("server", server)):
-        for name, value in _known(mesh, end).items():
-            facts[f"{side} {name}"].add(value)
+    for side, end in zip((Side.CLIENT, Side.SERVER), ends, strict=True):
+        for name, value in at.failing(end, failed, side) if failed else at.working(end):
+            facts[f"{side.value} {name}"].add(value)
             facts[name].add(value)
     found = failed or _Failed()
     worked = share.get(client, 0.0) if isinstance(client, Sidecar) else 0.0
-    ordered = {name: tuple(sorted(values)) for name, values in facts.items()}
     return Subject(
-        f"{client} to {server}", ordered, dict(found.causes), round(worked) + found.causes.total(), found.first
+        f"{client} to {ends[1]}",
+        {name: tuple(sorted(values)) for name, values in facts.items()},
+        dict(found.causes),
+        round(worked) + found.causes.total(),
+        found.first,
+        max((at.mesh.began[end] for end in ends if isinstance(end, Sidecar) and end in at.mesh.began), default=None),
     )
 
 
-def _known(mesh: Mesh, end: Sidecar | str) -> Mapping[str, str]:
+def _known(mesh: Mesh, end: Sidecar | str) -> Iterator[tuple[str, str]]:
     if isinstance(end, str):
-        return {"sidecar": end or STRAY}
-    own = {"sidecar": str(end), "service": str(end.service), "node": str(end.node)}
-    return {**mesh.facts.get(end, {}), **own}
+        yield "sidecar", end or STRAY
+        return
+    yield from (("sidecar", str(end)), ("service", str(end.service)), ("node", str(end.node)))
+    yield from mesh.facts.get(end, {}).items()
 
 
 def _ends(mesh: Mesh, pair: Pair, records: Mapping[int, Stored]) -> _Ends:

@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from trustplane.handshake.fleet.chance import corrected, log_tail
-from trustplane.handshake.fleet.changes import MAX_CHANGES, After, Window, by_change, reaches
+from trustplane.handshake.fleet.changes import MAX_CHANGES, After, Window, as_values, by_change, reaches
+from trustplane.handshake.fleet.left import Left
 from trustplane.handshake.fleet.subject import FAILING_SHARE, Rollout, Subject
 from trustplane.handshake.fleet.values import CHANGE, MAX_SUBJECTS, Explains, Name, by_value, named_together
 
 ALARM = 0.001
 MAX_FINDINGS = 5
 LEAST = 3  # subjects that failed; two are an anecdote
+CLEARLY = 3.0  # as often after a change as otherwise; in large fleets the ebb of a day is beyond chance too
 SAME = 0.9  # of the subjects that failed, for a change and a value to be one story
 NEARLY = 3.0  # in logarithms: what explains it about twenty times worse is said too
 
@@ -74,8 +76,9 @@ class Ranking:
 def ranked(subjects: Sequence[Subject], rollouts: Sequence[Rollout] = (), window: Window | None = None) -> Ranking:
     subjects, rollouts = subjects[:MAX_SUBJECTS], rollouts[-MAX_CHANGES:]
     values = by_value(subjects)
-    values += reaches(subjects, values, rollouts)
-    changes = by_change(subjects, values, rollouts, window) if window else []
+    reach = reaches(subjects, values, rollouts)
+    values += as_values(reach, len(subjects))
+    changes = by_change(subjects, reach, window) if window else []
     judge = _Judge(subjects, sum(len(one.exposed) >= LEAST for one in values) + len(changes))
     found = judge.changes(judge.values(values), changes)
     left = judge.failing.difference(*(one.covers for one in found))
@@ -113,40 +116,30 @@ class _Judge:
         self.failing = frozenset(place for place, one in enumerate(subjects) if one.is_failing)
         self.comparisons = comparisons
         self._subjects = subjects
+        self._failures = sum(one.failures for one in subjects)
 
     def values(self, values: Sequence[Explains]) -> list[_Found]:
         """The best first; then what is left is looked at without the subjects that it covers."""
         found: list[_Found] = []
-        gone: frozenset[int] = frozenset()
-        while len(found) < MAX_FINDINGS and (best := self._best(values, gone)) is not None:
+        left = Left(values, self.failing)
+        while len(found) < MAX_FINDINGS and (best := self._best(left)) is not None:
             found.append(best)
-            gone |= best.covers
+            left.without(best.covers)
         return found
 
-    def _best(self, values: Sequence[Explains], gone: frozenset[int]) -> _Found | None:
-        tails: list[tuple[float, int, Explains]] = []
-        alive = self.failing - gone
-        of_dimension: dict[frozenset[int], tuple[frozenset[int], int]] = {}
-        for place, one in enumerate(values):
-            if len(one.exposed & alive) < LEAST:
-                continue
-            if one.known not in of_dimension:
-                of_dimension[one.known] = (one.known - gone, len(one.known & alive))
-            known, known_failing = of_dimension[one.known]
-            left = Explains(one.name, one.exposed - gone, known)
-            tail = log_tail(len(known), len(left.exposed), known_failing, len(left.exposed & alive))
-            tails.append((tail, place, left))
-        tail, _, best = min(tails, default=(0.0, 0, None))
-        if best is None or corrected(tail, self.comparisons) > ALARM:
+    def _best(self, left: Left) -> _Found | None:
+        tails = sorted((log_tail(*sizes), place) for place, sizes in left.sizes(LEAST))
+        if not tails or corrected(tails[0][0], self.comparisons) > ALARM:
             return None
-        near = [one for other, _, one in tails if other <= tail + NEARLY]
+        tail, place = tails[0]
+        best = left.of(place)
+        near = [left.of(place) for other, place in tails if other <= tail + NEARLY]
         same = named_together(one for one in near if one.exposed == best.exposed)
         nearly = named_together(one for one in near if one.exposed != best.exposed)
         comparable = best.known & self.failing
-        of_failures = sum(self._subjects[place].failures for place in comparable)
         finding = Finding(
             same,
-            of_failures=of_failures,
+            of_failures=sum(self._subjects[place].failures for place in comparable),
             of_failing=len(comparable),
             exposed=len(best.exposed),
             share_of_exposure=len(best.exposed) / len(best.known),
@@ -171,6 +164,8 @@ class _Judge:
         for tail, change in tails:
             if len(change.covers) < LEAST or corrected(tail, self.comparisons) > ALARM:
                 continue
+            if change.times_as_often < CLEARLY:
+                continue
             fits = [place for place, one in enumerate(told) if _same(one.covers & self.failing, change.covers)]
             for place in fits:
                 since = (*told[place].finding.since, change.rollout.value)
@@ -183,7 +178,7 @@ class _Judge:
     def _by_time(self, tail: float, change: After) -> _Found:
         finding = Finding(
             ((CHANGE, change.rollout.value),),
-            of_failures=sum(one.failures for one in self._subjects),
+            of_failures=self._failures,
             of_failing=len(self.failing),
             exposed=len(change.reached),
             share_of_exposure=change.within / change.turns,

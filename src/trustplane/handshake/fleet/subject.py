@@ -18,13 +18,14 @@ MAX_VALUE = 300
 @dataclass(frozen=True, slots=True)
 class Subject:
     """`facts` are its values by dimension; a dimension that is not known of it is absent. `attempts` is None where
-    successes are not counted. `first` is when it failed first in what is looked at."""
+    successes are not counted. `first` is when it failed first in what is looked at; before it `began` it could not."""
 
     name: str
     facts: Mapping[str, tuple[str, ...]]
     causes: Mapping[str, int] = field(default_factory=dict)
     attempts: int | None = None
     first: datetime | None = None
+    began: datetime | None = None
 
     @property
     def failures(self) -> int:

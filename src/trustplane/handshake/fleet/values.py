@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trustplane.handshake.fleet.subject import MAX_VALUE, Subject
 
-MAX_SUBJECTS = 20_000
+MAX_SUBJECTS = 50_000
 CHANGE = "change"
 
 Name = tuple[str, str]

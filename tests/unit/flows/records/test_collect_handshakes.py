@@ -19,6 +19,7 @@ from trustplane.flows.records.collect_handshakes import CollectHandshakes
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Claims, Side
 from trustplane.handshake.reported import Held, Reported
+from trustplane.handshake.setup import Became, Setup
 from trustplane.handshake.told import Told
 from trustplane.registry.parcels import Losses
 from trustplane.spiffe.certificates import authority_key_id
@@ -75,6 +76,15 @@ class Bench:
 
         asyncio.run(close())
         return self.spool.written[max(self.spool.written)]
+
+
+def test_what_a_sidecar_became_is_told_soon_and_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect_handshakes, "MOST_SETUPS", 2)
+    bench = Bench()
+    became = [Became(PAYMENTS, NOW, Setup(build)) for build in ("1", "2", "3")]
+    assert [bench.collecting.became(one) for one in became] == [True, True, False]
+    assert bench.parcel().setups == tuple(became[:2])
+    assert bench.collecting.became(became[2]), "the next parcel has room again"
 
 
 def test_a_record_has_what_the_proxy_wrote_and_what_it_held() -> None:

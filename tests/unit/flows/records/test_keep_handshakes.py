@@ -16,6 +16,7 @@ from trustplane.flows.records import keep_handshakes
 from trustplane.flows.records.keep_handshakes import AHEAD, RECORDS_KEPT_FOR, HandshakeCounts, KeepHandshakes, believed
 from trustplane.handshake.delivery import HandshakeParcel
 from trustplane.handshake.failure import Side
+from trustplane.handshake.setup import Became, Setup
 from trustplane.handshake.stored import Stored, stored
 from trustplane.registry.model import DesiredState
 from trustplane.registry.parcels import Losses, ParcelId, Received
@@ -51,6 +52,13 @@ def test_a_service_that_is_pinned_elsewhere_is_not_believed() -> None:
 def test_a_clock_that_is_ahead_is_not_followed() -> None:
     (found,) = believed(STATE, parcel(NOW + timedelta(days=400)), NOW).failures
     assert found.at == NOW + AHEAD
+
+
+def test_what_sidecars_became_is_believed_of_services_that_are_there_and_not_ahead_of_time() -> None:
+    told = [Became(name, NOW + timedelta(days=1), Setup("1.40.0")) for name in (PAYMENTS, GONE)]
+    old = Became(PAYMENTS, NOW - RECORDS_KEPT_FOR - timedelta(seconds=1), Setup("1.39.3"))
+    found = believed(STATE, replace(parcel(), setups=(*told, old)), NOW)
+    assert found.setups == (Became(PAYMENTS, NOW, Setup("1.40.0")),)
 
 
 class MemoryStore:

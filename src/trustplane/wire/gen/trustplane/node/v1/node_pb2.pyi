@@ -844,6 +844,7 @@ class HandshakeParcel(_message.Message):
     COMPLETED_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
     FOLDED_FIELD_NUMBER: _builtins.int
+    SETUPS_FIELD_NUMBER: _builtins.int
     stream: _builtins.str
     """hex, of the spool it comes from"""
     number: _builtins.int
@@ -858,6 +859,8 @@ class HandshakeParcel(_message.Message):
     def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedHandshake]: ...
     @_builtins.property
     def completed(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletedHandshakes]: ...
+    @_builtins.property
+    def setups(self) -> _containers.RepeatedCompositeFieldContainer[Global___SidecarSetup]: ...
     def __init__(
         self,
         *,
@@ -868,14 +871,54 @@ class HandshakeParcel(_message.Message):
         completed: _abc.Iterable[Global___CompletedHandshakes] | None = ...,
         dropped: _builtins.int = ...,
         folded: _builtins.int = ...,
+        setups: _abc.Iterable[Global___SidecarSetup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "dropped", b"dropped", "failed", b"failed", "folded", b"folded", "number", b"number", "since", b"since", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "dropped", b"dropped", "failed", b"failed", "folded", b"folded", "number", b"number", "setups", b"setups", "since", b"since", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HandshakeParcel: _TypeAlias = HandshakeParcel  # noqa: Y015
+
+@_typing.final
+class SidecarSetup(_message.Message):
+    """What a sidecar is from then on, until something else is told of it. Empty: not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ENVOY_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    envoy: _builtins.str
+    """builds, as 1.40.0"""
+    agent: _builtins.str
+    bundle: _builtins.str
+    """what the agent held for it: a digest, the trust repository's revision"""
+    revision: _builtins.int
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        envoy: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        bundle: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "at", b"at", "bundle", b"bundle", "envoy", b"envoy", "revision", b"revision", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SidecarSetup: _TypeAlias = SidecarSetup  # noqa: Y015
 
 @_typing.final
 class FailedHandshake(_message.Message):
