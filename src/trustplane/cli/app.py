@@ -1,7 +1,7 @@
 """The command line: every command, and how each ends.
 
-0 done; 1 refused or failed; 2 wrong usage or input; 3 nobody to ask. Failures go to standard error as
-error[code]: what, why and fix, or with --json as one JSON object.
+0 done; 1 refused or failed; 2 wrong usage or input; 3 nobody to ask; 4 proposed, not done: it waits for an approval.
+Failures go to standard error as error[code]: what, why and fix, or with --json as one JSON object.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from trustplane.cli import (
     policy,
     postmortem,
     probe,
+    proposals,
     rehearse,
     revoke,
     rollouts,
@@ -41,6 +42,7 @@ from trustplane.cli import (
     status,
     svid,
 )
+from trustplane.cli.admin import Proposed
 from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
@@ -57,7 +59,7 @@ for one in (demo, status, plan, apply, explain, diagnose, probe, ingest, simulat
     app.command(name=one.__name__.rpartition(".")[2], epilog=one.EXAMPLES)(one.command)
 _GROUPS = (
     *(server, agent, svid, policy, revoke, rotate, bundle, federation, audit),
-    *(rollouts, runbook, alerts, postmortem, knowledge, console),
+    *(proposals, rollouts, runbook, alerts, postmortem, knowledge, console),
 )
 for group in _GROUPS:
     app.add_typer(group.group)
@@ -80,6 +82,9 @@ def run() -> None:
     as_json = "--json" in sys.argv
     try:
         sys.exit(app(prog_name="trustplane", standalone_mode=False))
+    except Proposed as instead:
+        proposals.waiting(instead.proposal, as_json=as_json)
+        sys.exit(Exit.WAITING)
     except Fault as fault:
         show_fault(fault, as_json=as_json)
         sys.exit(exit_of(fault))
