@@ -19,8 +19,8 @@ HEAD = """\
 Written by `scripts/write_command_docs.py` from each command's `--help`; do not edit.
 
 Every command takes `--json`, ends with 0 when it is done, 1 when it was refused or failed, 2 on wrong usage or input,
-and 3 when there is nobody to ask, and prints failures to standard error as `error[code]`: what, why and fix. The codes
-are listed in [faults.md](faults.md).
+3 when there is nobody to ask, and 4 when it was proposed and waits for an approval. It prints failures to standard
+error as `error[code]`: what, why and fix. The codes are listed in [faults.md](faults.md).
 """
 
 

@@ -13,16 +13,20 @@ from tests.kit.clock import VirtualClock
 from tests.kit.compared_fleet import MemoryFleet, desired
 from tests.kit.handshakes import MemoryFailures
 from tests.kit.people import MemoryPeople
+from tests.kit.proposals import MemoryProposals
 from tests.kit.rollouts import MemoryRollouts
 from trustplane.audit.checkpoint import Checkpoint, NoteKey, sign
 from trustplane.audit.log import AuditEntry
 from trustplane.audit.merkle import Frontier, leaf_hash
 from trustplane.change.plan import Plan, plan
 from trustplane.fault import Finding, Refused
+from trustplane.flows.approvals.acts import doing_of
+from trustplane.flows.approvals.keep_proposals import KeepProposals
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.desired.admit_policies import admitted
 from trustplane.flows.issuing.revoke import Order
 from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.people.sign_in import SignIn
 from trustplane.flows.records.ask_failures import AskFailures
 from trustplane.flows.records.compare_failures import CompareFailures
 from trustplane.flows.records.keep_rollouts import KeepRollouts
@@ -32,6 +36,7 @@ from trustplane.flows.roots.federation_uptake import Reach
 from trustplane.flows.roots.survey_trust import Surveyed
 from trustplane.issuance.outage_budget import OutageBudget, outage_budget
 from trustplane.issuance.record import IssuedCertificate, Purpose, RenewalFigures
+from trustplane.people.proposed_act import ActKind
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -54,9 +59,9 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Cause, Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.dry_run import DryRun
-from trustplane.verdict.promotion import Gate, Standing, lacks
+from trustplane.verdict.promotion import Conditions, Gate, Standing, lacks
 from trustplane.verdict.tally import Tally
-from trustplane.wire.http_door import Conditions, ServerFacts
+from trustplane.wire.http_door import ServerFacts
 
 ACME = TrustDomain("acme.example")
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -119,6 +124,8 @@ class MemoryDoor:
     persons: MemoryPeople = field(default_factory=MemoryPeople)
     fleet: MemoryFleet = field(default_factory=MemoryFleet)
     deploys: MemoryRollouts = field(default_factory=MemoryRollouts)
+    proposed: MemoryProposals = field(default_factory=MemoryProposals)
+    required: frozenset[ActKind] = frozenset()
     log_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     async def facts(self) -> ServerFacts:
@@ -369,6 +376,13 @@ class MemoryDoor:
 
     def people(self) -> KeepAccounts:
         return KeepAccounts(self.persons, VirtualClock(NOON))
+
+    def proposals(self) -> KeepProposals:
+        clock = VirtualClock(NOON)
+        return KeepProposals(self.proposed, doing_of(self, clock), clock, "server-1", self.required)
+
+    def proving(self) -> SignIn:
+        return SignIn(self.persons, VirtualClock(NOON))
 
     async def renewals(self) -> RenewalFigures:
         living = [one for one in self.certificates if one.not_after > NOON]

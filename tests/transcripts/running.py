@@ -30,9 +30,8 @@ def running_mesh(run: Path, applied: Path | None = None) -> Iterator[RunningMesh
     node_door, enrolment = (f"127.0.0.1:{free_port()}" for _ in range(2))
     common = ("--trust-domain", DOMAIN)
     doors = ("--listen-node", node_door, "--listen-enrolment", enrolment)
-    with _running(
-        run, "server run", *common, *doors, "--data-dir", f"{run}/server", "--server-socket", str(server_socket)
-    ):
+    own = ("--data-dir", f"{run}/server", "--server-socket", str(server_socket), "--require-approval", "revoke-id")
+    with _running(run, "server run", *common, *doors, *own):
         asked = ("--server-socket", str(server_socket))
         _until(lambda: bool(_json(run, "server status", *asked).get("can_issue")))
         if applied:

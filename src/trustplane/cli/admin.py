@@ -6,21 +6,34 @@ import http.client
 import os
 import pwd
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
+from trustplane.cli.break_glass import glass as broken
 from trustplane.cli.output import place_of
 from trustplane.cli.sockets import AGENT_VARIABLE, SERVER_VARIABLE
 from trustplane.fault import Broken, Fault, Finding, Refused, Unavailable
+from trustplane.wire.http_proposal_shapes import ProposalShape
 from trustplane.wire.http_shapes import ErrorShape, FindingShape
 
 PATIENCE_SECONDS = 35.0  # a little longer than the server gives itself
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
+NO_HEADERS: Mapping[str, str] = {}
+
 Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+class Proposed(Exception):  # noqa: N818 - an answer of another kind, not an error
+    """The server took the act as a proposal: nothing was done yet."""
+
+    def __init__(self, proposal: ProposalShape) -> None:
+        self.proposal = proposal
+        super().__init__(f"proposal {proposal.number}")
 
 
 class Admin:
@@ -35,16 +48,17 @@ class Admin:
         target = f"{path}?{urlencode(query)}" if query else path
         return msgspec.json.decode(self._ask("GET", target, b""), type=shape)
 
-    def post(self, path: str, shape: type[Shape], body: msgspec.Struct | None = None) -> Shape:
+    def post(self, path: str, shape: type[Shape], body: msgspec.Struct | None = None, glass: str = "") -> Shape:
+        """`glass`: why it is done at once where an approval is required. Raises Proposed when it waits for one."""
         content = msgspec.json.encode(body) if body is not None else b""
-        return msgspec.json.decode(self._ask("POST", path, content), type=shape)
+        return msgspec.json.decode(self._ask("POST", path, content, broken(glass)), type=shape)
 
     def raw(self, path: str) -> bytes:
         return self._ask("GET", path, b"")
 
-    def _ask(self, method: str, target: str, content: bytes) -> bytes:
+    def _ask(self, method: str, target: str, content: bytes, further: Mapping[str, str] = NO_HEADERS) -> bytes:
         connection = _OverUnix(self._path)
-        headers = {"Content-Type": "application/json", "Trustplane-Operator": operator()}
+        headers = {"Content-Type": "application/json", "Trustplane-Operator": operator(), **further}
         try:
             connection.request(method, target, content, headers)
             response = connection.getresponse()
@@ -53,6 +67,8 @@ class Admin:
             raise self._not_reachable(error) from error
         finally:
             connection.close()
+        if response.status == http.HTTPStatus.ACCEPTED:
+            raise Proposed(msgspec.json.decode(answer, type=ProposalShape))
         if response.status != http.HTTPStatus.OK:
             raise fault_of(answer, response.status, self._who)
         return answer

@@ -1,7 +1,7 @@
 """The command line: every command, and how each ends.
 
-0 done; 1 refused or failed; 2 wrong usage or input; 3 nobody to ask. Failures go to standard error as
-error[code]: what, why and fix, or with --json as one JSON object.
+0 done; 1 refused or failed; 2 wrong usage or input; 3 nobody to ask; 4 proposed, not done: it waits for an approval.
+Failures go to standard error as error[code]: what, why and fix, or with --json as one JSON object.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from trustplane.cli.admin import Proposed
 from trustplane.cli.output import Exit, WrongInput, exit_of, say, show_fault
 from trustplane.fault import Fault
 
@@ -26,7 +27,7 @@ _COMMANDS = (
 )
 _GROUPS = (
     *("server", "agent", "svid", "policy", "revoke", "rotate", "bundle", "federation", "audit"),
-    *("rollouts", "runbook", "alerts", "postmortem", "knowledge", "console"),
+    *("proposals", "rollouts", "runbook", "alerts", "postmortem", "knowledge", "console"),
 )
 
 
@@ -86,6 +87,11 @@ def run() -> None:
     as_json = "--json" in sys.argv
     try:
         sys.exit(app(prog_name="trustplane", standalone_mode=False))
+    except Proposed as instead:
+        from trustplane.cli import proposals  # noqa: PLC0415 - few commands propose
+
+        proposals.waiting(instead.proposal, as_json=as_json)
+        sys.exit(Exit.WAITING)
     except Fault as fault:
         show_fault(fault, as_json=as_json)
         sys.exit(exit_of(fault))

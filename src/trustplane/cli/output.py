@@ -27,6 +27,7 @@ class Exit(IntEnum):
     FAILED = 1
     WRONG_INPUT = 2
     UNAVAILABLE = 3
+    WAITING = 4
 
 
 class WrongInput(Refused):

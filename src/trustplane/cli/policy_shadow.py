@@ -9,6 +9,7 @@ import typer
 
 from trustplane.cli import admin, policy_shadow_text, repository_difference
 from trustplane.cli.arguments import duration
+from trustplane.cli.break_glass import BreakGlass
 from trustplane.cli.output import WrongInput, say, say_json
 from trustplane.cli.repository_text import repository_text
 from trustplane.cli.sockets import AsJson, ServerSocket
@@ -120,6 +121,7 @@ def promote(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
     expected: Expected = None,
     *,
     only_check: OnlyCheck = False,
+    break_glass: BreakGlass = "",
     as_json: AsJson = False,
 ) -> None:
     """Apply what was tried, if it has shown enough; else say every reason at once.
@@ -134,7 +136,7 @@ def promote(  # noqa: PLR0913, PLR0917 - one parameter for each option of the co
         digest=layout.digest(read_directory(directory)) if directory else "",
         only_check=only_check,
     )
-    found = admin.server(server_socket).post(f"{HERE}/promote", PromotionShape, asked)
+    found = admin.server(server_socket).post(f"{HERE}/promote", PromotionShape, asked, break_glass)
     if as_json:
         say_json(found)
     elif found.applied is None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from trustplane.cli import admin
+from trustplane.cli.break_glass import BreakGlass
 from trustplane.cli.output import fields, instant, say, say_json, table
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_revocation_shapes as orders
@@ -69,10 +70,18 @@ def svid(
 
 
 @group.command(name="id")
-def identity(id: Id, server_socket: ServerSocket, reason: Reason, *, note: Note = "", as_json: AsJson = False) -> None:  # noqa: A002 - its name on the command line
+def identity(
+    id: Id,  # noqa: A002 - its name on the command line
+    server_socket: ServerSocket,
+    reason: Reason,
+    *,
+    note: Note = "",
+    break_glass: BreakGlass = "",
+    as_json: AsJson = False,
+) -> None:
     """Take back an identity: every certificate it has, and none is issued until it is lifted."""
     body = orders.RevokeIdRequest(spiffe_id=id, reason=reason.value, note=note)
-    found = admin.server(server_socket).post("/v1/revocations/ids", RevocationShape, body)
+    found = admin.server(server_socket).post("/v1/revocations/ids", RevocationShape, body, break_glass)
     had = (
         f"{found.certificates} certificates of it are refused"
         if found.certificates != 1
@@ -82,13 +91,14 @@ def identity(id: Id, server_socket: ServerSocket, reason: Reason, *, note: Note 
 
 
 @group.command()
-def issuer(
+def issuer(  # noqa: PLR0913 - one parameter per option
     authority: Issuer,
     server_socket: ServerSocket,
     reason: Reason,
     *,
     note: Note = "",
     compromised: Compromised = False,
+    break_glass: BreakGlass = "",
     as_json: AsJson = False,
 ) -> None:
     """Replace an issuing authority, even the active one, and cut it off.
@@ -99,7 +109,7 @@ def issuer(
     """
     server = admin.server(server_socket)
     body = orders.RevokeIssuerRequest(authority=authority, reason=reason.value, note=note, compromised=compromised)
-    found = server.post("/v1/revocations/issuers", RevocationShape, body)
+    found = server.post("/v1/revocations/issuers", RevocationShape, body, break_glass)
     while found.cut_at is None:
         time.sleep(POLL_SECONDS)
         listed = server.get("/v1/revocations", RevocationsShape).revocations

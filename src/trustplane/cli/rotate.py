@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from trustplane.cli import admin, cluster_text, rotate_rehearse
+from trustplane.cli.break_glass import BreakGlass
 from trustplane.cli.output import WrongInput, fields, instant, relative, say, say_json, span, table, write_picture
 from trustplane.cli.sockets import AsJson, ServerSocket
 from trustplane.wire import http_rotation_shapes as shapes
@@ -49,7 +50,12 @@ group = typer.Typer(
 
 @group.command()
 def start(
-    server_socket: ServerSocket, reason: Reason, *, emergency: Emergency = False, as_json: AsJson = False
+    server_socket: ServerSocket,
+    reason: Reason,
+    *,
+    emergency: Emergency = False,
+    break_glass: BreakGlass = "",
+    as_json: AsJson = False,
 ) -> None:
     """Begin to change the root.
 
@@ -57,7 +63,7 @@ def start(
     depends on the old one any more, that leaves. Nothing is waited for by this command: see `rotate status`.
     """
     body = shapes.RotationRequest(reason=reason, emergency=emergency)
-    found = admin.server(server_socket).post("/v1/rotations", RotationShape, body)
+    found = admin.server(server_socket).post("/v1/rotations", RotationShape, body, break_glass)
     _tell(found, "begun; see how far it is with: trustplane rotate status", as_json=as_json)
 
 
@@ -146,13 +152,14 @@ def history(server_socket: ServerSocket, *, limit: Many = 20, as_json: AsJson = 
 
 
 @group.command()
-def waive(
+def waive(  # noqa: PLR0913 - one parameter per option
     participant: Who,
     server_socket: ServerSocket,
     reason: Reason,
     owner: Owner,
     until: Until,
     *,
+    break_glass: BreakGlass = "",
     as_json: AsJson = False,
 ) -> None:
     """Do not wait for one participant, until a day. What breaks there is its owner's.
@@ -160,7 +167,7 @@ def waive(
     Of a cluster that is waived, whoever is away is not waited for; who comes back is.
     """
     body = shapes.WaiverRequest(participant=participant, reason=reason, owner=owner, until=ending(until))
-    found = admin.server(server_socket).post("/v1/rotation/waivers", RotationShape, body)
+    found = admin.server(server_socket).post("/v1/rotation/waivers", RotationShape, body, break_glass)
     _tell(found, f"{participant} is not waited for until {instant(body.until)}", as_json=as_json)
 
 

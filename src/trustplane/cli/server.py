@@ -19,6 +19,7 @@ from trustplane.main.settings import (
     ServerSettings,
     TelemetrySettings,
 )
+from trustplane.people.proposed_act import ActKind
 from trustplane.trust.lifecycle import Lifetimes
 from trustplane.wire.http_shapes import ServerStatusShape, TokenRequest, TokenShape
 
@@ -108,6 +109,14 @@ ConsoleOidc = Annotated[
     Path | None,
     typer.Option(help="Of the console: a YAML file that names an OpenID provider and which groups have which role."),
 ]
+RequireApproval = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ACT",
+        help="Also who holds the admin socket only proposes this: start-root-change, waive-participant, "
+        "promote-dry-run, revoke-id or revoke-issuer; repeatable.",
+    ),
+]
 Life = Annotated[str, typer.Option(metavar="DURATION", help="How long such an authority lives.")]
 
 
@@ -139,11 +148,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     console_oidc: ConsoleOidc = None,
     otlp_endpoint: OtlpEndpoint = None,
     otlp_headers_file: OtlpHeaders = None,
+    require_approval: RequireApproval = None,
 ) -> None:
     """Run a server until it is told to stop."""
     with as_input():
         node_life = duration(node_lifetime)
         lifetimes = Lifetimes(duration(root_lifetime), duration(issuing_lifetime), duration(jwt_lifetime))
+        approvals = frozenset(map(ActKind.parse, require_approval or ()))
     settings = ServerSettings(
         data_dir=data_dir,
         trust_domain=trust_domain(trust_domain_name),
@@ -163,6 +174,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
         ),
         console=ConsoleSettings(_if_given(listen_console), console_certificate, console_key, console_oidc),
         telemetry=TelemetrySettings(otlp_endpoint, otlp_headers_file),
+        approvals_required=approvals,
     )
     from trustplane.main.server import run as serve  # noqa: PLC0415 - half a second that only this command may cost
 

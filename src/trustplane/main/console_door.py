@@ -49,7 +49,7 @@ async def open_console(
     if settings.certificate is not None and settings.key is not None:
         files = CertificateFiles(settings.certificate, settings.key, clock)
         in_background(files.run(), tasks, doors)
-    sign_in = SignIn(store, clock)
+    sign_in = door.proving()  # one for both doors: who guesses is counted once
     live = Live(sign_in.is_alive, clock)
     pages = Pages(door, came_along(), clock)
     oidc = await _oidc(settings.oidc, sign_in, store, clock) if settings.oidc else None

@@ -25,6 +25,7 @@ from trustplane.flows.issuing.issue_probes import IssueProbes
 from trustplane.flows.issuing.readmit import NodeEvidence
 from trustplane.flows.issuing.vouch_for_nodes import VouchForNodes
 from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.people.sign_in import SignIn
 from trustplane.flows.records.keep_rollouts import KeepRollouts
 from trustplane.flows.roots.note_doubts import NoteDoubts
 from trustplane.host.clock import SystemClock
@@ -121,10 +122,13 @@ async def _serve(settings: ServerSettings, clock: SystemClock) -> None:
         await flows.asking.settle()
         await flows.published.current()  # numbered before anyone asks, and for the metrics
         await flows.identity.obtain()
+        door = _door(settings, flows, clock)
+        await door.proposals().start()
         async with asyncio.TaskGroup() as tasks:
             keeping = [tasks.create_task(work) for work in _work(flows, settings.instance, changes, clock)]
+            keeping.append(tasks.create_task(door.proposals().run()))
             async with AsyncExitStack() as doors:
-                await _open_doors(settings, flows, clock, tasks, doors)
+                await _open_doors(settings, (flows, door), clock, tasks, doors)
                 _set_aside_for_good()
                 _log.info("ready", trust_domain=str(settings.trust_domain), instance=str(settings.instance))
                 await until_asked_to_stop()
@@ -159,6 +163,8 @@ def _door(settings: ServerSettings, flows: Flows, clock: SystemClock) -> Door:
             stating=flows.stating,
             trying=flows.trying,
             people=KeepAccounts(flows.store, clock),
+            sign_in=SignIn(flows.store, clock),
+            approvals_required=settings.approvals_required,
             rollouts=KeepRollouts(flows.store, lambda: flows.desired.declared().services, clock),
             audit_key=flows.audit_key,
             clock=clock,
@@ -197,9 +203,13 @@ def _set_aside_for_good() -> None:
 
 
 async def _open_doors(
-    settings: ServerSettings, flows: Flows, clock: SystemClock, tasks: asyncio.TaskGroup, doors: AsyncExitStack
+    settings: ServerSettings,
+    behind: tuple[Flows, Door],
+    clock: SystemClock,
+    tasks: asyncio.TaskGroup,
+    doors: AsyncExitStack,
 ) -> None:
-    door = _door(settings, flows, clock)
+    flows, door = behind
     key = ServerKey(flows.identity.identity, flows.authorities.bundle)
     metrics = metrics_of(flows, clock)
     whose = ("server", settings.instance.name, settings.trust_domain)

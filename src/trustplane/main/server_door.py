@@ -11,6 +11,8 @@ from trustplane.audit.log import AuditEntry
 from trustplane.change.plan import Plan
 from trustplane.clock import Clock
 from trustplane.fault import Finding, Refused, Unavailable
+from trustplane.flows.approvals.acts import doing_of
+from trustplane.flows.approvals.keep_proposals import KeepProposals
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.desired.connected_agents import ConnectedAgents
 from trustplane.flows.desired.desired_state import KeepDesiredState
@@ -25,6 +27,7 @@ from trustplane.flows.issuing.publish_bundle import PublishBundle
 from trustplane.flows.issuing.revoke import Order, Revoke
 from trustplane.flows.issuing.watch_outage_budget import WatchOutageBudget
 from trustplane.flows.people.keep_accounts import KeepAccounts
+from trustplane.flows.people.sign_in import SignIn
 from trustplane.flows.records.ask_failures import AskFailures
 from trustplane.flows.records.compare_failures import CompareFailures
 from trustplane.flows.records.keep_rollouts import KeepRollouts
@@ -35,6 +38,7 @@ from trustplane.flows.roots.federation_uptake import Reach, reach
 from trustplane.flows.roots.state_uptake import StateUptake
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
+from trustplane.people.proposed_act import ActKind
 from trustplane.registry.admission.budgets import ended_waivers
 from trustplane.registry.federation import Relation
 from trustplane.registry.model import DesiredState
@@ -56,9 +60,9 @@ from trustplane.trust.revocation import Revocations, RevokedCertificate, Revoked
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.dry_run import DryRun
 from trustplane.verdict.expectations import expectations
-from trustplane.verdict.promotion import MOST_EXPECTED, Gate, Standing
+from trustplane.verdict.promotion import MOST_EXPECTED, Conditions, Gate, Standing
 from trustplane.verdict.tally import Tally
-from trustplane.wire.http_door import Conditions, ServerFacts
+from trustplane.wire.http_door import ServerFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Behind:
     stating: StateUptake
     trying: TryCandidates
     people: KeepAccounts
+    sign_in: SignIn
+    approvals_required: frozenset[ActKind]
     rollouts: KeepRollouts
     audit_key: str
     clock: Clock
@@ -94,6 +100,10 @@ class Door:
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
         self._store = behind.store
+        kinds = doing_of(self, behind.clock)
+        self._proposals = KeepProposals(
+            behind.store, kinds, behind.clock, behind.facts.instance.name, behind.approvals_required
+        )
 
     async def facts(self) -> ServerFacts:
         return self._behind.facts
@@ -334,6 +344,12 @@ class Door:
 
     def people(self) -> KeepAccounts:
         return self._behind.people
+
+    def proposals(self) -> KeepProposals:
+        return self._proposals
+
+    def proving(self) -> SignIn:
+        return self._behind.sign_in
 
     def rollouts(self) -> KeepRollouts:
         return self._behind.rollouts

@@ -50,7 +50,7 @@ async def follow_revocations(flows: Flows, clock: SystemClock) -> None:
             await _take_over(flows.identity.renew, clock)
 
 
-async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> None:
+async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> None:  # noqa: C901 - a case for each topic
     """What another replica, or an agent, changed."""
     async for topic in changes:
         match topic:
@@ -75,6 +75,8 @@ async def follow_store(flows: Flows, changes: Changes, clock: SystemClock) -> No
                 await _take_over(partial(remake_connections, flows), clock)
             case Topic.DRY_RUNS:
                 await _take_over(flows.trying.settle, clock)
+            case Topic.PROPOSALS:
+                pass  # open pages of the console hear of it by themselves
             case Topic.HOSTING:
                 await _take_over(flows.desired.refresh, clock)
             case Topic.AGENTS:

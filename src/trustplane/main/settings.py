@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trustplane.fault import Refused
+from trustplane.people.proposed_act import ActKind
 from trustplane.spiffe.ids import TrustDomain
 from trustplane.spiffe.names import NodeName
 from trustplane.trust.lifecycle import Lifetimes
@@ -171,6 +172,7 @@ class ServerSettings:
     federation: FederationSettings = field(default_factory=FederationSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    approvals_required: frozenset[ActKind] = frozenset()  # also of whoever holds the admin socket
 
     @property
     def database(self) -> str:

@@ -37,6 +37,11 @@ class Role(Enum):
         """Roles are kept apart, none is above another: who reviews what was done is not who does it."""
         return self is Role.OPERATOR
 
+    @property
+    def may_approve(self) -> bool:
+        """What an operator proposed; an approver proposes nothing and does nothing alone."""
+        return self is Role.APPROVER
+
     @classmethod
     def parse(cls, text: str) -> Role:
         found = next((one for one in cls if one.value == text), None)
@@ -125,6 +130,16 @@ def not_local(name: AccountName) -> Refused:
         why="its role follows from its groups there, and it has no password here",
         fix="change the groups at the provider, or what they may do in the file of --console-oidc; remove cuts it off",
     )
+
+
+def require_approver(name: AccountName, role: Role) -> None:
+    if not role.may_approve:
+        raise Refused(
+            code="not-an-approver",
+            what="only an approver decides here",
+            why=f"the role of {name} is {role.value}",
+            fix=f"ask an approver, or {how_to_become(Role.APPROVER, name)}",
+        )
 
 
 def how_to_become(role: Role, name: AccountName) -> str:

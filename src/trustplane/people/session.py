@@ -15,6 +15,7 @@ from trustplane.people.account import AccountName, Role
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
+FRESH = timedelta(minutes=15)  # who approves signed in no longer ago: a screen left open approves nothing
 NOTED_EVERY = timedelta(minutes=1)  # how often a use is written down
 MOST_OF_ONE_ACCOUNT = 10
 TOKEN_BYTES = 32
@@ -35,6 +36,9 @@ class Session:
     def is_alive(self, at: datetime) -> bool:
         return at < self.ends_at
 
+    def is_fresh(self, at: datetime) -> bool:
+        return at - self.started_at < FRESH
+
     def is_to_be_noted(self, at: datetime) -> bool:
         return at - self.used_at >= NOTED_EVERY
 
@@ -45,6 +49,7 @@ class SignedIn:
 
     session: Session
     role: Role
+    subject: str = ""  # of a provider
 
     @property
     def name(self) -> AccountName:

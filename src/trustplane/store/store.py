@@ -44,6 +44,7 @@ from trustplane.store.database import Database
 from trustplane.store.engines import Counts
 from trustplane.store.stored_handshakes import StoredHandshakes
 from trustplane.store.stored_people import StoredPeople
+from trustplane.store.stored_proposals import StoredProposals
 from trustplane.store.stored_rollouts import StoredRollouts
 from trustplane.store.topics import Topic
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityState
@@ -58,7 +59,7 @@ from trustplane.verdict.tally import Tally
 __all__ = ["Changes", "Store", "Topic"]
 
 
-class Store(StoredPeople, StoredHandshakes, StoredRollouts):
+class Store(StoredPeople, StoredHandshakes, StoredRollouts, StoredProposals):
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database)
         self._clock = clock

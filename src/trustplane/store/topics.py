@@ -14,3 +14,4 @@ class Topic(Enum):
     ROOT_CHANGES = "root-changes"
     FEDERATION = "federation"
     DRY_RUNS = "dry-runs"
+    PROPOSALS = "proposals"

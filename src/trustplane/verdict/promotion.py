@@ -61,6 +61,16 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """Of a promotion, in words: which services they are about, whoever knows what is in force can say."""
+
+    lasting: timedelta
+    least: int
+    expected: tuple[str, ...]
+    digest: str  # of the files meant; empty: whatever was tried
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """All that a dry run has shown up to now."""
 

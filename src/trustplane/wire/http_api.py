@@ -28,6 +28,7 @@ from trustplane.wire.http_handshakes import HandshakeAnswers, HandshakesShape
 from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_people import account_operations
+from trustplane.wire.http_proposals import proposal_operations
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
 from trustplane.wire.http_rollouts import rollout_operations
@@ -61,6 +62,7 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
         *(*_dry_run(door, clock), *_federation(door, clock), *_revocation(door), *_rotation(door, clock), *_audit(to)),
         *(_traffic(door, clock), _handshakes(door)),
         *account_operations(door.people()),
+        *proposal_operations(door.proposals(), door.proving(), clock),
         *rollout_operations(door.rollouts()),
         fleet_operation(door),
     )

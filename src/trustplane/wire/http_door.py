@@ -38,9 +38,10 @@ from trustplane.trust.partner import Shown
 from trustplane.trust.revocation import Revocations, RevokedCertificate, RevokedId, RevokedIssuer, SignedCrl
 from trustplane.verdict.decision import DecisionKind
 from trustplane.verdict.dry_run import DryRun
-from trustplane.verdict.promotion import Standing
+from trustplane.verdict.promotion import Conditions, Standing
 from trustplane.verdict.tally import Tally
 from trustplane.wire.http_people import AccountsPort
+from trustplane.wire.http_proposals import ProposalsPort, Proving
 from trustplane.wire.http_rollouts import RolloutsPort
 
 
@@ -135,17 +136,17 @@ class RepositoryPort(Protocol):
     async def restore(self, number: int, by: str) -> tuple[Revision, Plan]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """Of a promotion, in words: which services they are about, whoever knows what is in force can say."""
+class ApprovalsPort(Protocol):
+    def proposals(self) -> ProposalsPort:
+        """Acts that one person proposes and another approves."""
+        ...
 
-    lasting: timedelta
-    least: int
-    expected: tuple[str, ...]
-    digest: str  # of the files meant; empty: whatever was tried
+    def proving(self) -> Proving:
+        """That someone is whose account they name."""
+        ...
 
 
-class DryRunPort(Protocol):
+class DryRunPort(ApprovalsPort, Protocol):
     async def dry_run(self) -> Standing:
         """The newest. Refused as `dry-run-none`."""
         ...
@@ -189,7 +190,7 @@ class IssuedPort(Protocol):
     async def certificate(self, serial: int) -> IssuedCertificate | None: ...
 
 
-class RevocationPort(Protocol):
+class RevocationPort(ApprovalsPort, Protocol):
     async def revocations(self) -> tuple[Revocations, Sequence[SignedCrl]]:
         """In force, and the CRLs that are published."""
         ...
@@ -207,7 +208,7 @@ class RevocationPort(Protocol):
         ...
 
 
-class RotationPort(Protocol):
+class RotationPort(ApprovalsPort, Protocol):
     async def authorities(self) -> Sequence[Authority]: ...
 
     async def published_bundle(self) -> Bundle: ...

@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+import msgspec
+
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.flows.approvals.dry_runs import promotion
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.verdict.coverage import Cover, Covered
 from trustplane.verdict.dry_run_report import Difference
-from trustplane.verdict.promotion import Standing
+from trustplane.verdict.promotion import Conditions, Standing
 from trustplane.wire import http_dry_run_shapes as shapes
 from trustplane.wire.http_answers import revision_shape
-from trustplane.wire.http_door import Conditions, DryRunPort, RepositoryPort
+from trustplane.wire.http_door import DryRunPort, RepositoryPort
 from trustplane.wire.http_plan import plan_shape
-from trustplane.wire.http_routes import Call
+from trustplane.wire.http_proposals import Approvals
+from trustplane.wire.http_routes import Call, Raw
 from trustplane.wire.http_shapes import AppliedShape
 
 MOST_DIFFERENCES = 500
@@ -32,6 +36,7 @@ class DryRunAnswers:
     def __init__(self, door: Door, clock: Clock) -> None:
         self._door = door
         self._clock = clock
+        self._approvals = Approvals(door.proposals())
 
     async def status(self, _: Call) -> shapes.DryRunShape:
         return await self._shape(await self._door.dry_run())
@@ -46,15 +51,20 @@ class DryRunAnswers:
     async def stop(self, call: Call) -> shapes.DryRunShape:
         return await self._shape(await self._door.stop_dry_run(call.operator()))
 
-    async def promote(self, call: Call) -> shapes.PromotionShape:
+    async def promote(self, call: Call) -> msgspec.Struct | Raw:
         asked = await call.body(shapes.PromotionRequest)
         conditions = Conditions(_length(asked.after_seconds), asked.least, asked.expected, asked.digest)
         if asked.only_check:
             standing = await self._door.check_promotion(conditions)
             return shapes.PromotionShape(id=standing.run.id, applied=None)
-        run, revision, plan = await self._door.promote_dry_run(call.operator(), conditions)
-        applied = AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, run.against))
-        return shapes.PromotionShape(id=run.id, applied=applied)
+
+        async def do() -> shapes.PromotionShape:
+            run, revision, plan = await self._door.promote_dry_run(call.operator(), conditions)
+            applied = AppliedShape(revision=revision_shape(revision), plan=plan_shape(plan, run.against))
+            return shapes.PromotionShape(id=run.id, applied=applied)
+
+        act = promotion((await self._door.dry_run()).run, conditions)
+        return await self._approvals.instead(call, act, f"dry run {act['id']} has shown enough", do)
 
     async def _shape(self, standing: Standing) -> shapes.DryRunShape:
         current = await self._door.current()

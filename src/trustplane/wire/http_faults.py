@@ -29,6 +29,8 @@ _STATUS = {
     "no-bearer-token": 401,
     "not-a-reader": 403,
     "nothing-stated": 404,
+    "not-an-approver": 403,
+    "proposal-unknown": 404,
     "unknown-certificate": 404,
     "unknown-identity": 404,
     "unknown-path": 404,

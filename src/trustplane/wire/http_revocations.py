@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import msgspec
+
 from trustplane.fault import Refused
+from trustplane.flows.approvals.revocations import id_revocation, issuer_revocation
 from trustplane.flows.issuing.revoke import Order
 from trustplane.spiffe.ids import SpiffeId
 from trustplane.trust.revocation import (
@@ -20,7 +23,8 @@ from trustplane.wire import http_revocation_shapes as orders
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_answers import serial_text
 from trustplane.wire.http_door import RevocationPort
-from trustplane.wire.http_routes import Call
+from trustplane.wire.http_proposals import Approvals
+from trustplane.wire.http_routes import Call, Raw
 
 Request = TypeVar("Request", bound=orders.RevokeRequest)
 
@@ -28,6 +32,7 @@ Request = TypeVar("Request", bound=orders.RevokeRequest)
 class RevocationAnswers:
     def __init__(self, door: RevocationPort) -> None:
         self._door = door
+        self._approvals = Approvals(door.proposals())
 
     async def revocations(self, _: Call) -> shapes.RevocationsShape:
         in_force, crls = await self._door.revocations()
@@ -37,15 +42,25 @@ class RevocationAnswers:
         request = await call.body(orders.RevokeCertificateRequest)
         return _certificate(await self._door.revoke_certificate(_serial(request.serial), _order(call, request)))
 
-    async def identity(self, call: Call) -> shapes.RevocationShape:
+    async def identity(self, call: Call) -> msgspec.Struct | Raw:
         request = await call.body(orders.RevokeIdRequest)
-        revoked, had = await self._door.revoke_id(SpiffeId.parse(request.spiffe_id), _order(call, request))
-        return _id(revoked, had)
+        spiffe_id, order = SpiffeId.parse(request.spiffe_id), _order(call, request)
 
-    async def issuer(self, call: Call) -> shapes.RevocationShape:
+        async def do() -> shapes.RevocationShape:
+            return _id(*await self._door.revoke_id(spiffe_id, order))
+
+        act = id_revocation(spiffe_id, order.reason, order.note)
+        return await self._approvals.instead(call, act, _why(order), do)
+
+    async def issuer(self, call: Call) -> msgspec.Struct | Raw:
         request = await call.body(orders.RevokeIssuerRequest)
-        order = _order(call, request)
-        return _issuer(await self._door.revoke_issuer(request.authority, order, compromised=request.compromised))
+        order, cut = _order(call, request), request.compromised
+
+        async def do() -> shapes.RevocationShape:
+            return _issuer(await self._door.revoke_issuer(request.authority, order, compromised=cut))
+
+        act = issuer_revocation(request.authority, order.reason, order.note, compromised=cut)
+        return await self._approvals.instead(call, act, _why(order), do)
 
     async def lift(self, call: Call) -> shapes.RevocationsShape:
         request = await call.body(orders.LiftRequest)
@@ -56,6 +71,10 @@ class RevocationAnswers:
 def revocation_shapes(in_force: Revocations) -> tuple[shapes.RevocationShape, ...]:
     found = [*map(_certificate, in_force.certificates), *map(_id, in_force.ids), *map(_issuer, in_force.issuers)]
     return tuple(sorted(found, key=lambda one: (one.at, one.kind, one.subject)))
+
+
+def _why(order: Order) -> str:
+    return order.note or order.reason.value
 
 
 def _order(call: Call, request: orders.RevokeRequest) -> Order:

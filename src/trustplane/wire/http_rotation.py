@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 
+import msgspec
+
 from trustplane.clock import Clock
 from trustplane.fault import Refused
+from trustplane.flows.approvals.root_changes import root_change, waiver
 from trustplane.flows.roots.change_root import Progress
 from trustplane.registry.partner_probes import ShownProbe
 from trustplane.registry.records import Holding
@@ -19,7 +22,8 @@ from trustplane.spiffe.bundle import Bundle
 from trustplane.trust.authority import Authority, AuthorityId, AuthorityKind, AuthorityState
 from trustplane.wire import http_rotation_shapes as shapes
 from trustplane.wire.http_door import RotationPort
-from trustplane.wire.http_routes import Call
+from trustplane.wire.http_proposals import Approvals
+from trustplane.wire.http_routes import Call, Raw
 from trustplane.xds.cross_check import PROXY
 
 MAX_HOLDERS = 10_000
@@ -29,6 +33,7 @@ class RotationAnswers:
     def __init__(self, door: RotationPort, clock: Clock) -> None:
         self._door = door
         self._clock = clock
+        self._approvals = Approvals(door.proposals())
 
     async def status(self, _: Call) -> shapes.RotationStatusShape:
         progress = await self._door.rotation()
@@ -73,10 +78,15 @@ class RotationAnswers:
         shown = tuple(map(_rotation, found[: call.number("limit")]))
         return shapes.RotationsShape(rotations=shown, more=len(found) > len(shown))
 
-    async def start(self, call: Call) -> shapes.RotationShape:
+    async def start(self, call: Call) -> msgspec.Struct | Raw:
         request = await call.body(shapes.RotationRequest)
         order = Order(call.operator(), request.reason, is_emergency=request.emergency)
-        return _rotation(await self._door.start_rotation(order))
+
+        async def do() -> shapes.RotationShape:
+            return _rotation(await self._door.start_rotation(order))
+
+        act = root_change(request.reason, is_emergency=request.emergency)
+        return await self._approvals.instead(call, act, request.reason, do)
 
     async def pause(self, call: Call) -> shapes.RotationShape:
         return _rotation(await self._door.pause_rotation(call.operator()))
@@ -87,12 +97,16 @@ class RotationAnswers:
     async def abort(self, call: Call) -> shapes.RotationShape:
         return _rotation(await self._door.abort_rotation(call.operator()))
 
-    async def waive(self, call: Call) -> shapes.RotationShape:
+    async def waive(self, call: Call) -> msgspec.Struct | Raw:
         asked = await call.body(shapes.WaiverRequest)
         until = _zoned(asked.until)
         participant = Participant(asked.participant)
-        waiver = Waiver(participant, asked.reason, asked.owner, call.operator(), self._clock.now(), until)
-        return _rotation(await self._door.waive_participant(waiver))
+        one = Waiver(participant, asked.reason, asked.owner, call.operator(), self._clock.now(), until)
+
+        async def do() -> shapes.RotationShape:
+            return _rotation(await self._door.waive_participant(one))
+
+        return await self._approvals.instead(call, waiver(one), asked.reason, do)
 
     async def bundle_status(self, _: Call) -> shapes.BundleStatusShape:
         progress = await self._door.rotation()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.contracts.store.postgres import PostgresServer
 from tests.contracts.store.records import AGENT, HOUR, JWT, LEDGER_SERVICE, NODE, NOW, WEB, WEB_SERVICE, opened
+from tests.kit.proposals import proposal
 from trustplane.host.clock import SystemClock
 from trustplane.rotation.root_change import Order, begun
 from trustplane.spiffe.ids import TrustDomain
@@ -81,6 +82,8 @@ async def change(store: Store, topic: Topic) -> None:
             await store.save_root_change(begun(1, JWT.id, Order("ann", "yearly rotation"), NOW))
         case Topic.FEDERATION:
             await store.put_peer(Peer(TrustDomain("partner.example")))
+        case Topic.PROPOSALS:
+            await store.add_proposal(proposal(at=NOW), lambda _: b"proposed", NOW)
         case Topic.DRY_RUNS:
             await store.begin_dry_run(Wanted({}, "ab" * 32, "local:ann", NOW, NOW + HOUR, 0))
 

@@ -10,13 +10,18 @@ from prometheus_client import CollectorRegistry, Counter
 
 from tests.kit.asgi import AsgiClient
 from tests.kit.clock import VirtualClock
-from tests.kit.console import PASSWORD
+from tests.kit.console import PASSWORD, account
 from tests.kit.dry_runs import GOOD
 from tests.kit.partner import PARTNER
 from tests.kit.repository import repository
 from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.fault import Broken, Finding
+from trustplane.flows.approvals.revocations import id_revocation
+from trustplane.people.account import Role
+from trustplane.people.person import Person
 from trustplane.registry.records import Holding
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.trust.revocation import Reason
 from trustplane.wire import http_shapes as shapes
 from trustplane.wire.http_api import admin_application, operations, public_application
 from trustplane.wire.http_routes import MAX_BODY_BYTES, Access
@@ -256,6 +261,7 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
     others = {"plan", "apply", "restore", "create_token", "ban_agent"}
     admitting = {"accounts", "add_account", "give_role", "give_password", "remove_account"}
     admitting |= {"deploy_tokens", "create_deploy_token", "revoke_deploy_token"}
+    admitting |= {"proposals", "proposal", "approve", "refuse", "withdraw"}
     assert {one.name for one in changing} == others | revoking | rotating | federating | trying | admitting
     for one in changing:
         path = _example(one.path)
@@ -264,7 +270,8 @@ def test_nothing_that_changes_anything_exists_over_https(public: AsgiClient, doo
 
 
 def _example(path: str) -> str:
-    found = path.replace("{number}", "1").replace("{node}", "node-a").replace("{trust_domain}", "partner.example")
+    which = {"/v1/proposals/{number}/refuse": "2", "/v1/proposals/{number}/withdraw": "3"}.get(path, "1")
+    found = path.replace("{number}", which).replace("{node}", "node-a").replace("{trust_domain}", "partner.example")
     return found.replace("{name}", "ada")
 
 
@@ -289,11 +296,23 @@ def _bodies() -> dict[str, object]:
     return bodies
 
 
+def _proposed(admin: AsgiClient, door: MemoryDoor) -> dict[str, object]:
+    """One proposal for each decision, and an approver."""
+    gone = SpiffeId.parse("spiffe://acme.example/ns/shop/sa/gone")
+    act = id_revocation(gone, Reason.SUPERSEDED, "")
+    for _ in range(3):
+        admin.run(door.proposals().propose(act, Person("local:unnamed"), "gone"))
+    admin.run(door.persons.add_account(account("grace", Role.APPROVER)))
+    approval = {"account": "grace", "password": PASSWORD, "digest": door.proposed.kept[1].digest, "word": "seen"}
+    one = "/v1/proposals/{number}"
+    return {f"{one}/approve": approval, f"{one}/refuse": {"word": "no"}}
+
+
 def test_the_openapi_page_has_every_route_and_each_answers_as_it_declares(admin: AsgiClient, door: MemoryDoor) -> None:
     admin.post("/v1/revisions", json={"files": FILES})
     page: dict[str, Any] = admin.get("/openapi.json").json()
     queries = {"/v1/explain": {"query": str(WEB)}, "/v1/certificates": {"id": str(WEB)}}
-    bodies = _bodies()
+    bodies = _bodies() | _proposed(admin, door)
     door.certificates.append(certificate(7))
     door.stated[PARTNER] = b"signed"
     door.standing = GOOD

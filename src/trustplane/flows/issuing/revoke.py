@@ -110,7 +110,7 @@ class Revoke:
         await self._keep.settle()
 
     async def issuer(self, named: str, order: Order, *, compromised: bool) -> RevokedIssuer:
-        authority = _issuer_named(named, await self._records.authorities())
+        authority = issuer_named(named, await self._records.authorities())
         known = self._keep.in_force.of_issuer(authority.id) or RevokedIssuer(authority.id, self._cause(order))
         await self._intend(Revocations(issuers=(known,)), order)
         # The successor before anything else: without one, nobody could issue from here on.
@@ -141,15 +141,7 @@ class Revoke:
         return Cause(order.reason, order.note, order.by, self._clock.now())
 
     def _check_revocable(self, certificate: IssuedCertificate) -> None:
-        if certificate.purpose is not Purpose.WORKLOAD:
-            raise Refused(
-                code="not-a-workload",
-                what=f"{certificate.spiffe_id} is the identity of a {certificate.purpose.value}",
-                why="an agent or server is cut off as a whole; its certificate alone would be renewed",
-                fix=f"ban the node: POST /v1/agents/{certificate.node}/ban on the server's admin socket"
-                if certificate.purpose is Purpose.NODE
-                else "stop that server, and revoke its issuing authority: trustplane revoke issuer ID",
-            )
+        require_workload(certificate)
         if self._clock.now() >= certificate.not_after:
             raise Refused(
                 code="certificate-expired",
@@ -157,6 +149,18 @@ class Revoke:
                 why="nobody accepts it any more",
                 fix=f"trustplane explain {certificate.spiffe_id} shows the ID's newest certificate",
             )
+
+
+def require_workload(certificate: IssuedCertificate) -> None:
+    if certificate.purpose is not Purpose.WORKLOAD:
+        raise Refused(
+            code="not-a-workload",
+            what=f"{certificate.spiffe_id} is the identity of a {certificate.purpose.value}",
+            why="an agent or server is cut off as a whole; its certificate alone would be renewed",
+            fix=f"ban the node: POST /v1/agents/{certificate.node}/ban on the server's admin socket"
+            if certificate.purpose is Purpose.NODE
+            else "stop that server, and revoke its issuing authority: trustplane revoke issuer ID",
+        )
 
 
 def _named(wanted: Revocations) -> list[str]:
@@ -167,7 +171,7 @@ def _named(wanted: Revocations) -> list[str]:
     ]
 
 
-def _issuer_named(named: str, authorities: Sequence[Authority]) -> Authority:
+def issuer_named(named: str, authorities: Sequence[Authority]) -> Authority:
     found = [
         each
         for each in authorities

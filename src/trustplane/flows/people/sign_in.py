@@ -60,6 +60,10 @@ class SignIn:
 
     async def sign_in(self, name: str, password: str, address: str) -> FreshSession:
         """Refused as `sign-in-failed`, Unavailable as `too-many-sign-ins` or `sign-in-busy`."""
+        return await self.open(await self.prove(name, password, address), address)
+
+    async def prove(self, name: str, password: str, address: str) -> Account:
+        """Whose name and password these are, without a session; with the same limits."""
         self._attempts.require_patience(name, address, self._clock.now())
         account = await self._account(name)
         is_right = await self._is_right(account, password)
@@ -70,7 +74,7 @@ class SignIn:
             await self._failed(account, name, address)
             raise _failed()
         self._attempts.succeeded(name)
-        return await self.open(account, address)
+        return account
 
     async def who(self, token: str, *, is_used: bool = True) -> SignedIn:
         """Whose session this is. Used, it lasts longer. Refused as `not-signed-in`."""
@@ -82,7 +86,7 @@ class SignIn:
         if is_used and session.is_to_be_noted(at):
             await self._records.use_session(session.token_sha256, at)
             session = replace(session, used_at=at)
-        return SignedIn(session, account.role)
+        return SignedIn(session, account.role, account.subject)
 
     async def is_alive(self, token_sha256: bytes) -> bool:
         """Whether the session lasts, without using it: a page that is merely open keeps nobody signed in."""
@@ -125,7 +129,7 @@ class SignIn:
         body = events.signed_in(account.name.name, account.role.value, address, at)
         await self._records.append_audit([body], at)
         await self._records.open_session(session, account)
-        return FreshSession(token, SignedIn(session, account.role))
+        return FreshSession(token, SignedIn(session, account.role, account.subject))
 
     async def _failed(self, account: Account | None, name: str, address: str) -> None:
         at = self._clock.now()
