@@ -18,6 +18,7 @@ from tests.kit.people import MemoryPeople
 from tests.kit.repository import repository
 from tests.kit.server_door import NOON, MemoryDoor
 from trustplane.console.application import Behind, console_application
+from trustplane.console.approvals import ApprovalPages
 from trustplane.console.guard import FORM_COOKIE, SESSION_COOKIE, Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
@@ -65,7 +66,8 @@ class Browser:
         sign_in = SignIn(self.people, self.clock)
         self.live = Live(sign_in.is_alive, self.clock)
         pages = Pages(self.door, came_along(), self.clock)
-        behind = Behind(pages, sign_in, self.live, self.door.facts, self.clock, self.place, make(sign_in))
+        approvals = ApprovalPages(self.door, pages.forget)
+        behind = Behind(pages, sign_in, self.live, self.door.facts, self.clock, self.place, approvals, make(sign_in))
         self.client = AsgiClient(console_application(behind))
 
     def knows(self, *accounts: Account) -> Browser:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from trustplane.clock import Clock
+from trustplane.console.approvals import ApprovalPages
 from trustplane.console.faults import nothing_there, status_of, told, too_slow, waiting
 from trustplane.console.guard import (
     FORM_COOKIE,
@@ -47,6 +50,7 @@ NOT_OURS = "The console does not go by this name. Use the address that the serve
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 Make = Callable[[Asked], Awaitable[Page | Saved]]
+Does = Callable[[Mapping[str, str], SignedIn, datetime], Awaitable[str]]
 _SAVED = {
     "csv": ("attachment", "text/csv"),
     "svg": ("inline", "image/svg+xml"),
@@ -64,6 +68,7 @@ class Behind:
     facts: Callable[[], Awaitable[Facts]]
     clock: Clock
     place: Place
+    approvals: ApprovalPages
     oidc: SignInOidc | None = None
 
 
@@ -80,7 +85,7 @@ class _Console:
         self._writer = Writer(behind.facts, behind.clock)
 
     def routes(self) -> list[Route]:
-        pages = self._behind.pages
+        pages, approvals = self._behind.pages, self._behind.approvals
         shown: tuple[tuple[str, Make, bool], ...] = (
             ("/", pages.overview, True),
             ("/trust", pages.trust, True),
@@ -98,6 +103,9 @@ class _Console:
             ("/audit/checkpoint", pages.checkpoint, False),
             ("/dry-run", pages.dry_run, True),
             ("/acts/{name}", pages.act, False),
+            ("/proposals", approvals.every, True),
+            ("/proposals/{number}", approvals.one, True),
+            ("/propose/{kind}", approvals.ask, False),
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
             ("/pictures/expiry.csv", pages.expiry_figures, False),
@@ -109,6 +117,8 @@ class _Console:
         return [
             *(Route(path, self._page(make, is_live=is_live), methods=["GET"]) for path, make, is_live in shown),
             Route("/acts/{name}", self._answering(self._act), methods=["POST"]),
+            Route("/propose/{kind}", self._answering(self._propose), methods=["POST"]),
+            Route("/proposals/{number}", self._answering(self._decide), methods=["POST"]),
             Route("/audit/verify", self._answering(self._verify), methods=["POST"]),
             Route("/live", self._answering(self._stream), methods=["GET"]),
             Route("/sign-in", self._answering(self._ask_to_sign_in), methods=["GET"]),
@@ -231,10 +241,23 @@ class _Console:
         return answer
 
     async def _act(self, request: Request) -> Response:
+        name = str(request.path_params["name"])
+        return await self._done(request, lambda fields, who, _: self._behind.pages.acted(name, fields, who))
+
+    async def _propose(self, request: Request) -> Response:
+        kind = str(request.path_params["kind"])
+        return await self._done(request, partial(self._behind.approvals.proposed, kind))
+
+    async def _decide(self, request: Request) -> Response:
+        number = str(request.path_params["number"])
+        return await self._done(request, partial(self._behind.approvals.decided, number))
+
+    async def _done(self, request: Request, do: Does) -> Response:
+        """One of our forms, by someone who is signed in; then the page that `do` names."""
         who = await self._who(request)
         try:
             fields = await form(request, cookie(request, SESSION_COOKIE))
-            after = await self._behind.pages.acted(str(request.path_params["name"]), fields, who)
+            after = await do(fields, who, self._behind.clock.now())
         except Fault as fault:
             return await self._fault(request, fault, who)
         return RedirectResponse(after, 303)

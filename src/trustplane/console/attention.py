@@ -12,6 +12,7 @@ from trustplane.fault import Finding
 from trustplane.flows.clock_skew import Skew
 from trustplane.issuance.outage_budget import OutageBudget
 from trustplane.issuance.record import RenewalFigures
+from trustplane.people.proposal import Phase, Proposal
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Agent
 from trustplane.registry.uptake import Uptake
@@ -20,6 +21,8 @@ from trustplane.spiffe.names import NodeName
 
 SKEW_SHOWN = timedelta(seconds=5)
 MOST_NAMED = 5
+FIRST_DAY = timedelta(days=1)
+GLASS_SHOWN = timedelta(days=7)
 
 
 class Urgency(Enum):
@@ -58,10 +61,12 @@ class Known:
     connected: Mapping[NodeName, Skew | None]
     uptake: Uptake
     change: RootChange | None
+    proposals: Sequence[Proposal] = ()
 
 
 def attention(known: Known) -> tuple[Attention, ...]:
-    found = (*_issuing(known), *_budget(known), *_nodes(known), *_held(known), *_change(known), *_beginning(known))
+    found = (*_issuing(known), *_budget(known), *_nodes(known), *_held(known), *_change(known))
+    found = (*found, *_proposals(known), *_beginning(known))
     return tuple(sorted(found, key=lambda one: list(Urgency).index(one.urgency)))
 
 
@@ -153,6 +158,36 @@ def _change(known: Known) -> Iterator[Attention]:
         command="trustplane rotate resume" if change.is_paused else "trustplane rotate status",
         page="/trust",
     )
+
+
+def _proposals(known: Known) -> Iterator[Attention]:
+    for one in known.proposals:
+        at, what = one.ended_at or one.at, one.act.kind.value
+        if one.is_glass_broken and known.at - at < GLASS_SHOWN:
+            yield Attention(
+                Urgency.NOW if known.at - at < FIRST_DAY else Urgency.SOON,
+                f"{one.by} broke the glass {span(known.at - at)} ago, to {what.replace('-', ' ')}",
+                f"nobody approved it; the reason given was: {one.why}",
+                fix="look at what was done, and why nobody could be asked",
+                page=f"/proposals/{one.number}",
+            )
+        elif one.phase is Phase.FAILED and known.at - at < FIRST_DAY:
+            yield Attention(
+                Urgency.SOON,
+                f"proposal {one.number} to {what.replace('-', ' ')} was approved and failed",
+                one.told,
+                fix="if it is still meant, propose it again",
+                page=f"/proposals/{one.number}",
+            )
+    waiting = [one for one in known.proposals if one.phase is Phase.PROPOSED]
+    if waiting:
+        first = min(one.expires_at for one in waiting)
+        yield Attention(
+            Urgency.SOON,
+            f"{count(len(waiting), 'proposal waits', 'proposals wait')} for an approval",
+            f"the first expires in {span(first - known.at)}",
+            page="/proposals",
+        )
 
 
 def _beginning(known: Known) -> Iterator[Attention]:

@@ -92,6 +92,7 @@ class Looking:
             connected=await server.connected(),
             uptake=await self.uptake.now(),
             change=changes[0] if changes else None,
+            proposals=await server.proposals().newest(),
         )
         failures = await server.handshakes().by_hour(HOURS)
         found = overview(known, await server.revisions(REVISIONS), await self.hostings.now())

@@ -9,6 +9,7 @@ from heapq import nsmallest
 
 from trustplane.console.attention import Attention, Known, Urgency, attention
 from trustplane.issuance.outage_budget import FirstExpiry, OutageBudget
+from trustplane.people.proposal import Phase, Proposal
 from trustplane.registry.model import DesiredState
 from trustplane.registry.records import Hosting, Revision
 
@@ -56,6 +57,7 @@ class Overview:
     differing: int
     revisions: tuple[Revision, ...]
     can_issue: bool
+    waiting: tuple[Proposal, ...] = ()  # for an approval
     failures: tuple[tuple[datetime, int], ...] = ()  # of handshakes, by the hour
 
     @property
@@ -85,6 +87,7 @@ def overview(known: Known, revisions: Sequence[Revision], hostings: Sequence[Hos
         differing=known.uptake.differing,
         revisions=tuple(revisions),
         can_issue=not known.cannot_issue,
+        waiting=tuple(one for one in reversed(known.proposals) if one.phase is Phase.PROPOSED),
     )
 
 

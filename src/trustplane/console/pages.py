@@ -242,7 +242,11 @@ class Pages:
         try:
             return await self.acts.do(name, fields, who)
         finally:
-            self._looking.forget()
+            self.forget()
+
+    def forget(self) -> None:
+        """Whoever acted sees what became of it."""
+        self._looking.forget()
 
     async def search(self, asked: Asked) -> Page:
         query = asked.text("q").strip()

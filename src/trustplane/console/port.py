@@ -9,6 +9,7 @@ from typing import Protocol
 from trustplane.console.acts import ActPort
 from trustplane.console.proof import LogPort
 from trustplane.fault import Finding
+from trustplane.flows.approvals.keep_proposals import KeepProposals
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.records.ask_failures import AskFailures
 from trustplane.flows.records.compare_failures import CompareFailures
@@ -95,5 +96,9 @@ class HandshakesPort(Protocol):
     def comparing(self) -> CompareFailures: ...
 
 
-class Server(StandingPort, TrustPort, IssuedPort, HandshakesPort, LogPort, ActPort, Protocol):
+class ApprovalsPort(Protocol):
+    def proposals(self) -> KeepProposals: ...
+
+
+class Server(StandingPort, TrustPort, IssuedPort, HandshakesPort, LogPort, ActPort, ApprovalsPort, Protocol):
     """All of them: what `main.server` builds."""

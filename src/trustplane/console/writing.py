@@ -22,6 +22,7 @@ _PAGES = (
     ("/services", "Services"),
     ("/nodes", "Nodes"),
     ("/failures", "Failures"),
+    ("/proposals", "Approvals"),
     ("/runbooks", "Runbooks"),
     ("/audit", "Audit"),
 )

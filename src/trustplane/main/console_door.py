@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trustplane.clock import Clock
 from trustplane.console.application import Behind, console_application
+from trustplane.console.approvals import ApprovalPages
 from trustplane.console.guard import Place
 from trustplane.console.live import Live
 from trustplane.console.pages import Pages
@@ -52,9 +53,10 @@ async def open_console(
     sign_in = door.proving()  # one for both doors: who guesses is counted once
     live = Live(sign_in.is_alive, clock)
     pages = Pages(door, came_along(), clock)
+    approvals = ApprovalPages(door, pages.forget)
     oidc = await _oidc(settings.oidc, sign_in, store, clock) if settings.oidc else None
     place = Place(files is not None, frozenset() if files else _names(settings.listen))
-    shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place, oidc))
+    shown = console_application(Behind(pages, sign_in, live, door.facts, clock, place, approvals, oidc))
     application = beside(shown, (PATH, PAGE), deploy_application(door.rollouts()))
     listener = tcp_listener(settings.listen.host, settings.listen.port)
     port = listener.getsockname()[1]

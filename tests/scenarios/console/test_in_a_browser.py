@@ -18,13 +18,17 @@ from tests.kit.accessibility import found_wrong, skips_the_header, walked_by_key
 from tests.kit.browser import Tab, browser, tab
 from tests.kit.console import PASSWORD, Browser, account
 from tests.kit.dry_runs import SHOWN
-from tests.kit.server_door import NODE, NOON, MemoryDoor, certificate
+from tests.kit.server_door import NODE, NOON, WEB, MemoryDoor, certificate
 from trustplane.console import pictures
 from trustplane.console.guard import SESSION_COOKIE, Place
 from trustplane.fault import Finding
+from trustplane.flows.approvals.revocations import id_revocation
+from trustplane.flows.approvals.root_changes import root_change
 from trustplane.people.account import Role
+from trustplane.people.person import Person
 from trustplane.registry.records import Holding
 from trustplane.rotation.root_change import Order
+from trustplane.trust.revocation import Reason
 from trustplane.wire.http_serve import HttpServer, tcp_listener
 
 pytestmark = [
@@ -46,11 +50,14 @@ PATHS = (
     "/audit",
     "/audit/verify",
     "/dry-run",
+    "/proposals",
+    "/proposals/1",
     "/search?q=web",
     f"/certificates/{0xABC:032x}",
 )
 
 
+PROPOSING = (f"/propose/revoke-id?of={WEB}", "/propose/start-root-change", "/propose/waive-participant?of=agent+node-a")
 OPERATORS = (f"/acts/revoke-certificate?of={0xABC:032x}", "/acts/pause-root-change?of=1", "/acts/stop-dry-run?of=")
 
 
@@ -60,8 +67,17 @@ def fleet(role: Role = Role.AUDITOR) -> Browser:
     refusal = "no such filter <b>envoy.filters.http.none</b>\u202e" * 5
     door.held.append(Holding(NODE, "sidecar shop/web", "listener", "aa" * 32, "bb" * 32, refusal, NOON))
     found = Browser(door, Place(is_tls=False, hosts=frozenset({"127.0.0.1"}))).knows(account(role=role)).applied()
+    act = id_revocation(WEB, Reason.PRIVILEGE_WITHDRAWN, "INC-7")
+    found.client.run(door.proposals().propose(act, Person("console:bob"), "left the company <b>\u202e"))
+    found.client.run(broken_glass(door))
     found.client.run(door.start_rotation(Order("local:ada", "yearly rotation")))
     return found
+
+
+async def broken_glass(door: MemoryDoor) -> None:
+    act = root_change("stolen", is_emergency=True)
+    async with door.proposals().broken_glass(act, Person("local:bob"), "INC-8, nobody else is awake"):
+        pass
 
 
 class Changes:
@@ -172,7 +188,7 @@ def test_people_sign_in_see_a_change_come_and_can_use_every_page() -> None:
 async def acting(of: Browser) -> None:
     async with served(of, Changes()) as url, tab(browser()) as page:
         await sign_in(page, url)
-        await every_page_can_be_used(page, url, [*OPERATORS[:2], OPERATORS[2] + SHOWN.run.id])
+        await every_page_can_be_used(page, url, [*OPERATORS[:2], OPERATORS[2] + SHOWN.run.id, *PROPOSING])
         await page.go(f"{url}/trust")
         await page.run("document.querySelector('.act-link').focus()")
         await page.press("Enter", 13)
@@ -189,6 +205,27 @@ async def acting(of: Browser) -> None:
 
 def test_an_operator_pauses_a_change_of_root_by_keyboard_alone() -> None:
     asyncio.run(acting(fleet(Role.OPERATOR)))
+
+
+async def approving(of: Browser) -> None:
+    async with served(of, Changes()) as url, tab(browser()) as page:
+        await sign_in(page, url)
+        await every_page_can_be_used(page, url, ["/proposals/1"])
+        await page.go(f"{url}/proposals")
+        await page.run("document.querySelector('main table a').focus()")
+        await page.press("Enter", 13)
+        await page.until("location.pathname === '/proposals/1' && document.readyState === 'complete'")
+        await walked_by_keyboard(page)
+        await page.run("document.querySelector('#word').value = 'looked at its callers'")
+        await page.run("document.querySelector('main button.do').focus()")
+        await page.press("Enter", 13)
+        await page.until("document.querySelector('main').textContent.includes('carried out')")
+        assert [one.cause.by for one in of.door.revoked.ids] == ["console:bob, approved by console:ada (proposal 1)"]
+        assert page.complaints == []
+
+
+def test_an_approver_decides_by_keyboard_alone() -> None:
+    asyncio.run(approving(fleet(Role.APPROVER)))
 
 
 async def in_every_look(of: Browser) -> None:
