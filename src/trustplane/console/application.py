@@ -116,9 +116,7 @@ class _Console:
         )
         return [
             *(Route(path, self._page(make, is_live=is_live), methods=["GET"]) for path, make, is_live in shown),
-            Route("/acts/{name}", self._answering(self._act), methods=["POST"]),
-            Route("/propose/{kind}", self._answering(self._propose), methods=["POST"]),
-            Route("/proposals/{number}", self._answering(self._decide), methods=["POST"]),
+            *self._acting(),
             Route("/audit/verify", self._answering(self._verify), methods=["POST"]),
             Route("/live", self._answering(self._stream), methods=["GET"]),
             Route("/sign-in", self._answering(self._ask_to_sign_in), methods=["GET"]),
@@ -126,6 +124,13 @@ class _Console:
             *self._of_a_provider(),
             Route("/sign-out", self._answering(self._sign_out), methods=["POST"]),
             Route("/static/{name}", _static, methods=["GET"]),
+        ]
+
+    def _acting(self) -> list[Route]:
+        return [
+            Route("/acts/{name}", self._answering(self._act), methods=["POST"]),
+            Route("/propose/{kind}", self._answering(self._propose), methods=["POST"]),
+            Route("/proposals/{number}", self._answering(self._decide), methods=["POST"]),
         ]
 
     def _of_a_provider(self) -> list[Route]:
