@@ -122,6 +122,7 @@ _NGINX_ALERTED: Final[tuple[tuple[str, str, Causes], ...]] = (
     ("bad-certificate", "alert bad certificate", ALERTED_BAD),
     ("usage", "alert unsupported certificate", (("wrong-usage", 1.0),)),
     ("revoked", "alert certificate revoked", (("revoked", 1.0),)),
+    ("pin", "bad certificate hash value", (("pin-outdated", 1.0),)),
     ("certificate-required", "alert certificate required", NO_CERTIFICATE),
     ("protocol", "alert protocol version", (("version-mismatch", 1.0),)),
     ("handshake", "alert handshake failure", (("no-client-certificate", 0.6), ("no-shared-cipher", 0.4))),
