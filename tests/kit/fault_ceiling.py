@@ -24,7 +24,7 @@ _NAME: Final = re.compile(r"spiffe://[^\s\]\"',|]+")
 # What is of one run, or the name that the lab gave a front end after its fault.
 _OF_A_RUN: Final = re.compile(
     r"^[\w.-]+~: |\b[0-9a-f]{16}:(?=error:)|\d{4}-\d\d-\d\dt\d\d:\d\d:\d\dz"
-    r"|\b[a-z]{3} [a-z]{3} \d\d \d\d:\d\d:\d\d utc \d{4}"
+    r"|\b[a-z]{3} [a-z]{3} \d\d \d\d:\d\d:\d\d utc \d{4}|\b\d{10}\b|\b\d{1,6}(?= seconds (?:ago|in future))"
 )
 
 

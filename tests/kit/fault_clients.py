@@ -1,4 +1,4 @@
-"""Clients other than Envoy that meet a fault: Python, gRPC, OpenSSL's own tool, curl, Go, Java.
+"""Clients other than Envoy that meet a fault: Python, gRPC, OpenSSL's own tool, curl, Go, Java, rustls.
 
 Each says what it prints. A case's listener speaks one TLS version, which is all that gRPC can be told.
 """
@@ -97,6 +97,18 @@ def go(case: Case, files: Files) -> str:
     return _printed([binary, f"{LOOPBACK}:{case.port}", SERVER_NAME, case.tls.value, files.roots, *presented], b"")
 
 
+def rustls(case: Case, files: Files) -> str:
+    """Built on first use, as Go's; its lock file names every crate."""
+    source = Path(__file__).parent / "rustls_client"
+    target = ROOT / ".cache" / "rustls_client"
+    binary = target / "release" / "rustls-client"
+    if not binary.is_file():
+        places = ["--manifest-path", str(source / "Cargo.toml"), "--target-dir", str(target)]
+        subprocess.run([tool("cargo"), "build", "--quiet", "--release", "--locked", *places], check=True, timeout=600)
+    presented = [files.chain, files.key] if files.presents else ["-", "-"]
+    return _printed([binary, f"{LOOPBACK}:{case.port}", SERVER_NAME, case.tls.value, files.roots, *presented], b"")
+
+
 def java(case: Case, files: Files) -> str:
     """Compiled on first use, for starting the compiler takes longer than the handshake."""
     classes = ROOT / ".cache" / "java_client"
@@ -136,6 +148,7 @@ CLIENTS: dict[Implementation, Callable[[Case, Files], str]] = {
     Implementation.GO: go,
     Implementation.JAVA: java,
     Implementation.GRPC: grpc_core,
+    Implementation.RUSTLS: rustls,
 }
 # Not on every machine: tried where TRUSTPLANE_RUNTIMES is set, and from its recording elsewhere.
-SELDOM = {Implementation.GO, Implementation.JAVA}
+SELDOM = {Implementation.GO, Implementation.JAVA, Implementation.RUSTLS}

@@ -30,14 +30,14 @@ async def serving(by: Implementation, folder: Path, cases: Sequence[Case]) -> As
     with log.open("ab") as output:
         child = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
     try:
-        await until(lambda: all(_listens(case.port) for case in cases[-1:]))
+        await until(lambda: all(listens(case.port) for case in cases[-1:]))
         yield log
     finally:
         child.terminate()
         await child.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     """Without connecting: a connection would be in the log."""
     wanted = f"{port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

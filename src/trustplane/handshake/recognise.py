@@ -53,8 +53,14 @@ MARKS: Final[tuple[tuple[Implementation, tuple[str, ...], re.Pattern[str] | None
     (Implementation.ISTIO, ("envoy proxy is not ready",), None),
     (
         Implementation.RUSTLS,
-        ("invalid peer certificate: ", "alert: ", "peer sent no certificates"),
-        re.compile(r"invalid peer certificate: |alert: [a-z]{9,}$|peer sent no certificates"),
+        ("invalid peer certificate: ", "alert: ", "peer sent no certificates", "invalidcertificate(", "alertreceived(",
+         "nocertificatespresented", "identity verification error: peer", "peer is incompatible: ",
+         "received corrupt message of type", "sending tls close notify"),
+        re.compile(
+            r"invalid peer certificate: |fatal alert: [a-z]{9,}\b(?! )|invalidcertificate\(|alertreceived\("
+            r"|peer sent no certificates|nocertificatespresented|identity verification error: peer did not present"
+            r"|peer is incompatible: [a-z]|received corrupt message of type|without sending tls close notify"
+        ),
     ),
     (
         Implementation.PYTHON,

@@ -1,4 +1,4 @@
-"""Python, gRPC, OpenSSL, curl, Go and Java meet every fault at a real Envoy; what they print is in the catalogue.
+"""Python, gRPC, OpenSSL, curl, Go, Java and rustls meet every fault at a real Envoy; all that they print is known.
 
 Their wording is compared by signature, not letter by letter: it differs by patch release, and under TLS 1.3
 whether a client reads the alert before the connection is gone is a race.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trustplane.handshake.catalogue import envoy, go, java, meshes, openssl, proxies
+from trustplane.handshake.catalogue import envoy, go, java, meshes, openssl, proxies, rustls
 from trustplane.handshake.failure import Implementation
 from trustplane.handshake.signature import Signature
 
@@ -14,6 +14,7 @@ CATALOGUE: Final[tuple[Signature, ...]] = (
     *go.RULES,
     *java.RULES,
     *proxies.RULES,
+    *rustls.RULES,
     *meshes.RULES,
 )
 BY_IMPLEMENTATION: Final[dict[Implementation, tuple[Signature, ...]]] = {

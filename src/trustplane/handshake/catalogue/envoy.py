@@ -231,6 +231,11 @@ RULES: Final = (
         "TLS versions of both",
     ),
     Signature(
+        "envoy-alert-decrypt", 17, E, Match(("alert decrypt error",)),
+        (("unknown-issuer", 0.6), ("bad-signature", 0.4)), A,
+        "what runs the other side: rustls sends this for a root of the same name and another key",
+    ),
+    Signature(
         "envoy-alert-protocol", 25, E, Match(("alert protocol version",)), (("version-mismatch", 1),), A,
         "TLS versions of both",
     ),

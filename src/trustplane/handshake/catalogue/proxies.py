@@ -1,4 +1,4 @@
-"""Signatures of gRPC's C core, nginx, HAProxy and rustls."""
+"""Signatures of gRPC's C core, nginx and HAProxy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trustplane.handshake.catalogue.openssl import (
 from trustplane.handshake.failure import Implementation, Side
 from trustplane.handshake.signature import Match, Signature, Voice
 
-R, N, H, T = Implementation.GRPC, Implementation.NGINX, Implementation.HAPROXY, Implementation.RUSTLS
+R, N, H = Implementation.GRPC, Implementation.NGINX, Implementation.HAPROXY
 V, A, S = Voice.VERIFIER, Voice.ALERT, Voice.SILENCE
 C = Side.CLIENT
 B = Side.SERVER
@@ -122,6 +122,7 @@ _NGINX_ALERTED: Final[tuple[tuple[str, str, Causes], ...]] = (
     ("bad-certificate", "alert bad certificate", ALERTED_BAD),
     ("usage", "alert unsupported certificate", (("wrong-usage", 1.0),)),
     ("revoked", "alert certificate revoked", (("revoked", 1.0),)),
+    ("pin", "bad certificate hash value", (("pin-outdated", 1.0),)),
     ("certificate-required", "alert certificate required", NO_CERTIFICATE),
     ("protocol", "alert protocol version", (("version-mismatch", 1.0),)),
     ("handshake", "alert handshake failure", (("no-client-certificate", 0.6), ("no-shared-cipher", 0.4))),
@@ -240,45 +241,4 @@ _HAPROXY: Final = (
          ("version-mismatch", 0.15)), V, "log %[ssl_fc_err_str] in error-log-format",
     ),
 )  # fmt: skip
-_PEER: Final = "invalid peer certificate: "
-_TOLD: Final = "received fatal alert: "
-_RUSTLS: Final = (
-    Signature("rustls-expired", 81, T, Match((_PEER + "expired",)), EXPIRED, V, "the dates"),
-    Signature("rustls-not-yet-valid", 81, T, Match((_PEER + "notvalidyet",)), NOT_YET, V, "both clocks"),
-    Signature("rustls-unknown-issuer", 81, T, Match((_PEER + "unknownissuer",)), NO_ROOT, V, "authority key id"),
-    Signature("rustls-wrong-name", 81, T, Match((_PEER + "notvalidforname",)), (("wrong-san", 1),), V, "the names"),
-    Signature(
-        "rustls-wrong-name", 81, T, Match((_PEER + "certificate not valid for name",)), (("wrong-san", 1),), V, "names",
-    ),
-    Signature(
-        "rustls-bad-signature", 81, T, Match((_PEER + "badsignature",)), (("bad-signature", 1),), V, "signatures",
-    ),
-    Signature("rustls-revoked", 81, T, Match((_PEER + "revoked",)), (("revoked", 1),), V, "the list"),
-    Signature("rustls-usage", 81, T, Match((_PEER + "invalidpurpose",)), (("wrong-usage", 1),), V, "key usage"),
-    Signature(
-        "rustls-alert-expired", 82, T, Match((_TOLD + "certificateexpired",)), ALERTED_EXPIRED, A, "our dates", C,
-    ),
-    Signature("rustls-alert-unknown-ca", 82, T, Match((_TOLD + "unknownca",)), ALERTED_CA, A, "the other's record", C),
-    Signature(
-        "rustls-alert-required", 82, T, Match((_TOLD + "certificaterequired",)), NO_CERTIFICATE, A, "the runtime", C,
-    ),
-    Signature(
-        "rustls-alert-revoked", 82, T, Match((_TOLD + "certificaterevoked",)), (("revoked", 1),), A, "the list", C,
-    ),
-    Signature(
-        "rustls-alert-unknown", 82, T, Match((_TOLD + "certificateunknown",)), ALERTED_UNKNOWN, A, "the record", C,
-    ),
-    Signature(
-        "rustls-alert-usage", 82, T, Match((_TOLD + "unsupportedcertificate",)), (("wrong-usage", 1),), A, "usage", C,
-    ),
-    Signature("rustls-alert-bad", 82, T, Match((_TOLD + "badcertificate",)), ALERTED_BAD, A, "the other's record", C),
-    Signature(
-        "rustls-no-certificate", 83, T, Match(("peer sent no certificates",)), NO_CERTIFICATE, V, "the runtime", C,
-    ),
-    Signature(
-        "rustls-not-tls", 83, T, Match(("received corrupt message of type",)),
-        (("tls-to-plaintext", 0.5), ("plaintext-to-tls", 0.4), ("not-tls", 0.1)), V, "whose record it is",
-    ),
-)  # fmt: skip
-
-RULES: Final = (*_GRPC, *_NGINX, *_HAPROXY, *_RUSTLS)
+RULES: Final = (*_GRPC, *_NGINX, *_HAPROXY)

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from trustplane.handshake.failure import Failure
-from trustplane.handshake.readers import event, proxies, runtimes
+from trustplane.handshake.readers import event, proxies, runtimes, rustls
 from trustplane.handshake.readers.line import Line, Reader, instant_in
 from trustplane.handshake.recognise import origin_of
 from trustplane.handshake.signature import plain
@@ -29,6 +29,7 @@ class Format(Enum):
     JAVA = "java"
     OPENSSL = "openssl"
     CURL = "curl"
+    RUSTLS = "rustls"
     TEXT = "text"
 
 
@@ -50,6 +51,7 @@ READERS: Final[dict[Format, Reader]] = {
     Format.JAVA: runtimes.read_java,
     Format.OPENSSL: runtimes.read_openssl,
     Format.CURL: runtimes.read_curl,
+    Format.RUSTLS: rustls.read,
     Format.TEXT: _read_text,
 }
 # Tried on each line, in this order; the first line that one of them takes decides.
@@ -65,6 +67,13 @@ _LOOKS: Final = (
     (Format.NGINX, re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\w+\] \d+#\d+:")),
     (Format.HAPROXY, re.compile(r".*(?:haproxy\[\d+\]|:\d{1,5} \[\d\d/[A-Z][a-z]{2}/\d{4}:)")),
     (Format.CURL, re.compile(r"curl: \(\d+\)|\* +Trying |\* (?:ALPN|SSL connection using)")),
+    (
+        Format.RUSTLS,
+        re.compile(
+            r".*(?:invalid peer certificate: |received fatal alert: [A-Z][a-z]+[A-Z]|InvalidCertificate\("
+            r"|AlertReceived\(|NoCertificatesPresented|peer sent no certificates)"
+        ),
+    ),
     (Format.OPENSSL, re.compile(r"CONNECTED\(|ACCEPT\b|verify error:num=|depth=\d")),
     (Format.JAVA, re.compile(r".*(?:javax\.net\.ssl\.|java\.\w+\.|sun\.security\.)")),
     (Format.PYTHON, re.compile(r'Traceback \(most recent|  File "|.*(?:_ssl\.c:|\bssl\.SSL|\[SSL: )')),
