@@ -125,7 +125,9 @@ class Door:
     async def to_be_mended(self) -> Sequence[Finding]:
         current = self._behind.desired.current
         ended = ended_waivers(current[1], self._behind.clock.now()) if current else ()
-        return (*ended, *self._behind.revocations.findings(), *self._behind.federate.findings())
+        behind = self._behind
+        issuing = dict.fromkeys((*behind.authorities.findings(), *behind.revocations.findings()))  # a full disk is one
+        return (*ended, *issuing, *behind.federate.findings())
 
     async def outage_budget(self) -> OutageBudget:
         return await self._behind.outage.read()

@@ -17,7 +17,7 @@ import structlog
 
 from trustplane.audit import events
 from trustplane.clock import Clock
-from trustplane.fault import Broken, Refused, Unavailable
+from trustplane.fault import Broken, Finding, Refused, Unavailable
 from trustplane.flows.feed import Feed
 from trustplane.flows.issuing.signer import Signer, SigningKey
 from trustplane.issuance.authority_shape import issuing_body, root_body
@@ -125,6 +125,7 @@ class KeepAuthorities:
         self._clock = clock
         self._ahead = ahead
         self._unsealed: dict[AuthorityId, SigningKey] = {}
+        self._findings: tuple[Finding, ...] = ()
         self._log = structlog.get_logger("authorities")
         self.standing: Feed[Standing | None] = Feed(None)
 
@@ -156,8 +157,14 @@ class KeepAuthorities:
             await self._clock.sleep(max(SHORTEST_WAIT, min(LONGEST_WAIT, shortest / 60)))
             try:
                 await self.settle()
+                self._findings = ()
             except (Unavailable, Refused) as fault:
+                self._findings = tuple(fault.findings)
                 self._log.warning("authorities not looked after", code=fault.code, what=fault.finding.what)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What kept them from being looked after last."""
+        return self._findings
 
     async def settle(self) -> None:
         """Take every step that is due, then stand by what is stored."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -183,5 +184,32 @@ def test_nothing_is_published_when_nothing_changed() -> None:
         before = keep.standing.value
         await keep.settle()
         assert keep.standing.value is before
+
+    asyncio.run(play())
+
+
+class OnADisk(MemoryRecords):
+    is_full = False
+
+    async def append_audit(self, bodies: Sequence[bytes], at: datetime) -> int:
+        if self.is_full:
+            raise Unavailable(code="store-full", what="full", why="full", fix="make room")
+        return await super().append_audit(bodies, at)
+
+
+def test_what_keeps_it_from_looking_after_them_is_told_until_it_does() -> None:
+    records, clock = OnADisk(), VirtualClock(NOON)
+    keep = a_server(records, clock)
+
+    async def play() -> None:
+        await keep.start()
+        running = asyncio.ensure_future(keep.run())
+        records.is_full = True
+        await clock.advance(LIFETIMES.issuing / 2 + timedelta(minutes=2))
+        assert [one.code for one in keep.findings()] == ["store-full"]
+        records.is_full = False
+        await clock.advance(timedelta(minutes=2))
+        assert keep.findings() == ()
+        running.cancel()
 
     asyncio.run(play())
