@@ -85,7 +85,7 @@ class _Console:
         self._writer = Writer(behind.facts, behind.clock)
 
     def routes(self) -> list[Route]:
-        pages, approvals = self._behind.pages, self._behind.approvals
+        pages = self._behind.pages
         shown: tuple[tuple[str, Make, bool], ...] = (
             ("/", pages.overview, True),
             ("/trust", pages.trust, True),
@@ -103,9 +103,6 @@ class _Console:
             ("/audit/checkpoint", pages.checkpoint, False),
             ("/dry-run", pages.dry_run, True),
             ("/acts/{name}", pages.act, False),
-            ("/proposals", approvals.every, True),
-            ("/proposals/{number}", approvals.one, True),
-            ("/propose/{kind}", approvals.ask, False),
             ("/search", pages.search, False),
             ("/pictures/expiry.svg", pages.expiry, False),
             ("/pictures/expiry.csv", pages.expiry_figures, False),
@@ -115,7 +112,7 @@ class _Console:
             ("/pictures/calls/{namespace}/{name}.csv", pages.calls_figures, False),
         )
         return [
-            *(Route(path, self._page(make, is_live=is_live), methods=["GET"]) for path, make, is_live in shown),
+            *(self._shown(*one) for one in shown),
             *self._acting(),
             Route("/audit/verify", self._answering(self._verify), methods=["POST"]),
             Route("/live", self._answering(self._stream), methods=["GET"]),
@@ -126,8 +123,15 @@ class _Console:
             Route("/static/{name}", _static, methods=["GET"]),
         ]
 
+    def _shown(self, path: str, make: Make, is_live: bool) -> Route:  # noqa: FBT001 - a table's column
+        return Route(path, self._page(make, is_live=is_live), methods=["GET"])
+
     def _acting(self) -> list[Route]:
+        approvals = self._behind.approvals
         return [
+            self._shown("/proposals", approvals.every, True),
+            self._shown("/proposals/{number}", approvals.one, True),
+            self._shown("/propose/{kind}", approvals.ask, False),
             Route("/acts/{name}", self._answering(self._act), methods=["POST"]),
             Route("/propose/{kind}", self._answering(self._propose), methods=["POST"]),
             Route("/proposals/{number}", self._answering(self._decide), methods=["POST"]),

@@ -7,6 +7,8 @@ nothing that changes anything.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
@@ -28,6 +30,7 @@ from trustplane.wire.http_handshakes import HandshakeAnswers, HandshakesShape
 from trustplane.wire.http_holdings import MAX_CURSOR_CHARACTERS
 from trustplane.wire.http_openapi import document
 from trustplane.wire.http_people import account_operations
+from trustplane.wire.http_proposal_shapes import ProposalShape
 from trustplane.wire.http_proposals import proposal_operations
 from trustplane.wire.http_readers import ReadersGate
 from trustplane.wire.http_revocations import RevocationAnswers
@@ -38,6 +41,7 @@ from trustplane.wire.http_server_answers import METRICS_TYPE, ServerAnswers
 from trustplane.wire.http_traffic import MOST_DECISIONS, TrafficAnswers
 from trustplane.wire.http_traffic_shapes import TrafficShape
 
+PROPOSED = {"start_rotation", "waive_participant", "promote_dry_run", "revoke_id", "revoke_issuer"}
 MAX_AUDIT_ENTRIES = 10_000
 
 _ANYONE = Access.OPEN
@@ -66,6 +70,8 @@ def operations(door: ServerDoor, metrics: CollectorRegistry, clock: Clock) -> tu
         *rollout_operations(door.rollouts()),
         fleet_operation(door),
     )
+
+    listed = tuple(replace(one, waits=ProposalShape) if one.name in PROPOSED else one for one in listed)
 
     async def openapi(_: Call) -> Raw:
         facts = await door.facts()

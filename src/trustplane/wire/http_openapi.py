@@ -29,7 +29,7 @@ Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
 
 def document(title: str, version: str, operations: Sequence[Operation]) -> bytes:
     shapes = {ErrorShape} | {one.answer for one in operations if not isinstance(one.answer, str)}
-    shapes |= {one.body for one in operations if one.body}
+    shapes |= {one.body for one in operations if one.body} | {one.waits for one in operations if one.waits}
     ordered = sorted(shapes, key=lambda shape: shape.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     schema_of = dict(zip(ordered, schemas, strict=True))
@@ -65,6 +65,9 @@ def _operation(one: Operation, schema_of: dict[type[msgspec.Struct], Schema]) ->
         "responses": {"200": {"description": "done", "content": content}, "default": error},
         "security": _SECURITY[one.access],
     }
+    if one.waits:
+        waiting = {"application/json": {"schema": schema_of[one.waits]}}
+        described["responses"]["202"] = {"description": "proposed: it waits for an approval", "content": waiting}
     if parameters := _parameters(one):
         described["parameters"] = parameters
     if one.body:

@@ -156,6 +156,7 @@ class Operation:
     run: Run
     query: tuple[Number | Text, ...] = ()
     body: type[msgspec.Struct] | None = None
+    waits: type[msgspec.Struct] | None = None  # the answer, with 202, where it waits for an approval
 
 
 Gate = Callable[[Request], Awaitable[None]]
