@@ -92,7 +92,7 @@ class Looking:
             connected=await server.connected(),
             uptake=await self.uptake.now(),
             change=changes[0] if changes else None,
-            proposals=await server.proposals().newest(),
+            proposals=await server.proposals().lately(),
         )
         failures = await server.handshakes().by_hour(HOURS)
         found = overview(known, await server.revisions(REVISIONS), await self.hostings.now())

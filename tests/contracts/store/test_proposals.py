@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -101,6 +102,17 @@ async def test_those_who_wait_are_few_but_the_glass_can_be_broken(where: str) ->
         assert (await store.add_proposal(broken, note, NOW)).phase is Phase.APPROVED
         later = NOW + LIFETIME
         assert (await store.add_proposal(proposal(at=later), note, later)).number == MOST_OPEN + 2
+
+
+async def test_replicas_that_add_at_once_number_each_of_them(url: str) -> None:
+    async with await opened(url) as one, await opened(url) as other:
+        adding = [store.add_proposal(proposal(at=NOW), note, NOW) for _ in range(4) for store in (one, other)]
+        numbered = await asyncio.gather(*adding)
+        assert sorted(each.number for each in numbered) == list(range(1, 9))
+        approvals = [
+            store.move_proposal(moved(numbered[0], Approved(GRACE, "", "s")), [], NOW) for store in (one, other)
+        ]
+        assert sorted(await asyncio.gather(*approvals)) == [False, True]
 
 
 async def test_what_is_over_is_forgotten_after_a_while_and_what_is_open_never(where: str) -> None:

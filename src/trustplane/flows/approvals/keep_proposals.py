@@ -40,6 +40,7 @@ from trustplane.people.proposed_act import Act, ActKind, Judged
 
 LOOKED_AFTER_EVERY = timedelta(minutes=1)
 MOST_LISTED = 200
+LATELY = 20
 OWN = "trustplane"  # who decides when nobody does
 INTERRUPTED = (
     "interrupted: the server stopped after the approval, and the act is not on record as done; look at what is there "
@@ -149,6 +150,12 @@ class KeepProposals:
 
     async def newest(self, limit: int = MOST_LISTED) -> Sequence[Proposal]:
         return [self._now(one) for one in await self._records.newest_proposals(limit)]
+
+    async def lately(self) -> Sequence[Proposal]:
+        """What waits, and what was decided last, the newest first: read often, so not all of it."""
+        found = {one.number: one for one in await self._records.newest_proposals(LATELY)}
+        found |= {one.number: one for one in await self._records.open_proposals()}
+        return [self._now(one) for _, one in sorted(found.items(), reverse=True)]
 
     async def start(self) -> None:
         """Before any door is open: whatever this server was about to do, it is not doing now."""

@@ -12,7 +12,7 @@ import pytest
 from tests.kit.clock import VirtualClock
 from tests.kit.proposals import ADA, GRACE, NOON, REVOKE, CountedAct, MemoryProposals, refusing
 from trustplane.fault import Refused
-from trustplane.flows.approvals.keep_proposals import INTERRUPTED, KeepProposals
+from trustplane.flows.approvals.keep_proposals import INTERRUPTED, LATELY, KeepProposals
 from trustplane.people.person import Person
 from trustplane.people.proposal import CARRIED_OUT_WITHIN, LIFETIME, Phase, Proposal
 from trustplane.people.proposed_act import Act, ActKind
@@ -176,6 +176,16 @@ def test_nobody_waits_for_ever() -> None:
     asyncio.run(kept.server().settle())
     assert kept.log() == ["proposal-made", "proposal-expired"]
     assert kept.records.kept[1].phase is Phase.EXPIRED
+
+
+def test_what_waits_is_told_of_however_much_was_decided_since() -> None:
+    kept = Kept()
+    kept.proposed()
+    for number in range(LATELY + 1):
+        one = run(kept.server().propose(REVOKE, Person(f"console:p{number}"), "x"))
+        run(kept.server().refuse(one.number, GRACE, "no"))
+    told = [one.number for one in asyncio.run(kept.server().lately())]
+    assert told == [*range(LATELY + 2, 2, -1), 1]
 
 
 def test_it_is_refused_and_withdrawn() -> None:
