@@ -6,7 +6,8 @@ killed after it, the next start looks whether the act was done, writes that down
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -94,6 +95,7 @@ class KeepProposals:
         self._clock = clock
         self._carrier = carrier
         self.required = required
+        self._acting: set[asyncio.Future[Proposal]] = set()
         self._log = structlog.get_logger("proposals")
 
     async def judge(self, act: Act) -> Judged:
@@ -114,7 +116,7 @@ class KeepProposals:
         await self._still_judged_so(approved)
         moved = await self._move(approved, [_decided("approved", approved)])
         for effect in effects:
-            moved = await self._carry_out(moved, effect.act)
+            moved = await self._to_its_end(self._carry_out(moved, effect.act))
         return moved
 
     async def refuse(self, number: int, by: Person, word: str) -> Proposal:
@@ -180,6 +182,13 @@ class KeepProposals:
                 await self.settle()
             except Fault as fault:
                 self._log.warning("proposals not looked after", code=fault.code, what=fault.finding.what)
+
+    async def _to_its_end(self, acting: Coroutine[None, None, Proposal]) -> Proposal:
+        """Also when whoever asked for it is gone, or has waited too long: half an act is worse than a late one."""
+        task = asyncio.ensure_future(acting)
+        self._acting.add(task)
+        task.add_done_callback(self._acting.discard)
+        return await asyncio.shield(task)
 
     async def _carry_out(self, one: Proposal, act: Act) -> Proposal:
         try:

@@ -121,6 +121,35 @@ def test_what_fails_says_why_and_is_not_tried_again() -> None:
     assert json.loads(kept.records.bodies[-1])["done"] is False
 
 
+def test_an_act_goes_on_when_whoever_approved_it_has_gone_away() -> None:
+    kept = Kept()
+    one = kept.proposed()
+
+    async def gone_meanwhile() -> None:
+        begun, may_end = asyncio.Event(), asyncio.Event()
+
+        class Slow(CountedAct):
+            async def carry_out(self, act: Act, by: str) -> str:
+                begun.set()
+                await may_end.wait()
+                return await super().carry_out(act, by)
+
+        kept.act = Slow()
+        server = kept.server()
+        approving = asyncio.create_task(server.approve(one.number, one.digest, GRACE, "seen"))
+        await begun.wait()
+        [acting] = server._acting
+        approving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await approving
+        may_end.set()
+        await acting
+
+    asyncio.run(gone_meanwhile())
+    assert kept.records.kept[1].phase is Phase.CARRIED_OUT
+    assert len(kept.act.done) == 1
+
+
 def test_a_server_killed_before_the_act_tells_of_it_and_never_does_it() -> None:
     kept = Kept()
     one = kept.proposed()
