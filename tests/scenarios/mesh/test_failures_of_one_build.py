@@ -18,6 +18,8 @@ import shutil
 import signal
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -26,7 +28,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.browser import browser, tab
-from tests.kit.mesh import PORTS, Mesh, until
+from tests.kit.mesh import PORTS, Mesh, Node, until
 from tests.kit.mesh_repository import Member, Repository
 from tests.kit.mesh_traffic import status
 from tests.kit.tree import ROOT
@@ -50,36 +52,20 @@ LINE = (
 
 
 def test_callers_of_one_build_that_fail_since_a_rollout_are_one_line(mesh: Mesh) -> None:
-    older, newer, callees = ([f"{kind}-{at}" for at in range(many)] for kind, many in _KINDS)
-    for name in older:
-        _older_envoy(mesh.folder / f"envoy-{name}")
-    callers = [*older, *newer]
-    # On one node each: where it may run it has a certificate, and the newest is the one that is revoked.
-    placed = mesh.members(*callers, *callees, **dict.fromkeys(callers, callees))
-    members = tuple(replace(one, nodes=("east" if one.name in callers else "west",)) for one in placed)
     console = f"{mesh.address}:{CONSOLE_PORT}"
-    mesh.start_server("--listen-console", console)
-    mesh.apply(Repository(members))
-    east, west = mesh.join("east"), mesh.join("west", address=free_loopback(PORTS))
-    mesh.start_sidecars(*members[: len(callers)], node=east)
-    mesh.start_sidecars(*members[len(callers) :], node=west)
-    until(mesh.server.all_held, "everyone holds what they should")
-    _reach(mesh, members[: len(callers)], callees, 200)
-
-    _tell_of_a_rollout(mesh, console, members[:OLDER])
-    os.kill(east.part.pid, signal.SIGSTOP)  # so that it cannot give its callers other certificates
-    _revoke(mesh, members[:OLDER])
-    for part in west.sidecars.values():  # what was open before would be refused by a rule, without a handshake
-        part.stop()
-        part.start()
-    # Nobody calls meanwhile, or that would be a failure of everyone's.
-    until(lambda: all(one.said().count("is served") == 2 for one in west.sidecars.values()), "callees are there again")
-    _reach(mesh, members[OLDER : len(callers)], callees, 200)
-    _reach(mesh, members[:OLDER], callees, 503)
-    os.kill(east.part.pid, signal.SIGCONT)
+    older, newer, callees = _callers_on_two_builds(mesh, console)
 
     def found() -> FleetShape:
         return admin.server(mesh.server.admin).get("/v1/handshakes/fleet", FleetShape)
+
+    # What worked is told once a minute, and without it nothing can be compared.
+    until(lambda: found().links == (OLDER + NEWER) * CALLEES, "what worked is counted", within=150)
+    _tell_of_a_rollout(mesh, console, older)
+    with _stopped(mesh.nodes["east"]):  # so that it cannot give its callers other certificates
+        _revoke(mesh, older)
+        _started_again(mesh.nodes["west"])
+        _reach(mesh, newer, callees, 200)
+        _reach(mesh, older, callees, 503)
 
     def is_explained() -> bool:
         findings = found().findings
@@ -94,6 +80,46 @@ def test_callers_of_one_build_that_fail_since_a_rollout_are_one_line(mesh: Mesh)
     assert re.fullmatch(LINE, said.splitlines()[0]), said
     shown = asyncio.run(_shown(mesh, f"http://{console}"))
     assert re.search(LINE, shown), shown
+
+
+_Members = tuple[Member, ...]
+
+
+def _callers_on_two_builds(mesh: Mesh, console: str) -> tuple[_Members, _Members, list[str]]:
+    """The older ones, the newer ones, and whom both reach."""
+    older, newer, callees = ([f"{kind}-{at}" for at in range(many)] for kind, many in _KINDS)
+    for name in older:
+        _older_envoy(mesh.folder / f"envoy-{name}")
+    callers = [*older, *newer]
+    # On one node each: where it may run it has a certificate, and the newest is the one that is revoked.
+    placed = mesh.members(*callers, *callees, **dict.fromkeys(callers, callees))
+    members = tuple(replace(one, nodes=("east" if one.name in callers else "west",)) for one in placed)
+    mesh.start_server("--listen-console", console)
+    mesh.apply(Repository(members))
+    east, west = mesh.join("east"), mesh.join("west", address=free_loopback(PORTS))
+    mesh.start_sidecars(*members[: len(callers)], node=east)
+    mesh.start_sidecars(*members[len(callers) :], node=west)
+    until(mesh.server.all_held, "everyone holds what they should")
+    _reach(mesh, members[: len(callers)], callees, 200)
+    return members[:OLDER], members[OLDER : len(callers)], callees
+
+
+@contextmanager
+def _stopped(node: Node) -> Iterator[None]:
+    os.kill(node.part.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(node.part.pid, signal.SIGCONT)
+
+
+def _started_again(node: Node) -> None:
+    """What was open before would be refused by a rule, without a handshake. Nobody calls meanwhile, or that would be a
+    failure of everyone's."""
+    for part in node.sidecars.values():
+        part.stop()
+        part.start()
+    until(lambda: all(one.said().count("is served") == 2 for one in node.sidecars.values()), "they are there again")
 
 
 _KINDS = (("older", OLDER), ("newer", NEWER), ("callee", CALLEES))

@@ -21,7 +21,7 @@ from trustplane.cli import admin
 from trustplane.main.demo.directory import free_loopback
 from trustplane.wire.http_fleet import FleetShape, FleetValueShape
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("traffic")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("traffic")]
 
 CALLERS, CALLEES = 6, 5
 
@@ -42,15 +42,18 @@ def test_a_callee_that_nobody_lets_in_is_named(mesh: Mesh) -> None:
     links = list(product(members[:CALLERS], callees))
     until(lambda: all(answers(mesh, *link) == 200 for link in links), "everyone reaches everyone")
     socket = ("--server-socket", str(mesh.server.admin))
+
+    def found() -> FleetShape:
+        return admin.server(mesh.server.admin).get("/v1/handshakes/fleet", FleetShape)
+
+    # What worked is told once a minute, and without it nothing can be compared.
+    until(lambda: found().links == CALLERS * CALLEES, "what worked is counted", within=150)
     os.kill(west.part.pid, signal.SIGSTOP)  # so that it cannot give the callee another certificate
     broken = members[CALLERS]
     serial = mesh.ask("explain", broken.spiffe_id, *socket)["certificate"]["serial"]  # type: ignore[index] # JSON
     mesh.ask("revoke", "svid", serial, "--reason", "key-compromise", *socket)
     until(lambda: all(answers(mesh, one, callees[0]) == 503 for one in members[:CALLERS]), "nobody lets it in")
     os.kill(west.part.pid, signal.SIGCONT)
-
-    def found() -> FleetShape:
-        return admin.server(mesh.server.admin).get("/v1/handshakes/fleet", FleetShape)
 
     until(lambda: found().failing_links >= CALLERS and found().findings, "all of them are told, and a value is named")
     (finding,) = found().findings
