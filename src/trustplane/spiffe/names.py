@@ -77,6 +77,10 @@ def server_id(trust_domain: TrustDomain, instance: NodeName) -> SpiffeId:
     return SpiffeId(trust_domain, (RESERVED_SEGMENT, "server", instance.name))
 
 
+def is_probe(spiffe_id: SpiffeId) -> bool:
+    return spiffe_id.path[:2] == (RESERVED_SEGMENT, "probe")
+
+
 def probe_id(trust_domain: TrustDomain, node: NodeName) -> SpiffeId:
     """Whom a node's probes show themselves as: nobody that any rule lets do anything."""
     return SpiffeId(trust_domain, (RESERVED_SEGMENT, "probe", node.name))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select, tuple_
 
 from trustplane.handshake.setup import Became, Setup, StoredSetup
 from trustplane.spiffe.names import NodeName, ServiceName
@@ -42,8 +42,9 @@ def since(connection: Connection, since: datetime, until: datetime, limit: int) 
     same = (earlier.c.node == hosting.c.node, earlier.c.service == hosting.c.service)
     # By the key of each sidecar: to group by it would read all that is kept.
     at_first = select(func.max(earlier.c.at)).where(*same, earlier.c.at < since).correlate(hosting).scalar_subquery()
-    is_first = and_(_OF.node == hosting.c.node, _OF.service == hosting.c.service, _OF.at == at_first)
-    first = select(sidecar_setups).join(hosting, is_first)
+    first = select(sidecar_setups).where(
+        tuple_(*_SIDECAR, _OF.at).in_(select(hosting.c.node, hosting.c.service, at_first))
+    )
     within = select(sidecar_setups).where(_OF.at >= since, _OF.at < until).order_by(_OF.at.desc()).limit(limit)
     rows = [*connection.execute(first), *connection.execute(within)]
     return tuple(sorted(map(_stored, rows), key=lambda one: one.became.at))

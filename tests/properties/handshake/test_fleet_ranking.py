@@ -128,6 +128,18 @@ def test_what_begins_with_a_change_is_said_to(seed: int, at: float) -> None:
         assert found.findings[0].since[:1] == ("1.37.2 (change 18)",)
 
 
+def test_of_many_changes_the_nearest_are_named() -> None:
+    """All of them are followed by the same failures."""
+    random = Random(5)
+    subjects = [
+        failing(one, random, 0.75) if one.facts["client build"] == ("1.37.2",) else one for one in fleet(random)
+    ]
+    changes = [Rollout(f"change {one}", "", BEGAN + HOUR.length * one / 40) for one in range(1, 31)]
+    (found,) = ranked(subjects, changes, HOUR).findings
+    assert found.since[0] == "change 30"
+    assert len(found.since) <= 3
+
+
 @FEW
 @given(SEEDS)
 def test_a_change_of_everything_is_found_by_time_alone(seed: int) -> None:

@@ -103,7 +103,7 @@ class CompareFailures:
         since = max(since, min((one for one in mesh.began.values() if one < until), default=since))
         changes = (*_of_others(told, mesh, since), *await self._own(since), *setups.upgrades(since))
         return Compared(
-            await asyncio.to_thread(_ranked, mesh, records, completed, changes, Window(since, until)),
+            await asyncio.to_thread(ranking_of, mesh, records, completed, changes, Window(since, until)),
             since,
             until,
             changes,
@@ -150,7 +150,7 @@ class CompareFailures:
         return [*applied, *(one for one in steps if one.started >= since)]
 
 
-def _ranked(
+def ranking_of(
     mesh: Mesh,
     records: Sequence[Stored],
     completed: Mapping[tuple[NodeName, ServiceName, Side], int],

@@ -20,7 +20,8 @@ from trustplane.handshake.fleet.values import MAX_SUBJECTS
 from trustplane.handshake.join import Pair, join
 from trustplane.handshake.setup import Setup
 from trustplane.handshake.stored import Stored
-from trustplane.spiffe.names import NodeName, ServiceName
+from trustplane.spiffe.ids import SpiffeId
+from trustplane.spiffe.names import NodeName, ServiceName, is_probe
 
 STRAY = "not in the mesh"
 
@@ -85,6 +86,8 @@ def _failed(mesh: Mesh, records: Sequence[Stored], latest: datetime) -> dict[_En
     nameless: list[tuple[_Ends, Pair]] = []
     for pair in join([one.reported.failure for one in records]):
         ends = _ends(mesh, pair, by_record)
+        if _is_of_a_probe(by_record.get(id(pair.server))):
+            continue
         if pair.client is None and not isinstance(ends[0], Sidecar) and not _claimed(pair):
             nameless.append((ends, pair))
         else:
@@ -93,6 +96,11 @@ def _failed(mesh: Mesh, records: Sequence[Stored], latest: datetime) -> dict[_En
     for ends, pair in nameless:
         failed[known.link(ends, pair)].add(pair, by_record, latest)
     return failed
+
+
+def _is_of_a_probe(callees: Stored | None) -> bool:
+    """An agent's, that asks whether a sidecar trusts a root: its refusal is an answer, and no call failed."""
+    return callees is not None and bool(callees.kind.peer) and is_probe(SpiffeId.parse(callees.kind.peer))
 
 
 def _claimed(pair: Pair) -> bool:

@@ -159,6 +159,7 @@ class _Judge:
     def changes(self, found: Sequence[_Found], changes: Sequence[After]) -> list[_Found]:
         """A change that covers what a value covers is part of its story; one that does not is a story of its own."""
         told, gone = list(found), frozenset[int]().union(*(one.covers for one in found))
+        nearest: dict[int, float] = {}
         tails = [(log_tail(one.turns, one.within, one.began, len(one.covers)), one) for one in changes]
         tails.sort(key=lambda one: (one[0], -one[1].rollout.started.timestamp()))
         for tail, change in tails:
@@ -168,9 +169,13 @@ class _Judge:
                 continue
             fits = [place for place, one in enumerate(told) if _same(one.covers & self.failing, change.covers)]
             for place in fits:
-                since = (*told[place].finding.since, change.rollout.value)
-                told[place] = replace(told[place], finding=replace(told[place].finding, since=since))
+                since = told[place].finding.since
+                # Whatever changed long before is followed by the same failures, and by more of a time without any.
+                if tail <= nearest.setdefault(place, tail) + NEARLY and len(since) < MAX_FINDINGS:
+                    finding = replace(told[place].finding, since=(*since, change.rollout.value))
+                    told[place] = replace(told[place], finding=finding)
             if not fits and len(change.covers - gone) >= LEAST and len(told) < MAX_FINDINGS:
+                nearest[len(told)] = tail
                 told.append(self._by_time(tail, change))
                 gone |= change.covers
         return told

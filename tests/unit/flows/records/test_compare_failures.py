@@ -7,19 +7,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.kit.clock import VirtualClock
-from tests.kit.compared_fleet import CALLEE, CALLER, NODES, NOW, MemoryFleet, desired, failure
+from tests.kit.compared_fleet import ACME, CALLEE, CALLER, NODES, NOW, MemoryFleet, desired, failure
 from tests.kit.handshakes import AT, EXPIRED, PLAINTEXT
 from trustplane.change.rollout import Rollout
 from trustplane.cli.fleet_text import fleet_text
 from trustplane.flows.clock_skew import Skew
 from trustplane.flows.records.compare_failures import MOST_RECORDS, CompareFailures
-from trustplane.handshake.failure import NOBODY, Side
+from trustplane.handshake.failure import NOBODY, Claims, Side
 from trustplane.handshake.fleet.sidecars import ON_ITS_WAY
 from trustplane.handshake.reported import Held
 from trustplane.handshake.setup import Setup
 from trustplane.handshake.stored import Stored, stored
 from trustplane.registry.records import Revision
-from trustplane.spiffe.names import NodeName
+from trustplane.spiffe.names import NodeName, probe_id
 from trustplane.wire.http_fleet import FleetShape, fleet_shape
 
 HOUR = timedelta(hours=1)
@@ -116,6 +116,17 @@ def test_who_calls_without_a_name_for_another_cause_is_a_stray() -> None:
     pairs = [failure(client, NODES[3], 10) for client in NODES]
     found = compared(MemoryFleet([*pairs, nameless(NODES[3], 11, PLAINTEXT), nameless(NODES[4], 12)]))
     assert (found.failing_links, found.links) == (12, 102)
+
+
+def test_a_probe_that_is_refused_is_no_link() -> None:
+    one = failure(NODES[0], NODES[3], 10)
+    claims = Claims(str(probe_id(ACME, NODES[3])))
+    probe = stored(NODES[3], replace(one.reported, failure=replace(one.reported.failure, theirs=claims)))
+    assert compared(MemoryFleet([probe])).failures == 0
+    stray = stored(
+        NODES[3], replace(one.reported, failure=replace(one.reported.failure, theirs=Claims("spiffe://a/b")))
+    )
+    assert compared(MemoryFleet([stray])).failing_links == 1
 
 
 def test_more_records_than_are_looked_at_are_told() -> None:
