@@ -17,6 +17,7 @@ from trustplane.handshake import state as states
 from trustplane.handshake.clue import Clue, Weighs, against, excludes, favours, proves
 from trustplane.handshake.failure import Failure, Side, Tls
 from trustplane.handshake.holding import Held, Holding, Parameters
+from trustplane.handshake.records import WITHHOLDING
 from trustplane.handshake.state import State, is_self_signed, uris
 from trustplane.spiffe.certificates import der_of
 
@@ -82,10 +83,21 @@ def _own_bundle(held: Between) -> Iterator[Clue]:
         return
     found = [one for one in states.clues(State(held.at, chain, roots, judged=held.whose)) if one.cause in _OWN]
     said = [one for one in found if one.weighs in {Weighs.PROVES, Weighs.FAVOURS}]
+    if _withholds(held) and {one.issuer for one in chain}.isdisjoint(one.subject for one in roots):
+        yield proves("withheld-client-certificate", "its own side's bundle names no authority of its chain")
+        yield against("self-signed", "what is withheld is not judged")
+        return
     for one in said:
         yield replace(one, weighs=Weighs.PROVES, says=f"by its own side's bundle, {one.says}")
     if not said and not is_self_signed(chain[0]):
         yield against("missing-intermediate", "the chain leads to its own side's bundle")
+
+
+def _withholds(held: Between) -> bool:
+    """Whether the judged side is a client that presents nothing of authorities that the server does not name: a
+    certificate that is not presented is not what was found wanting."""
+    of_client = held.whose is Side.CLIENT and held.speaker.side is Side.CLIENT
+    return of_client and held.speaker.implementation in WITHHOLDING
 
 
 def _own_domain(held: Between) -> Iterator[Clue]:

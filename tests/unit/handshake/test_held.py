@@ -53,6 +53,28 @@ def test_a_group_that_is_not_shared_is_told_from_a_cipher() -> None:
     assert causes == ["no-shared-cipher", "no-shared-group", "no-shared-cipher"]
 
 
+@pytest.mark.parametrize("fault", ["unknown-root-client", "no-intermediate-client", "self-signed-client"])
+def test_a_client_that_withholds_is_not_told_that_its_certificate_was_found_wanting(fault: str) -> None:
+    side = FAULTS[fault].client
+    silent = Failure("java.net.SocketException: Broken pipe", Implementation.JAVA, Side.CLIENT, at=NOW)
+    causes = {
+        by: diagnose(
+            Pair(replace(silent, implementation=by, text=text), None), client(chain=side.chain, roots=side.roots)
+        ).cause
+        for by, text in (
+            (Implementation.JAVA, silent.text),
+            (Implementation.CURL, "curl: (55) Send failure: Broken pipe"),
+        )
+    }
+    assert causes == {Implementation.JAVA: "withheld-client-certificate", Implementation.CURL: FAULTS[fault].cause}
+
+
+def test_who_signed_under_a_name_that_is_wanted_is_presented_all_the_same() -> None:
+    side = FAULTS["namesake-root-client"].client
+    told = Failure("remote error: tls: unknown certificate authority", Implementation.GO, Side.CLIENT, at=NOW)
+    assert diagnose(Pair(told, None), client(chain=side.chain, roots=side.roots)).cause == "unknown-issuer"
+
+
 def test_a_chain_that_is_not_the_judged_one_is_left_out() -> None:
     ended = FAULTS["expired-client"].client.chain
     judged = replace(DEEP, text=DEEP.text.replace("depth_1:_unable_to_get_local_issuer_certificate", "x"))

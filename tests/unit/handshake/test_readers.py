@@ -197,3 +197,35 @@ def test_an_event_written_is_the_event_read() -> None:
 def test_lines_that_no_program_wrote_break_no_reader(text: str) -> None:
     for reader in READERS.values():
         assert len(list(reader(lines(text)))) <= 1
+
+
+FRAMES = """java.net.SocketException: Broken pipe
+\tat java.base/sun.security.ssl.SSLSocketOutputRecord.flush(SSLSocketOutputRecord.java:271)
+\tat java.base/sun.security.ssl.{sending}.produce(X.java:773)
+\tat java.base/sun.security.ssl.ServerHelloDone$ServerHelloDoneConsumer.consume(ServerHelloDone.java:182)
+\tat Client.main(Client.java:38)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sending", "signature"),
+    [
+        ("CertificateVerify$T12CertificateVerifyProducer", "java-refused-after-certificate"),
+        ("Finished$T12FinishedProducer", "java-refused-without-certificate"),
+        ("SSLSocketImpl$AppOutputStream", "java-broken-pipe"),
+    ],
+)
+def test_what_java_was_sending_says_whether_it_had_presented_a_certificate(sending: str, signature: str) -> None:
+    (failure,) = read(Format.JAVA, FRAMES.format(sending=sending))
+    assert recognise(failure).signature.id == signature
+    assert failure.side is Side.CLIENT
+    assert (failure.tls is Tls.V1_2) == ("$T12" in sending)
+
+
+def test_which_side_verified_is_in_javas_frames() -> None:
+    refused = (
+        "javax.net.ssl.SSLHandshakeException: PKIX path building failed\n"
+        "\tat java.base/sun.security.ssl.CertificateMessage$T13CertificateConsumer.{check}(CertificateMessage.java:1)\n"
+    )
+    sides = [read(Format.JAVA, refused.format(check=f"check{one}Certs")) for one in ("Server", "Client")]
+    assert [(one.side, one.tls) for (one,) in sides] == [(Side.CLIENT, Tls.V1_3), (Side.SERVER, Tls.V1_3)]

@@ -95,6 +95,16 @@ RULES: Final = (
         "java-alert-protocol", 68, J, Match((FATAL + "protocol version",)), (("version-mismatch", 1),), A, "versions",
     ),
     Signature(
+        "java-refused-after-certificate", 69, J, Match(("broken pipe", "certificateverify$t12")),
+        (("rejected-by-server", 0.85), ("peer-closed", 0.15)), S,
+        "the server's record: Java had sent a certificate, as its frame CertificateVerify tells, and read no alert", C,
+    ),
+    Signature(
+        "java-refused-without-certificate", 69, J, Match(("broken pipe", "finished$t12")),
+        (("withheld-client-certificate", 0.45), ("no-client-certificate", 0.35), ("rejected-by-server", 0.2)), S,
+        "whether a certificate is configured: Java came to its Finished without, and withholds what is not wanted", C,
+    ),
+    Signature(
         "java-broken-pipe", 69, J, Match(("broken pipe",)),
         (("rejected-by-server", 0.6), ("peer-closed", 0.4)), S,
         "the server's record: Java wrote before it read the alert", C,

@@ -23,6 +23,13 @@ _JAVA: Final = re.compile(
     r"|Received fatal alert|Certificate(?:Expired|NotYetValid)Exception"
 )
 _JAVA_FRAME: Final = re.compile(r"^\s+(?:at |\.\.\. \d)")
+# Frames of JSSE that say more than the exception: what it was sending, which side it is, and under which version.
+_JAVA_SENDS: Final = re.compile(r"sun\.security\.ssl\.((?:CertificateVerify|Finished)\$T1[23]\w{1,40}Producer)\.")
+_JAVA_CLIENT: Final = re.compile(
+    r"sun\.security\.ssl\.(?:\S+\.checkServerCerts|ServerHelloDone\$ServerHelloDoneConsumer)\b"
+)
+_JAVA_SERVER: Final = re.compile(r"sun\.security\.ssl\.\S+\.checkClientCerts\b")
+_JAVA_TLS: Final = re.compile(r"sun\.security\.ssl\.\w+\$T(12|13)[A-Z]")
 _DEPTH: Final = re.compile(r"depth=(\d{1,3})\b")
 _VERIFY: Final = re.compile(r"verify error:num=\d{1,4}:.{1,200}")
 _ERROR: Final = re.compile(r"[0-9A-F]{8,20}:error:[0-9A-F]{8}:.{1,400}")
@@ -56,27 +63,38 @@ def read_go(lines: Iterable[Line]) -> Iterator[Failure]:
 def read_java(lines: Iterable[Line]) -> Iterator[Failure]:
     """One failure for each stack trace: the causes follow one another, and the innermost decides."""
     trace: list[str] = []
+    frames: list[str] = []
     first: Line | None = None
     for line in lines:
         if _JAVA_FRAME.match(line.text):
+            if len(frames) < MAX_TRACE and "sun.security.ssl." in line.text:
+                frames.append(line.text)
             continue
         if line.text.lstrip().startswith("Caused by:") and first is not None:
             if len(trace) < MAX_TRACE:
                 trace.append(line.text.strip())
             continue
         if first is not None:
-            yield _traced(first, trace)
-            first, trace = None, []
+            yield _traced(first, trace, frames)
+        first, trace, frames = None, [], []
         if _JAVA.search(line.text):
             first, trace = line, [line.text.strip()]
     if first is not None:
-        yield _traced(first, trace)
+        yield _traced(first, trace, frames)
 
 
-def _traced(first: Line, trace: list[str]) -> Failure:
+def _traced(first: Line, trace: list[str], frames: list[str]) -> Failure:
     # The innermost cause stands last; when the text is cut, the beginning may go, not the end.
     text = " | ".join(trace[:1] + trace[-4:] if len(trace) > 5 else trace)
-    return Failure(text, Implementation.JAVA, at=instant_in(first.text), place=first.place)
+    if "SocketException" in text and (sends := _first_in(_JAVA_SENDS, frames)):
+        text += f" | at {sends[1]}"
+    side = Side.CLIENT if _first_in(_JAVA_CLIENT, frames) else Side.SERVER if _first_in(_JAVA_SERVER, frames) else None
+    tls = Tls(f"1.{found[1][1]}") if (found := _first_in(_JAVA_TLS, frames)) else None
+    return Failure(text, Implementation.JAVA, side, tls=tls, at=instant_in(first.text), place=first.place)
+
+
+def _first_in(pattern: re.Pattern[str], frames: list[str]) -> re.Match[str] | None:
+    return next((found for one in frames if (found := pattern.search(one))), None)
 
 
 def read_openssl(lines: Iterable[Line]) -> Iterator[Failure]:
