@@ -65,7 +65,16 @@ _VERIFIED: Final = (
         SELF_IN_CHAIN,
         "the bundle's roots",
     ),
+    # OpenSSL before 3.0 wrote it without a hyphen.
+    (
+        "self-signed-in-chain",
+        39,
+        ("self signed certificate in certificate chain",),
+        SELF_IN_CHAIN,
+        "the bundle's roots",
+    ),
     ("self-signed", 39, ("self-signed certificate",), SELF, "issuer and subject of the leaf"),
+    ("self-signed", 39, ("self signed certificate",), SELF, "issuer and subject of the leaf"),
     ("wrong-usage", 40, ("unsuitable certificate purpose",), (("wrong-usage", 1.0),), "the extended key usage"),
     ("path-length", 41, ("path length constraint exceeded",), (("path-length", 1.0),), "path lengths of the chain"),
     ("name-constraint", 41, ("permitted subtree violation",), (("name-constraint", 1.0),), "name constraints"),

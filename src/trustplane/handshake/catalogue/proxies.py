@@ -201,6 +201,17 @@ _NGINX: Final = (
         "who connects",
     ),
 )  # fmt: skip
+# What the error behind a failed handshake says, which newer releases print in brackets.
+_HAPROXY_REASONS: Final[tuple[tuple[str, str, Causes, str], ...]] = (
+    ("protocol", "unsupported protocol", (("version-mismatch", 1.0),), "versions of both"),
+    ("no-shared-cipher", "no shared cipher", (("no-shared-cipher", 1.0),), "cipher lists"),
+    ("not-tls", "wrong version number", (("not-tls", 0.7), ("plaintext-to-tls", 0.3)), "who connects"),
+    (
+        "verify-failed", "certificate verify failed",
+        (("unknown-issuer", 0.4), ("leaf-expired", 0.3), ("missing-intermediate", 0.2), ("wrong-usage", 0.1)),
+        "log %[ssl_c_err] and %[ssl_c_ca_err] in error-log-format",
+    ),
+)  # fmt: skip
 _HAPROXY: Final = (
     *(
         Signature(
@@ -234,6 +245,21 @@ _HAPROXY: Final = (
     Signature(
         "haproxy-plaintext", 80, H, Match(("ssl handshake failure", "http request")), (("plaintext-to-tls", 1),), V,
         "who connects", C,
+    ),
+    *(
+        Signature(
+            f"haproxy-alert-{id_}", 80, H, Match(("ssl handshake failure", said)), causes, A,
+            "the client's record, and what runs it", B,
+        )
+        for id_, said, causes in _NGINX_ALERTED
+    ),
+    *(
+        Signature(f"haproxy-{id_}", 80, H, Match(("ssl handshake failure", said)), causes, V, tells)
+        for id_, said, causes, tells in _HAPROXY_REASONS
+    ),
+    Signature(
+        "haproxy-client-closed", 80, H, Match(("connection closed during ssl handshake",)),
+        (("peer-closed", 0.7), ("rejected-by-client", 0.3)), S, "the client's record",
     ),
     Signature(
         "haproxy-handshake", 80, H, Match(("ssl handshake failure",)),
