@@ -120,6 +120,8 @@ class Door:
             await self._store.audit_head()
         except (Refused, Unavailable) as fault:
             found.extend(fault.findings)
+        if (trouble := self._store.trouble) is not None:
+            found.extend(trouble.findings)  # nothing is issued whose intent cannot be written down
         return found
 
     async def to_be_mended(self) -> Sequence[Finding]:

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from trustplane.clock import Clock
+from trustplane.fault import Unavailable
 from trustplane.store import engines, schema
 from trustplane.store.changes import Changes, Replicas, Silence, Subscribers
 from trustplane.store.engines import Counter, Counts
@@ -66,6 +67,10 @@ class Database:
     @property
     def counts(self) -> Counts:
         return self._counter.counts
+
+    @property
+    def trouble(self) -> Unavailable | None:
+        return self._writer.trouble
 
     def changes(self) -> Changes:
         return self._subscribers.subscribe()

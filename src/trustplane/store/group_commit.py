@@ -25,6 +25,7 @@ from trustplane.store.transaction import Transaction
 
 MAX_WAITING = 4096
 MAX_GROUP = 256
+TAKES_NOTHING = frozenset({"store-full", "store-read-only"})
 ATTEMPTS = 4  # of one piece of work, when other writers are in its way
 
 T = TypeVar("T")
@@ -69,6 +70,8 @@ class GroupCommit:
         self._waiting: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._has_written = False
+        self.trouble: Unavailable | None = None  # why the database took nothing of the last that was to be written
         self._thread = threading.Thread(target=self._write_until_closed, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -93,10 +96,19 @@ class GroupCommit:
     def _write_until_closed(self) -> None:
         while jobs := self._next_group():
             topics: set[Topic] = set()
+            self._has_written = False
             outcomes = self._group(jobs, topics)
+            self._look_for_trouble(outcomes)
             # The loop is gone when a process ends without closing its store; nobody waits for these answers then.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._answer, jobs, outcomes, frozenset(topics))
+
+    def _look_for_trouble(self, outcomes: Sequence[Outcome]) -> None:
+        """Work that changes no row is committed on a full disk too, and says nothing."""
+        of_all = (one for one in outcomes if isinstance(one, Unavailable) and one.code in TAKES_NOTHING)
+        trouble = next(of_all, None)
+        if trouble is not None or self._has_written:
+            self.trouble = trouble
 
     def _next_group(self) -> list[_Job]:
         """Empty only when the store is closing and nothing waits any more."""
@@ -171,6 +183,7 @@ class GroupCommit:
                 begun.rollback()
                 raise
         topics |= transaction.topics
+        self._has_written = self._has_written or transaction.written > 0
         return outcomes
 
     def _answer(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome], topics: frozenset[Topic]) -> None:

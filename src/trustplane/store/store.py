@@ -15,6 +15,7 @@ from typing import Self
 
 from trustplane.audit.log import AuditEntry
 from trustplane.clock import Clock
+from trustplane.fault import Unavailable
 from trustplane.issuance.record import IssuedCertificate, RenewalFigures
 from trustplane.registry.parcels import Losses
 from trustplane.registry.presence import Presence, ServerLife
@@ -84,6 +85,10 @@ class Store(StoredPeople, StoredHandshakes, StoredRollouts, StoredProposals):
     @property
     def counts(self) -> Counts:
         return self._database.counts
+
+    @property
+    def trouble(self) -> Unavailable | None:
+        return self._database.trouble
 
     @property
     def is_shared(self) -> bool:

@@ -18,6 +18,7 @@ from tests.contracts.store.records import AGENT, NODE, NOW, bodies, code_of, ope
 from tests.kit.children import run_python
 from trustplane.fault import Broken, Refused, Unavailable
 from trustplane.store import engines
+from trustplane.store.store import Store
 
 BIG = bytes(200_000)
 
@@ -51,11 +52,18 @@ async def test_a_really_full_file_system(tmp_path: Path) -> None:
             await store.append_audit([b"before"], NOW)
             filler = tmp_path / "filler"
             await asyncio.to_thread(fill, filler)
+            assert said(store) == ""
             assert await code_of(store.append_audit([BIG], NOW)) == "store-full"
             assert await bodies(store) == [b"before"]
+            assert said(store) == "store-full"
             await asyncio.to_thread(filler.unlink)
             await store.append_audit([b"after"], NOW)
+            assert said(store) == ""
             assert await bodies(store) == [b"before", b"after"]
+
+
+def said(store: Store) -> str:
+    return store.trouble.code if store.trouble else ""
 
 
 @contextmanager

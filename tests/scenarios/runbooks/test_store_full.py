@@ -86,7 +86,8 @@ def test_authority_not_replaced(mesh: Mesh) -> None:
     with room, play_of(mesh, "authority-not-replaced") as play:
         until(lambda: is_overdue(server), "the alert's condition holds", WITHIN)
         assert issuer(server) == before
-        said = play.types("What is it")
+        said = play.types("What is it", {STATUS: 1})
+        assert "issues    NO" in said[STATUS]
         assert FULL in said[STATUS]
         assert "authorities not looked after" in server.part.said()
         play.by_hand("Make room on the disk of the database", room.close)
@@ -117,7 +118,7 @@ def test_crl_not_renewed(mesh: Mesh) -> None:
     numbers, room = listed(mesh.run("revoke", "list", *socket).stdout), filled(server)
     with room, play_of(mesh, "crl-not-renewed") as play:
         until(lambda: figure(server, "trustplane_revocation_findings"), "the alert's condition holds", WITHIN)
-        said = play.types("What is it")
+        said = play.types("What is it", {STATUS: 1})
         assert FULL in said[STATUS]
         assert listed(said["trustplane revoke list"].text) == numbers, "no list was signed"
         play.types("The store takes no more")
