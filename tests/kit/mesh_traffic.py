@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from trustplane.flows.records.count_handshakes import STEP
-
 PATIENCE_SECONDS = 20.0
 A_SECOND = 80.0
 
@@ -71,11 +69,6 @@ def status(address: str, port: int, path: str = "/charge") -> int:
         return call(address, port, path)[0]
     except (OSError, http.client.HTTPException):
         return 0
-
-
-def first_count_is_over() -> None:
-    """An agent takes what Envoys have counted at its first look for another agent's. Nothing shows when that was."""
-    time.sleep(STEP.total_seconds() + 1)
 
 
 @dataclass

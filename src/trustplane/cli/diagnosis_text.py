@@ -123,8 +123,8 @@ def _seen(group: Group) -> str:
 
 
 def _where(failure: Failure) -> str:
-    ends = " and ".join(one for one in (failure.local, failure.peer) if one)
-    return f", between {ends}" if ends else ""
+    ends = [one for one in (failure.local, failure.peer) if one]
+    return f", {'between' if len(ends) > 1 else 'at'} {' and '.join(ends)}" if ends else ""
 
 
 def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:

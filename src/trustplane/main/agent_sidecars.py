@@ -72,7 +72,9 @@ class Sidecars:
 
 def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Clock) -> Sidecars:
     peers = PeerTable()
-    uptake = SidecarUptake(settings.node, outbox, HostingFile(settings.data_dir), clock)
+    hosting = HostingFile(settings.data_dir)
+    earlier = hosting.load()
+    uptake = SidecarUptake(settings.node, outbox, hosting, clock)
     here = Surroundings(settings.loopback, settings.address)
     offers = OfferConfiguration(held, here, uptake, GenerationsFile(settings.data_dir), clock)
     checks = CrossCheckSidecars(offers.offered, uptake, partial(process_of, peers), clock)
@@ -87,7 +89,7 @@ def sidecars_of(settings: AgentSettings, held: Held, outbox: Outbox, clock: Cloc
     spool = AccountedSpool(failed, entries, file)
     handshakes = CollectHandshakes(settings.node, stream.id, given.of, spool, clock)
     asking = partial(_figures, checks, count_handshakes.STATISTICS)
-    completed = CountHandshakes(lambda: uptake.listening, asking, handshakes, clock)
+    completed = CountHandshakes(lambda: uptake.listening, asking, handshakes, clock, earlier)
     missed = CountMissed(entries, LoggingProxies(uptake, checks), handshakes, clock)
     setup_of = SetupOf(given.of, checks.build, version("trustplane"))
     setups = TellSetups(lambda: uptake.listening, setup_of, handshakes, clock)

@@ -35,6 +35,13 @@ _LEAVES: Final = (
     .require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 )
 
+# By words of the library's reason.
+_FIXES: Final = (
+    ("path length", "have the authority issued again with room below it, or issue from the one above it"),
+    ("name constraint", "give the workload a name that its authorities may sign for, or lift their constraint"),
+)
+_SENT_AND_HELD: Final = "see that the peer sends its intermediates and that the bundle holds the root that signed them"
+
 
 def verify_x509(svid: X509Svid, bundles: BundleSet, at: datetime, revoked: Revoked = NOTHING_REVOKED) -> SpiffeId:
     """The peer's name, or `Refused`. An empty bundle refuses all of its domain."""
@@ -95,10 +102,11 @@ def _check_path(svid: X509Svid, bundle: Bundle, at: datetime) -> None:
     try:
         verifier.verify(svid.leaf, list(svid.chain[1:]))
     except VerificationError as error:
+        # The rest quotes the peer's certificate, and the peer chose what stands in it.
+        why = str(error).partition(" (encountered")[0][:300]
         raise Refused(
             code="svid-not-vouched-for",
             what=f"no authority of {bundle.trust_domain} vouches for the X509-SVID of {svid.spiffe_id}",
-            # The rest quotes the peer's certificate, and the peer chose what stands in it.
-            why=str(error).partition(" (encountered")[0][:300],
-            fix="see that the peer sends its intermediates and that the bundle holds the root that signed them",
+            why=why,
+            fix=next((fix for words, fix in _FIXES if words in why), _SENT_AND_HELD),
         ) from error

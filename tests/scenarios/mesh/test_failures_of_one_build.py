@@ -30,7 +30,7 @@ import pytest
 from tests.kit.browser import browser, tab
 from tests.kit.mesh import PORTS, Mesh, Node, until
 from tests.kit.mesh_repository import Member, Repository
-from tests.kit.mesh_traffic import first_count_is_over, status
+from tests.kit.mesh_traffic import status
 from tests.kit.tree import ROOT
 from trustplane.cli import admin
 from trustplane.main.demo.directory import free_loopback
@@ -97,7 +97,6 @@ def _callers_on_two_builds(mesh: Mesh, console: str) -> tuple[_Members, _Members
     mesh.start_server("--listen-console", console)
     mesh.apply(Repository(members))
     east, west = mesh.join("east"), mesh.join("west", address=free_loopback(PORTS))
-    first_count_is_over()
     mesh.start_sidecars(*members[: len(callers)], node=east)
     mesh.start_sidecars(*members[len(callers) :], node=west)
     until(mesh.server.all_held, "everyone holds what they should")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.kit.mesh import PORTS, Mesh, until
 from tests.kit.mesh_repository import Member, Repository
-from tests.kit.mesh_traffic import first_count_is_over, status
+from tests.kit.mesh_traffic import status
 from trustplane.cli import admin
 from trustplane.main.demo.directory import free_loopback
 from trustplane.wire.http_fleet import FleetShape, FleetValueShape
@@ -36,7 +36,6 @@ def test_a_callee_that_nobody_lets_in_is_named(mesh: Mesh) -> None:
     mesh.apply(Repository(members))
     east = mesh.join("east")
     west = mesh.join("west", address=free_loopback(PORTS))
-    first_count_is_over()
     mesh.start_sidecars(*members[:CALLERS], node=east)
     mesh.start_sidecars(*members[CALLERS:], node=west)
     until(mesh.server.all_held, "everyone holds what they should")

@@ -18,6 +18,7 @@ from trustplane.spiffe.x509_svid import X509Svid
 ACME = TestCa.root("acme.example")
 OTHER = TestCa.root("other.example")
 SECOND = timedelta(seconds=1)
+ACME_ROOTS = (ACME.certificate,)
 
 
 def bundle(*roots: TestCa) -> Bundle:
@@ -65,6 +66,25 @@ def test_an_authority_need_not_be_self_signed() -> None:
 
 def test_a_missing_intermediate_is_not_made_up_for() -> None:
     refused(X509Svid(ACME.intermediate().leaf("/web")[:1]), BundleSet.of(bundle(ACME)), "svid-not-vouched-for")
+
+
+NO_ROOM = (x509.BasicConstraints(ca=True, path_length=0), True)
+ELSEWHERE = x509.NameConstraints([x509.UniformResourceIdentifier("elsewhere.example")], None)
+
+
+@pytest.mark.parametrize(
+    ("signer", "fix"),
+    [
+        (ACME.intermediate(subject=name("narrow"), basic_constraints=NO_ROOM).intermediate(), "room below it"),
+        (ACME.intermediate(extra=[(ELSEWHERE, True)]), "lift their constraint"),
+        (OTHER.intermediate(), "holds the root"),
+    ],
+)
+def test_what_to_do_is_told_by_why_nobody_vouches(signer: TestCa, fix: str) -> None:
+    svid = X509Svid(signer.leaf_chain("/web")[0])
+    with pytest.raises(Refused) as refusal:
+        verify_x509(svid, BundleSet.of(bundle(ACME), Bundle(OTHER.trust_domain, ACME_ROOTS)), NOON)
+    assert fix in refusal.value.finding.fix
 
 
 def test_key_identifiers_may_be_absent() -> None:

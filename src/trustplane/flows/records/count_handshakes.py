@@ -31,14 +31,21 @@ class Counts(Protocol):
 
 
 class CountHandshakes:
-    def __init__(self, listening: Callable[[], frozenset[ServiceName]], ask: Ask, counts: Counts, clock: Clock) -> None:
-        """`ask` gets the figures of a sidecar's Envoy, or is refused."""
+    def __init__(
+        self,
+        listening: Callable[[], frozenset[ServiceName]],
+        ask: Ask,
+        counts: Counts,
+        clock: Clock,
+        earlier: frozenset[ServiceName] = frozenset(),
+    ) -> None:
+        """`ask` gets the figures of a sidecar's Envoy, or is refused. `earlier`: those that another agent counted."""
         self._listening = listening
         self._ask = ask
         self._counts = counts
         self._clock = clock
+        self._earlier = earlier
         self._seen: dict[ServiceName, Mapping[str, int]] = {}
-        self._is_first = True
 
     async def run(self) -> None:
         while True:
@@ -49,15 +56,14 @@ class CountHandshakes:
         services = sorted(self._listening())
         for start in range(0, len(services), AT_ONCE):
             await asyncio.gather(*map(self._count, services[start : start + AT_ONCE]))
-        self._is_first = False
 
     async def _count(self, service: ServiceName) -> None:
         try:
             figures = await self._ask(service)
         except Fault:
             return  # whoever measures connections says that an Envoy does not answer
-        # What is there at the first look was counted by the agent before this one.
-        before = self._seen.get(service, figures if self._is_first else {})
+        # What is there at the first look was counted by the agent before this one, if there was one.
+        before = self._seen.get(service, figures if service in self._earlier else {})
         self._seen[service] = figures
         sums = {Side.SERVER: 0, Side.CLIENT: 0}
         for name, value in figures.items():
