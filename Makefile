@@ -42,7 +42,7 @@ offline: venv ## The tests of check with every network but loopback taken away, 
 scenarios: venv ## Real processes and real Envoys, one after the other, the long ones too
 	@scripts/debian_packages.sh
 	@scripts/envoy_builds.sh
-	@TRUSTPLANE_LONG=1 .venv/bin/pytest -m "scenario or long" tests/scenarios tests/properties
+	@TRUSTPLANE_LONG=1 .venv/bin/pytest -m "scenario or long" tests/scenarios tests/properties tests/benchmarks
 
 bench: venv ## The figures the README quotes, one JSON object for each benchmark
 	@set -e; for benchmark in benchmarks/[a-z]*.py; do .venv/bin/python -m "benchmarks.$$(basename "$$benchmark" .py)"; done

@@ -27,6 +27,8 @@ FIGURES = {
 }
 
 pytestmark = pytest.mark.scenario
+# Each is a mesh, an outage or a fleet of its own; what they drive is tested elsewhere at each run.
+SLOW = {"agent_memory", "policy_live", "recovery", "rotation"}
 
 
 def run(program: str) -> dict[str, Any]:
@@ -46,7 +48,9 @@ def test_every_figure_with_a_goal_has_a_program() -> None:
     assert set(FIGURES) <= set(PROGRAMS)
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program", [pytest.param(one, marks=[pytest.mark.long] if one in SLOW else []) for one in PROGRAMS]
+)
 def test_prints_one_object_that_names_its_machine(program: str) -> None:
     said = run(program)
     assert said.keys() >= {"name", "machine", "load"}

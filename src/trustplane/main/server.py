@@ -36,7 +36,6 @@ from trustplane.host.node_certificates import NodeCertificateCas
 from trustplane.host.signals import until_asked_to_stop
 from trustplane.host.tls_context import server_context
 from trustplane.host.unix_socket import PRIVATE, listen
-from trustplane.main.console_door import open_console
 from trustplane.main.federation_doors import open_federation_doors
 from trustplane.main.first_fault import first_fault
 from trustplane.main.http_doors import in_background, present_each, serve_http
@@ -226,7 +225,10 @@ async def _open_doors(
         await serve_http(HttpServer(application, listener, context), tasks, doors)
         in_background(present_each(context, flows.identity.identity), tasks, doors)
     await open_federation_doors(settings.federation, door, flows.identity.identity, tasks, doors)
-    await open_console(settings.console, door, flows.store, clock, (tasks, doors))
+    if settings.console.listen is not None:
+        from trustplane.main.console_door import open_console  # noqa: PLC0415 - pages cost who has none half a second
+
+        await open_console(settings.console, door, flows.store, clock, (tasks, doors))
 
 
 async def _open_agent_doors(

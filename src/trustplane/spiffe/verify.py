@@ -35,13 +35,6 @@ _LEAVES: Final = (
     .require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 )
 
-# By words of the library's reason.
-_FIXES: Final = (
-    ("path length", "have the authority issued again with room below it, or issue from the one above it"),
-    ("name constraint", "give the workload a name that its authorities may sign for, or lift their constraint"),
-)
-_SENT_AND_HELD: Final = "see that the peer sends its intermediates and that the bundle holds the root that signed them"
-
 
 def verify_x509(svid: X509Svid, bundles: BundleSet, at: datetime, revoked: Revoked = NOTHING_REVOKED) -> SpiffeId:
     """The peer's name, or `Refused`. An empty bundle refuses all of its domain."""
@@ -108,5 +101,9 @@ def _check_path(svid: X509Svid, bundle: Bundle, at: datetime) -> None:
             code="svid-not-vouched-for",
             what=f"no authority of {bundle.trust_domain} vouches for the X509-SVID of {svid.spiffe_id}",
             why=why,
-            fix=next((fix for words, fix in _FIXES if words in why), _SENT_AND_HELD),
+            fix="see that the peer sends its intermediates and that the bundle holds the root that signed them"
+            if not ("path length" in why or "name constraint" in why)
+            else "have the authority issued again with room below it, or issue from the one above it"
+            if "path length" in why
+            else "give the workload a name that its authorities may sign for, or lift their constraint",
         ) from error

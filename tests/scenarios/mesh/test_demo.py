@@ -15,6 +15,8 @@ import pytest
 from tests.kit.leaks import still_served
 from tests.kit.mesh import TRUSTPLANE, until
 
+# What everyone's run sees of the demo is in tests/transcripts/test_demo.py; here it may go on for as long as one wants.
+pytestmark = pytest.mark.long
 SECONDS = float(os.environ.get("TRUSTPLANE_DEMO_SECONDS", "20"))
 UP = "first order paid"
 WITHIN_SECONDS = 120

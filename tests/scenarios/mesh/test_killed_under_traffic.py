@@ -60,6 +60,7 @@ def serving(node: Node) -> set[str]:
 
 
 @pytest.mark.timeout(SECONDS + 240)
+@pytest.mark.long
 def test_server_and_agent_killed_at_random_points(mesh: Mesh) -> None:
     dice = random.Random(SEED)
     members = mesh.members("web", "pay", "ledger", web=["pay"], pay=["ledger"])

@@ -63,6 +63,7 @@ def over_three_hosts(mesh: Mesh, net: Network) -> Parted:
     return Parted(repository, server, near, west, east)
 
 
+@pytest.mark.long
 def test_one_agent_parted_from_the_server_costs_no_request(mesh: Mesh, net: Network) -> None:
     hosts = over_three_hosts(mesh, net)
     west, east = hosts.west, hosts.east

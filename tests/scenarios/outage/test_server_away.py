@@ -71,6 +71,7 @@ def test_a_node_that_restarts_while_the_server_is_down_serves_again(mesh: Mesh) 
     until_renewed(node, before)
 
 
+@pytest.mark.long
 def test_all_agents_restarted_at_once_with_no_server(mesh: Mesh) -> None:
     repository, first = served_mesh(mesh, renew=EARLY)
     second = mesh.join("node-b")

@@ -47,6 +47,7 @@ def test_an_outage_longer_than_every_identity_is_recovered_from_without_a_comman
     assert mesh.server.status().agents[0].evidence.startswith("expired-svid:")
 
 
+@pytest.mark.long
 def test_an_agent_that_slept_past_every_expiry_renews_as_soon_as_it_wakes(mesh: Mesh) -> None:
     repository, node = served_mesh(mesh, "--node-lifetime", "20s", lifetime=SHORT)
     port = repository["web"].listen("pay")
