@@ -13,7 +13,7 @@ from tests.kit.mesh_repository import Repository
 from tests.kit.runbook_play import Play
 from tests.kit.two_meshes import PARTNER, known, relation, started
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 UNREACHABLE = "endpoint-unreachable"
 
 

@@ -14,7 +14,7 @@ from tests.kit.runbook_stand import Stand
 from tests.scenarios.runbooks.test_what_is_declared import robot_calls, tried
 from trustplane.knowledge.search import MAX_QUERY
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 PORT = 24_990
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 

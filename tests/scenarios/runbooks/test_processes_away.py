@@ -9,7 +9,7 @@ import pytest
 from tests.kit.mesh import until
 from tests.kit.runbook_stand import Stand, connected
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def test_agents_away(stand: Stand) -> None:

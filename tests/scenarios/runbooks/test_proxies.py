@@ -10,7 +10,7 @@ import pytest
 from tests.kit.mesh import until
 from tests.kit.runbook_stand import Stand, connected
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 # A waiver ends after 90 days at the latest.
 IN_A_WEEK = (datetime.now(UTC) + timedelta(days=7)).date()  # noqa: TID251 - real servers go by the real clock
 PAY = "sidecar shop/pay on node-a"
