@@ -57,6 +57,7 @@ STEP = timedelta(milliseconds=500)
 REST = 5  # a look that takes long is followed by this many times as long without one
 IDLE = timedelta(seconds=30)
 LONGEST_BACKOFF = timedelta(seconds=10)
+SAID_AGAIN = 3
 OWN = "trustplane"  # who acts when no operator does
 
 
@@ -263,6 +264,17 @@ class ChangeRoot:
                 self._log.info("change of root", number=change.number, phase=phase.value)
 
     async def _say(self, event: Event, action: str, about: dict[str, str], by: str) -> RootChange:
+        """A change goes on by itself meanwhile; what was said of it holds for the phase that it came to, or is refused
+        there."""
+        for _ in range(SAID_AGAIN):
+            try:
+                return await self._say_once(event, action, about, by)
+            except Refused as refusal:
+                if refusal.code != "rotation-moved":
+                    raise
+        return await self._say_once(event, action, about, by)
+
+    async def _say_once(self, event: Event, action: str, about: dict[str, str], by: str) -> RootChange:
         change = await self._newest()
         if change is None:
             raise Refused(

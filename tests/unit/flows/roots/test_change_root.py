@@ -317,6 +317,25 @@ def test_a_paused_change_does_nothing(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_what_is_said_while_a_change_moves_on_is_said_of_what_it_came_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(server: Server) -> None:
+        await server.changing.start(ORDER)
+        save, quicker = server.store.save_root_change, list[RootChange]()
+
+        async def after_another(change: RootChange) -> RootChange:
+            if not quicker:
+                quicker.append(await save(await server.change()))
+            return await save(change)
+
+        monkeypatch.setattr(server.store, "save_root_change", after_another)
+        paused = await server.changing.pause("local:ann")
+        assert (paused.version, paused.is_paused) == (quicker[0].version + 1, True)
+
+    play(tmp_path, scenario)
+
+
 def test_one_change_at_a_time_and_nothing_to_say_without_one(tmp_path: Path) -> None:
     async def scenario(server: Server) -> None:
         for word in (server.changing.pause, server.changing.resume, server.changing.go_back):
